@@ -1,0 +1,45 @@
+"""s390x.
+
+Sources: ELF ABI s390x Supplement (table 1.19, DWARF numbers), syscall(2), asm/perf_regs.h of Linux 7.2.
+The return address has no register of its own: the CIE's return column is r14.
+"""
+
+from ring3.arch.model import Arch, Dwarf, ElfIdent, Syscall, Toolchain
+
+S390X = Arch(
+    name="s390x",
+    family="s390",
+    elf=ElfIdent(machine=22, bits=64, endian="big"),
+    dwarf=Dwarf(
+        registers=(
+            *(f"r{n}" for n in range(16)),
+            *("f0", "f2", "f4", "f6", "f1", "f3", "f5", "f7"),
+            *("f8", "f10", "f12", "f14", "f9", "f11", "f13", "f15"),
+            *(f"c{n}" for n in range(16)),
+            *(f"a{n}" for n in range(16)),
+            *("mask", "addr"),
+        ),
+        sp=15,
+        fp=11,
+        ra=14,
+    ),
+    syscall=Syscall(
+        instruction="svc 0",
+        number="r1",
+        args=("r2", "r3", "r4", "r5", "r6", "r7"),
+        result="r2",
+        error="-4095",
+        clobbers=("memory",),
+    ),
+    perf_regs=(*(f"r{n}" for n in range(16)), *(f"f{n}" for n in range(16)), "mask", "addr"),
+    toolchain=Toolchain(
+        gcc="s390x-linux-gnu",
+        gcc_package="gcc-s390x-linux-gnu",
+        zig="s390x-linux-none",
+        qemu="s390x",
+        headers_package="linux-libc-dev-s390x-cross",
+        headers="/usr/s390x-linux-gnu/include",
+    ),
+)
+
+VARIANTS = (S390X,)

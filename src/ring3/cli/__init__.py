@@ -1,0 +1,96 @@
+"""The command line: ``ring3 GROUP VERB``.
+
+Exit codes: 0 good, 1 a finding, 2 bad input or a missing part (one line on stderr).  Each group lives
+in a module of its own that is imported only when it is named, so that ``ring3 --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from ring3 import __version__
+from ring3.errors import Ring3Error
+
+#: Command -> (module in ring3.cli, attribute, one line of help).  One line here adds a group.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "completion": ("completion", "completion", "Print the shell's completion script."),
+}
+
+
+class Command(click.Command):
+    """A verb.  ``examples`` are complete command lines; the help ends with them."""
+
+    def __init__(self, *args: Any, examples: list[str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples or []
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"  {example}\n")
+
+
+class Group(click.Group):
+    """A group of verbs; verbs made with ``@group.command(examples=[...])`` are :class:`Command`."""
+
+    command_class = Command
+
+
+class RootGroup(Group):
+    """Finds commands in :data:`COMMANDS` and imports a module only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"ring3.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=RootGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ring3")
+def root() -> None:
+    """Linux machinery in user space: run it, measure it, break it.
+
+    \b
+    ring3 doctor            what this machine has
+    ring3 GROUP --help      the verbs of a group
+    ring3 GROUP VERB --help what a verb takes, with an example
+    """
+
+
+def main() -> None:
+    """Entry point: runs the command and turns errors into one line and an exit code."""
+    try:
+        # Outside standalone mode click hands back the code of ctx.exit(), or what the verb returned.
+        code = root.main(prog_name="ring3", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except Ring3Error as error:
+        click.echo(f"ring3: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader left; what it did not read is not an error.  Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"ring3: {place}{error.strerror or error}", err=True)
+        sys.exit(2)

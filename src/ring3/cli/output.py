@@ -1,0 +1,56 @@
+"""What verbs print with: JSON, tables, progress.  Colours and bars appear only on a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+
+def emit_json(answer: Any) -> None:
+    """Print ``answer`` as JSON, one document, stable key order as given."""
+    click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def finding() -> None:
+    """End the verb with exit code 1: it worked, and it found something."""
+    click.get_current_context().exit(1)
+
+
+def console(stderr: bool = False) -> Console:
+    """A rich console.  Off a terminal it prints plain text and never wraps a table's rows."""
+    from rich.console import Console  # noqa: PLC0415 - heavy
+
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal:
+        made.width = 200
+    return made
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Progress bars on stderr, silent where stderr is no terminal.  ``add_task``/``advance`` as in rich."""
+    from rich.progress import (  # noqa: PLC0415 - heavy
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    shown = console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as bars:
+        yield bars

@@ -1,0 +1,64 @@
+"""One way to fan work out: a :class:`concurrent.futures.Executor`, local or a Dask cluster's.
+
+Callers hand in a picklable function and picklable arguments and never know which it is.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import TypeVar
+
+from ring3.errors import MissingPart
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@contextmanager
+def executor(cluster: str | None = None, workers: int | None = None) -> Iterator[Executor]:
+    """Yield an executor: ``workers`` local processes (default: one a usable core), or those of the
+    Dask scheduler at ``cluster`` (``tcp://HOST:PORT``).
+
+    Raises :class:`MissingPart` when no scheduler answers there within ten seconds.
+    """
+    if cluster is None:
+        count = workers or len(os.sched_getaffinity(0))
+        # Fork would copy locks that Numba's and Dask's threads may hold.
+        context = multiprocessing.get_context("forkserver")
+        with ProcessPoolExecutor(count, mp_context=context) as pool:
+            yield pool
+        return
+    from distributed import Client  # noqa: PLC0415 - heavy
+
+    try:
+        client = Client(cluster, timeout="10s")
+    except (OSError, TimeoutError, ValueError) as error:
+        raise MissingPart(
+            f"no Dask scheduler answers: {error}",
+            where=cluster,
+            remedy="start one with `dask scheduler` and `dask worker ADDRESS`",
+        ) from None
+    try:
+        yield client.get_executor()
+    finally:
+        client.close()
+
+
+def each(
+    pool: Executor, function: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[tuple[Item, Result]]:
+    """Run ``function`` on every item; yield ``(item, result)`` as they finish, in any order.
+
+    The first exception is raised and what has not begun is cancelled.
+    """
+    futures = {pool.submit(function, item): item for item in items}
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        for future in futures:
+            future.cancel()

@@ -1,0 +1,55 @@
+"""Files: written whole or not at all, and the one cache folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes | str, *, mode: int | None = None) -> None:
+    """Write ``data`` to ``path`` so that at every moment the old or the new content is there, whole.
+
+    Keeps the mode of a file that it replaces unless ``mode`` says otherwise; follows symlinks to the
+    file they name.
+    """
+    path = Path(path)
+    if path.is_symlink():
+        path = path.resolve()
+    if isinstance(data, str):
+        data = data.encode()
+    if not path.parent.is_dir():
+        raise FileNotFoundError(2, "no such folder", str(path.parent))
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)  # /dev/stdout, a pipe: there is nothing to replace
+        return
+    if mode is None:
+        mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def cache_folder(*parts: str) -> Path:
+    """``$XDG_CACHE_HOME/ring3/PARTS`` (default ``~/.cache``), made if need be.
+
+    Everything in it can be deleted at any time and comes back.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    folder = Path(base, "ring3", *parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _umask() -> int:
+    # The only way to read it is to set it; /proc says the same without the race.
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("Umask:"):
+            return int(line.split()[1], 8)
+    return 0o022

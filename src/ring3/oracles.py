@@ -1,0 +1,81 @@
+"""Real parts from other Debian suites that ring3 is checked against or runs, unpacked beside the system.
+
+One line declares a tree; ``scripts/oracles NAME...`` brings it; :func:`find` says where it is.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ring3.debian import Tree, unpack
+from ring3.errors import MissingPart, Ring3Error, Unsupported
+
+#: name -> (tree, what it is for)
+ORACLES: dict[str, tuple[Tree, str]] = {
+    tree.name: (tree, purpose)
+    for tree, purpose in (
+        (
+            Tree(
+                "binutils",
+                "sid",
+                "amd64",
+                (
+                    "binutils",
+                    "binutils-aarch64-linux-gnu",
+                    "binutils-s390x-linux-gnu",
+                ),
+                closure=True,
+            ),
+            "assembler, linker, objdump and readelf that know SFrame V3",
+        ),
+        (
+            Tree("linux-7.2", "sid", "amd64", ("linux-source-7.2",)),
+            "kernel source for the audit, the UAPI headers and the selftests",
+        ),
+        (
+            Tree("linux-6.12", "trixie", "amd64", ("linux-source-6.12",)),
+            "kernel source in which bugs of 6.1 are fixed",
+        ),
+        (
+            Tree(
+                "mesa",
+                "trixie",
+                "arm64",
+                ("mesa-vulkan-drivers", "vulkan-tools", "libvulkan1"),
+                closure=True,
+            ),
+            "Mesa's Vulkan drivers for Mali and for the CPU, with a system root to run them in",
+        ),
+    )
+}
+
+
+def find(name: str) -> Path:
+    """The folder of the unpacked tree ``name``; MissingPart with the command that brings it."""
+    if name not in ORACLES:
+        raise Unsupported(f"no oracle {name!r}", remedy=f"one of {', '.join(ORACLES)}")
+    tree, purpose = ORACLES[name]
+    if not tree.present:
+        raise MissingPart(f"{name} is not here: {purpose}", remedy=f"run scripts/oracles {name}")
+    return tree.path
+
+
+def main(names: list[str]) -> int:
+    """Bring the trees ``names`` (all when empty); one line each; 2 when one cannot be had."""
+    worst = 0
+    for name in names or ORACLES:
+        if name not in ORACLES:
+            print(f"oracles: no {name!r}; there are {', '.join(ORACLES)}", file=sys.stderr)
+            worst = 2
+            continue
+        try:
+            print(f"{name}: {unpack(ORACLES[name][0])}")
+        except Ring3Error as error:
+            print(f"oracles: {error}", file=sys.stderr)
+            worst = 2
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,32 @@
+"""Shared by all tests: what a test may need, and how it says that it is missing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from ring3 import oracles
+from ring3.errors import MissingPart
+
+
+@pytest.fixture
+def needs() -> Callable[[str], str]:
+    """``needs("gdb")`` is the path of a program, ``needs("oracle:binutils")`` the folder of an oracle.
+
+    Skips the test, naming what would supply the part, when it is not here.
+    """
+
+    def find(part: str) -> str:
+        if part.startswith("oracle:"):
+            try:
+                return str(oracles.find(part.removeprefix("oracle:")))
+            except MissingPart as error:
+                pytest.skip(str(error))
+        path = shutil.which(part)
+        if path is None:
+            pytest.skip(f"{part} is not here (ring3 doctor says how to get it)")
+        return path
+
+    return find
