@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from ring3.errors import MissingPart
 
@@ -32,10 +32,10 @@ def executor(cluster: str | None = None, workers: int | None = None) -> Iterator
         with ProcessPoolExecutor(count, mp_context=context) as pool:
             yield pool
         return
-    from distributed import Client  # noqa: PLC0415 - heavy
+    import distributed  # noqa: PLC0415 - heavy
 
     try:
-        client = Client(cluster, timeout="10s")
+        client: Any = cast(Any, distributed).Client(cluster, timeout="10s")
     except (OSError, TimeoutError, ValueError) as error:
         raise MissingPart(
             f"no Dask scheduler answers: {error}",

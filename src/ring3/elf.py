@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from elftools.common.exceptions import ELFError
@@ -92,7 +92,7 @@ class Elf:
         if bytes(self.data[:4]) != b"\x7fELF":
             raise BadInput("not an ELF file", where=str(self.path))
         try:
-            self._file = ELFFile(_Reader(self.data))
+            self._file: Any = ELFFile(cast(BinaryIO, _Reader(self.data)))
             header = self._file.header
             self.type: str = header["e_type"]
             self.machine = _machine_number(bytes(self.data[:20]))
