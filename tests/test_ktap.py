@@ -180,7 +180,9 @@ def _perl_counts(text: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_flat_documents_count_as_perls_tap_parser_counts(seed: int, needs: Callable[[str], str]) -> None:
+def test_flat_documents_count_as_perls_tap_parser_counts(
+    seed: int, needs: Callable[[str], str]
+) -> None:
     needs("perl")
     dice = random.Random(seed)
     forms = ["ok {n} - a b", "not ok {n} c", "ok {n} # SKIP none", "ok {n}", "not ok {n} - d # e"]
