@@ -7,6 +7,7 @@ signatures with the system's keyring, and ``dpkg-deb`` unpacks them into the cac
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -67,6 +68,13 @@ def unpack(tree: Tree) -> Path:
     """
     if tree.present:
         return tree.path
+    with (cache_folder("debian") / ".lock").open("w") as lock:
+        # Two apt-gets in one state folder would delete each other's archives.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return tree.path if tree.present else _unpack(tree)
+
+
+def _unpack(tree: Tree) -> Path:
     for tool in ("apt-get", "dpkg-deb"):
         if not shutil.which(tool):
             raise MissingPart(f"{tool} is not here", where=tree.name, remedy="use a Debian machine")

@@ -34,6 +34,10 @@ ORACLES: dict[str, tuple[Tree, str]] = {
             "kernel source for the audit, the UAPI headers and the selftests",
         ),
         (
+            Tree("uapi-7.2", "sid", "amd64", ("linux-libc-dev",)),
+            "the kernel's user headers that the DRM, Panthor and dma-buf layouts are checked against",
+        ),
+        (
             Tree("linux-6.12", "trixie", "amd64", ("linux-source-6.12",)),
             "kernel source in which bugs of 6.1 are fixed",
         ),

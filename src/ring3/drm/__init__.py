@@ -1,0 +1,1 @@
+"""What any GPU driver needs: files and ioctls, GEM, GPUVM, exec, the scheduler, syncobjs, PRIME."""
