@@ -32,7 +32,7 @@ def executor(cluster: str | None = None, workers: int | None = None) -> Iterator
         with ProcessPoolExecutor(count, mp_context=context) as pool:
             yield pool
         return
-    import distributed  # noqa: PLC0415 - heavy
+    import distributed
 
     try:
         client: Any = cast(Any, distributed).Client(cluster, timeout="10s")

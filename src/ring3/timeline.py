@@ -88,7 +88,7 @@ class Timeline:
 
     def to_perfetto(self) -> bytes:
         """The trace as Perfetto protobuf bytes; the same events give the same bytes."""
-        from perfetto.protos.perfetto.trace import perfetto_trace_pb2 as pb  # noqa: PLC0415 - heavy
+        from perfetto.protos.perfetto.trace import perfetto_trace_pb2 as pb
 
         trace = pb.Trace()
         for track in self.tracks:

@@ -26,7 +26,7 @@ def finding() -> None:
 
 def console(stderr: bool = False) -> Console:
     """A rich console.  Off a terminal it prints plain text and never wraps a table's rows."""
-    from rich.console import Console  # noqa: PLC0415 - heavy
+    from rich.console import Console
 
     made = Console(stderr=stderr, highlight=False)
     if not made.is_terminal:
@@ -37,7 +37,7 @@ def console(stderr: bool = False) -> Console:
 @contextmanager
 def progress() -> Iterator[Progress]:
     """Progress bars on stderr, silent where stderr is no terminal.  ``add_task``/``advance`` as in rich."""
-    from rich.progress import (  # noqa: PLC0415 - heavy
+    from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,

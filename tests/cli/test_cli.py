@@ -1,0 +1,89 @@
+"""The command line as a user meets it: help, exit codes, errors in one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from ring3.cli import COMMANDS, Command, root
+
+
+def ring3(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ring3", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+
+
+def verbs(
+    command: click.Command, words: tuple[str, ...] = ()
+) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None, name
+            yield from verbs(found, (*words, name))
+    else:
+        yield " ".join(words), command
+
+
+VERBS = dict(verbs(root))
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_has_help_and_an_example_that_names_it(name: str) -> None:
+    verb = VERBS[name]
+    assert isinstance(verb, Command), f"{name} is made with Group.command or cls=Command"
+    assert verb.help
+    assert any(f"ring3 {name}" in example for example in verb.examples), verb.examples
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_wrong_option_is_one_clear_message_and_exit_2(name: str) -> None:
+    done = ring3(name, "--no-such-option")
+    assert done.returncode == 2
+    assert "no such option" in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, click.testing; from ring3.cli import root;"
+        "click.testing.CliRunner().invoke(root, ['--help'], catch_exceptions=False);"
+        "print(sorted({'numpy', 'numba', 'lief', 'rich', 'distributed', 'jinja2'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m ring3 doctor --json | head -c 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_its_shell_can_parse(shell: str) -> None:
+    done = ring3("completion", shell)
+    assert done.returncode == 0
+    assert "_RING3_COMPLETE" in done.stdout
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=True)
+
+
+def test_completion_knows_the_groups() -> None:
+    environment = {"_RING3_COMPLETE": "bash_complete", "COMP_WORDS": "ring3 do", "COMP_CWORD": "1"}
+
+    done = ring3(env={**os.environ, **environment})
+    assert "doctor" in done.stdout

@@ -1,0 +1,58 @@
+"""Work fans out to local processes or a Dask cluster, with the same answers and the same errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ring3 import arch
+from ring3.cluster import each, executor
+from ring3.errors import MissingPart, Unsupported
+
+
+def test_local_processes_answer_each_item() -> None:
+    with executor(workers=2) as pool:
+        assert dict(each(pool, abs, range(-40, 0))) == {n: -n for n in range(-40, 0)}
+
+
+def test_an_error_comes_back_as_it_was_raised() -> None:
+    with executor(workers=1) as pool, pytest.raises(Unsupported) as caught:
+        list(each(pool, arch.by_name, ["vax"]))
+    assert str(caught.value).startswith("unknown architecture 'vax' (one of x86_64")
+
+
+def test_no_scheduler_is_a_missing_part() -> None:
+    with pytest.raises(MissingPart, match="no Dask scheduler"), executor("tcp://127.0.0.1:1"):
+        pass
+
+
+def test_a_real_dask_cluster_gives_the_same_answers(tmp_path: Path) -> None:
+    address = tmp_path / "scheduler.json"
+    python = [sys.executable, "-m"]
+    command = [*python, "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"]
+    scheduler = subprocess.Popen(
+        [*command, "--host", "127.0.0.1", "--scheduler-file", str(address)],
+        stderr=subprocess.DEVNULL,
+    )
+    worker = None
+    try:
+        deadline = time.monotonic() + 60
+        while not address.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        command = [*python, "distributed.cli.dask_worker", "--no-dashboard", "--nworkers", "1"]
+        worker = subprocess.Popen(
+            [*command, "--scheduler-file", str(address), "--local-directory", str(tmp_path)],
+            stderr=subprocess.DEVNULL,
+        )
+        with executor(json.loads(address.read_text())["address"]) as pool:
+            assert dict(each(pool, abs, [-1, -2])) == {-1: 1, -2: 2}
+    finally:
+        for process in (worker, scheduler):
+            if process:
+                process.terminate()
+                process.wait(20)
