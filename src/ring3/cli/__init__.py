@@ -19,6 +19,7 @@ from ring3.errors import Ring3Error
 #: Command -> (module in ring3.cli, attribute, one line of help).  One line here adds a group.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("doctor", "doctor", "Which real parts this machine has, and how to get the others."),
+    "tour": ("tour", "tour", "All four systems on what this machine has, into one page."),
     "completion": ("completion", "completion", "Print the shell's completion script."),
 }
 

@@ -1,0 +1,75 @@
+"""The main job: every system once, on real input of this machine, into one page.
+
+A chapter is a function that returns blocks.  What a machine lacks becomes a block that says so; what
+goes wrong for a reason ring3 knows does, too, and the other chapters still run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ring3.errors import Ring3Error
+from ring3.files import write_atomically
+from ring3.page import Markup, page
+from ring3.report import Block, Embedded, LeftOut, Picture, to_html
+
+#: What a chapter calls to say what it is doing now: a sentence of a few words.
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One system's part: ``run`` yields its blocks as they are ready."""
+
+    name: str
+    border: str
+    about: str
+    run: Callable[[Say], Iterator[Block]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A chapter that has run."""
+
+    chapter: Chapter
+    blocks: list[Block]
+    seconds: float
+
+
+def chapters() -> list[Chapter]:
+    """The chapters in the order of the page."""
+    return []
+
+
+def tell(chapter: Chapter, say: Say) -> Told:
+    """Run one chapter; a known fault ends it with a block that says what and why."""
+    start = time.monotonic()
+    blocks: list[Block] = []
+    try:
+        blocks.extend(chapter.run(say))
+    except Ring3Error as error:
+        blocks.append(LeftOut.because(f"the rest of {chapter.name}", error))
+    return Told(chapter, blocks, time.monotonic() - start)
+
+
+def write(told: list[Told], folder: Path) -> Path:
+    """Write ``index.html``, self-contained, and each picture and embedded page beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    body = Markup('<h1>ring3</h1><p class="soft">{}</p>').format(
+        "Linux machinery in user space, on what this machine has."
+    )
+    for part in told:
+        body += Markup('<h2>{}</h2><p class="soft">{} &mdash; {} ({} s)</p>').format(
+            part.chapter.name, part.chapter.border, part.chapter.about, f"{part.seconds:.0f}"
+        ) + to_html(part.blocks)
+        for block in part.blocks:
+            if isinstance(block, Picture):
+                write_atomically(folder / block.name, block.data)
+            elif isinstance(block, Embedded):
+                write_atomically(folder / block.name, block.document)
+    index = folder / "index.html"
+    write_atomically(index, page("ring3: the tour", body))
+    return index
