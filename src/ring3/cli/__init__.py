@@ -21,6 +21,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("doctor", "doctor", "Which real parts this machine has, and how to get the others."),
     "tour": ("tour", "tour", "All four systems on what this machine has, into one page."),
     "completion": ("completion", "completion", "Print the shell's completion script."),
+    "slab": (
+        "slab",
+        "slab_group",
+        "SLUB layout: a cache byte by byte; the running kernel checked.",
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""Memory: GFP flags, zones and page allocation, reclaim, shrinkers, mempools, slab layout."""
