@@ -1,0 +1,1 @@
+"""Command streams: the instruction table and the queues that execute it."""

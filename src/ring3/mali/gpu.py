@@ -1,0 +1,207 @@
+"""The GPU as its driver sees it: address spaces, group slots, doorbells, events, reset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ring3.errors import BadInput
+from ring3.mali.config import GpuConfig
+from ring3.mali.cs.queue import Heap, Queue, QueueConfig, QueueState
+from ring3.mali.events import Event, GroupIdle, ProgressTimeout
+from ring3.mali.jobs import run_job
+from ring3.mali.memory import PhysicalMemory
+from ring3.mali.mmu import AddressSpace
+
+TIMESTAMP_HZ = 1_000_000_000
+
+
+@dataclass
+class Group:
+    """A queue group (CSG): queues that share one address space.  The driver makes it, slots execute it.
+
+    All that hardware would save into the suspend buffers stays in this object, so a group can be
+    suspended, and resumed in another slot, at any step.
+    """
+
+    address_space: int
+    queues: list[QueueConfig]
+    priority: int = 0
+    state: list[Queue] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for number, config in enumerate(self.queues):
+            size = config.ring_size
+            if size < 64 or size & (size - 1):
+                raise BadInput(f"ring of {size} bytes", where=f"queue {number}")
+            self.state.append(Queue(number, config))
+
+
+class GroupSlot:
+    """One CSG slot of the firmware interface."""
+
+    def __init__(self, gpu: Gpu, number: int) -> None:
+        self._gpu = gpu
+        self.number = number
+        self.group: Group | None = None
+        self._told_idle = False
+
+    @property
+    def queues(self) -> list[Queue]:
+        """The queues of the group in the slot; empty when the slot is."""
+        return self.group.state if self.group else []
+
+    @property
+    def idle(self) -> bool:
+        """Whether no queue can go on by itself."""
+        busy = (QueueState.RUNNING, QueueState.BLOCKED)
+        return not any(queue.state in busy for queue in self.queues)
+
+    def start(self, group: Group) -> None:
+        """CSG_REQ.STATE = START, or RESUME: it goes on where the group stood."""
+        if self.group is not None:
+            raise BadInput(f"group slot {self.number} is taken")
+        if len(group.queues) > self._gpu.config.queue_slots:
+            raise BadInput(
+                f"{len(group.queues)} queues, {self._gpu.config.queue_slots} queue slots"
+            )
+        space = self._gpu.address_spaces[group.address_space]
+        self.group, self._told_idle = group, False
+        for queue in group.state:
+            queue.attach(self._gpu, self.number, space)
+
+    resume = start
+
+    def suspend(self) -> Group:
+        """CSG_REQ.STATE = SUSPEND: the group leaves the slot with all its state."""
+        group = self._take()
+        for queue in group.state:
+            queue.detach()
+        return group
+
+    def terminate(self) -> Group:
+        """CSG_REQ.STATE = TERMINATE: as suspend, and it shall not be started again."""
+        return self.suspend()
+
+    def doorbell(self, queue: int, insert: int | None = None) -> None:
+        """Ring one queue's doorbell, with its new insert offset."""
+        self._told_idle = False
+        self.queues[queue].doorbell(insert)
+
+    def _take(self) -> Group:
+        if self.group is None:
+            raise BadInput(f"group slot {self.number} is empty")
+        group, self.group = self.group, None
+        return group
+
+    def report_idle(self) -> None:
+        if self.group is not None and self.idle and not self._told_idle:
+            self._told_idle = True
+            self._gpu.emit(GroupIdle(self.number))
+        elif not self.idle:
+            self._told_idle = False
+
+
+class Gpu:
+    """A simulated Mali GPU.
+
+    ``memory`` is the physical memory it shares with its driver, ``clock`` gives nanoseconds (the driver's
+    clock; timestamps are read from it), ``on_event`` is called with each event, from inside ``step``; it may
+    call any method of the GPU except ``step``, ``run`` and ``reset``.
+    """
+
+    def __init__(
+        self,
+        memory: PhysicalMemory,
+        *,
+        clock: Callable[[], int] = lambda: 0,
+        on_event: Callable[[Event], None] = lambda event: None,
+        config: GpuConfig | None = None,
+    ) -> None:
+        self.memory = memory
+        self.config = config or GpuConfig()
+        self.on_event = on_event
+        self.clock = clock
+        self.progress_timeout: int | None = None  # ns of one job; None: no progress timer
+        self.reset()
+
+    def reset(self) -> None:
+        """Hard reset: slots empty, address spaces unmapped, heaps forgotten.  Memory keeps its bytes."""
+        count = self.config.address_spaces
+        self.address_spaces = [AddressSpace(number, self.memory) for number in range(count)]
+        self.slots = [GroupSlot(self, number) for number in range(self.config.group_slots)]
+        self.flush_id = 1
+        self.cycles = 0
+        self._heaps: dict[tuple[int, int], Heap] = {}
+        self._timed_out: set[tuple[int, int]] = set()
+        self._job_began: dict[int, int] = {}
+
+    def timestamp(self) -> int:
+        """GPU_TIMESTAMP: the driver's clock in nanoseconds."""
+        return self.clock()
+
+    def emit(self, event: Event) -> None:
+        self.on_event(event)
+
+    def step(self, count: int = 1) -> int:
+        """Let every queue that can execute do one slice, in turn, until ``count`` slices are done.
+
+        A slice is one command-stream instruction, or part of a job.  Returns the slices done; fewer than
+        ``count`` means that nothing can go on until memory, a doorbell or a heap chunk changes.
+        """
+        done = 0
+        while done < count:
+            before = done
+            for slot in sorted(
+                self.slots, key=lambda slot: -slot.group.priority if slot.group else 0
+            ):
+                for queue in list(slot.queues):
+                    if done < count and queue.step():
+                        done += 1
+                        self.cycles += 1
+                slot.report_idle()
+            if self.progress_timeout is not None:
+                self._check_progress()
+            if done == before:
+                break
+        return done
+
+    def run(self, limit: int | None = None) -> int:
+        """Step until everything is idle, waits or is blocked; at most ``limit`` slices.  Slices done."""
+        total = 0
+        while limit is None or total < limit:
+            chunk = 256 if limit is None else min(256, limit - total)
+            done = self.step(chunk)
+            total += done
+            if done < chunk:
+                break
+        return total
+
+    def job(self, queue: Queue, name: str, fields: dict[str, int]) -> Iterator[None]:
+        """The work of a RUN or FINISH instruction, in slices; called by the queue."""
+        self._job_began[id(queue)] = self.clock()
+        try:
+            yield from run_job(queue, name, fields)
+        finally:
+            self._job_began.pop(id(queue), None)
+
+    def heap(self, space: int, context: int) -> Heap:
+        """The tiler heap whose context is at ``context``."""
+        return self._heaps.setdefault((space, context), Heap(context))
+
+    def forget_heap(self, space: int, context: int) -> None:
+        """The driver destroyed a heap."""
+        self._heaps.pop((space, context), None)
+
+    def _check_progress(self) -> None:
+        now = self.clock()
+        for slot in self.slots:
+            for queue in slot.queues:
+                began = self._job_began.get(id(queue))
+                late = began is not None and now - began > (self.progress_timeout or 0)
+                key = (slot.number, queue.number)
+                if late and key not in self._timed_out:
+                    self._timed_out.add(key)
+                    self.emit(ProgressTimeout(slot.number, queue.number, queue.show()))
+                elif not late:
+                    self._timed_out.discard(key)
