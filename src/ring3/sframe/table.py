@@ -42,8 +42,9 @@ A rule is one of four kinds, with v = base + offset, and where DEREF is set the 
 - REGISTER: base is register ``*_reg`` of this frame.  ``cfa`` is always of this kind.
 
 Rules are canonical: what can be said as SAME or CFA is not said as REGISTER, and fields that a kind does
-not use are 0; so rows are equal exactly when their bytes are.  The caller's SP is the CFA, on s390x
-CFA - 160.  Offsets are bytes on every architecture (SFrame's own scaling on s390x is undone).
+not use are 0; so rows are equal exactly when their bytes are.  The CFA is the caller's SP, on s390x
+SP + 160; where .eh_frame gives SP another rule (setcontext), that rule is the table's CFA.  Offsets are
+bytes on every architecture (SFrame's own scaling on s390x is undone).
 """
 
 from __future__ import annotations
@@ -112,9 +113,12 @@ class Reason(IntEnum):
     NESTING = 11
     ROWS = 12
     ORC_TYPE = 13
-    V2_RULE = 14
-    V2_SIGNAL = 15
-    V2_DISTANCE = 16
+    AUGMENTATION = 14
+    NO_RA = 15
+    NO_CIE = 16
+    V2_RULE = 17
+    V2_SIGNAL = 18
+    V2_DISTANCE = 19
 
     @property
     def text(self) -> str:
@@ -136,6 +140,9 @@ _REASONS = {
     Reason.NESTING: "restore_state without remember_state, or nested too deep",
     Reason.ROWS: "more rows than a 16-bit count can say",
     Reason.ORC_TYPE: "ORC describes no frame there",
+    Reason.AUGMENTATION: "the CIE's version, augmentation or pointer encoding is not known",
+    Reason.NO_RA: "no return address is defined",
+    Reason.NO_CIE: "the FDE's CIE is not there",
     Reason.V2_RULE: "V2 has no FLEX FDEs",
     Reason.V2_SIGNAL: "V2 has no signal frames",
     Reason.V2_DISTANCE: "V2 reaches only 2 GiB from the section",
