@@ -1,0 +1,54 @@
+"""The two clocks of a kernel: virtual time, which only moves when the kernel says so, and real time."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+NSEC_PER_USEC = 1_000
+NSEC_PER_MSEC = 1_000_000
+NSEC_PER_SEC = 1_000_000_000
+
+
+class Clock(Protocol):
+    """``now()`` is nanoseconds since the kernel's boot.  ``real`` clocks move by themselves."""
+
+    real: bool
+
+    def now(self) -> int: ...
+
+    def advance(self, to: int) -> None:
+        """Virtual clocks jump to ``to`` (never back); real ones ignore it."""
+        ...
+
+
+class VirtualClock:
+    """Stands still while tasks run and jumps to the next timer when none can.  Deterministic."""
+
+    __slots__ = ("_now",)
+    real = False
+
+    def __init__(self) -> None:
+        self._now = 0
+
+    def now(self) -> int:
+        return self._now
+
+    def advance(self, to: int) -> None:
+        self._now = max(self._now, to)
+
+
+class RealClock:
+    """The machine's monotonic clock, from the kernel's boot on."""
+
+    __slots__ = ("_boot",)
+    real = True
+
+    def __init__(self) -> None:
+        self._boot = time.monotonic_ns()
+
+    def now(self) -> int:
+        return time.monotonic_ns() - self._boot
+
+    def advance(self, to: int) -> None:
+        pass

@@ -1,0 +1,536 @@
+"""The kernel object: tasks, time, and who runs next."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from greenlet import GreenletExit, getcurrent
+
+from ring3.kernel.clock import Clock, RealClock, VirtualClock
+from ring3.kernel.external import External
+from ring3.kernel.report import KernelBug, Warn, WouldDeadlock, stack
+from ring3.kernel.task import (
+    DEAD,
+    IRQS_OFF,
+    PF_KTHREAD,
+    PREEMPT_MASK,
+    PREEMPT_OFFSET,
+    RUNNING,
+    Carrier,
+    State,
+    Task,
+)
+
+if TYPE_CHECKING:
+    from ring3.kernel.lockdep import Lockdep
+    from ring3.kernel.trace import Tracer
+
+UNINTERRUPTIBLE = State.UNINTERRUPTIBLE
+
+# An access is an object's key with these bits: POR asks of two accesses only whether the keys are the
+# same and one of them writes.  STATE is a second key of the same object (see Mutex).
+WRITE = 1
+STATE = 2
+
+
+class Scheduler(Protocol):
+    """Decides which task runs.  ``preemptive`` ones are asked before every visible operation."""
+
+    preemptive: bool
+
+    def pick(self, kernel: Kernel) -> Task:
+        """One of ``kernel.runnable``, which is not empty."""
+        ...
+
+
+class Alarm:
+    """A function due at ``deadline``; ``cancel()`` forgets it."""
+
+    __slots__ = ("args", "deadline", "fn")
+
+    def __init__(self, deadline: int, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.deadline = deadline
+        self.fn: Callable[..., Any] | None = fn
+        self.args = args
+
+    def cancel(self) -> bool:
+        """True when it was still pending."""
+        pending = self.fn is not None
+        self.fn = None
+        return pending
+
+
+def _no_point(op: str, obj: Any, access: int) -> None:
+    """Outside of exploration a visible operation is no scheduling point."""
+
+
+def _no_touch(access: int) -> None:
+    """Outside of exploration nobody asks what a task touches."""
+
+
+class Kernel:
+    """One kernel.  Everything it simulates hangs off this object; there is no global state.
+
+    ``clock`` is "virtual" (deterministic: stands still while tasks run, jumps when all sleep), "real",
+    or a :class:`Clock`.  ``scheduler`` None runs tasks in turn and never preempts them.  ``lockdep``
+    turns the lock validator on.  ``carriers`` are stacks left over from earlier kernels, for reuse.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: str | Clock = "virtual",
+        scheduler: Scheduler | None = None,
+        lockdep: bool = False,
+        carriers: list[Carrier] | None = None,
+    ) -> None:
+        if clock == "virtual":
+            self.clock: Clock = VirtualClock()
+        else:
+            self.clock = RealClock() if isinstance(clock, str) else clock
+        self.external = External() if self.clock.real else None
+        self.scheduler = scheduler
+        self.carriers: list[Carrier] = [] if carriers is None else carriers
+        self.hub: Any = getcurrent()
+        self.boot = Task(self, 0, "swapper", _nothing, flags=PF_KTHREAD)
+        self.current = self.boot
+        self.tasks = [self.boot]
+        self.runnable: list[Task] = []
+        self.step = -1  # the visible step in progress, counted by preemptive schedulers
+        self.point: Callable[[str, Any, int], None] = _no_point
+        self.touch: Callable[[int], None] = _no_touch
+        self.log: list[tuple[int, str]] = []
+        self.warnings: list[Warn] = []
+        self.failed: Task | None = None
+        self.tracer: Tracer | None = None
+        self.lockdep: Lockdep | None = None
+        self.parts: dict[str, Any] = {}  # what other modules keep per kernel: RCU, worker pools...
+        self._keys = 0
+        self._alarms: list[tuple[int, int, Alarm]] = []
+        self._alarm_count = 0
+        self._until: Callable[[], bool] | None = None
+        self._limit: int | None = None
+        self._posts: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        if lockdep:
+            from ring3.kernel.lockdep import Lockdep  # noqa: PLC0415 - costs only who asks for it
+
+            self.lockdep = Lockdep(self)
+
+    # Tasks
+
+    def spawn(
+        self, fn: Callable[..., Any], *args: Any, name: str | None = None, flags: int = 0
+    ) -> Task:
+        """A new runnable task that calls ``fn(*args)``."""
+        tid = len(self.tasks)
+        task = Task(self, tid, name or str(getattr(fn, "__name__", "task")), fn, args, flags=flags)
+        carriers = self.carriers
+        carrier = carriers.pop() if carriers else Carrier(parent=self.hub)
+        carrier.task = task
+        task.carrier = carrier
+        task.woken_step = self.step
+        self.tasks.append(task)
+        self.runnable.append(task)
+        if self.tracer is not None:
+            self.tracer.wake(task)
+        return task
+
+    def kthread_run(self, fn: Callable[..., Any], *args: Any, name: str, flags: int = 0) -> Task:
+        """A kernel thread: a task that may stay asleep for ever without counting as stuck."""
+        return self.spawn(fn, *args, name=name, flags=flags | PF_KTHREAD)
+
+    def join(self, task: Task) -> Any:
+        """Wait until ``task`` is dead; its result."""
+        if task.state is not DEAD:
+            if task.joiners is None:
+                task.joiners = []
+            task.joiners.append(self.current)
+            while task.state is not DEAD:
+                self.block(task)
+        return task.result
+
+    def call(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """From outside of any task: run ``fn(*args)`` as a task to its end; its result.
+
+        Raises what it raised, and :class:`WouldDeadlock` when it can never end.
+        """
+        task = self.spawn(fn, *args)
+        if not self.run(until=lambda: task.state is DEAD):
+            raise WouldDeadlock(f"{task} never ends: {self.describe_blocked()}")
+        return task.result
+
+    def exit_current(self, carrier: Carrier) -> None:
+        """The running task is over; returns on ``carrier`` when that has its next task."""
+        task = self.current
+        task.state = DEAD
+        self.runnable.remove(task)
+        if self.tracer is not None:
+            self.tracer.exit(task)
+        if task.error is None and (task.preempt_count or task.held_locks):
+            held = ", ".join(map(str, task.held_locks or ())) or "preemption or interrupts off"
+            task.error = KernelBug(f"task ended with {held}", where=str(task))
+        if task.error is not None:
+            self.failed = task
+        if task.joiners is not None:
+            for waiter in task.joiners:
+                self.wake(waiter)
+        self.carriers.append(carrier)
+        chosen = None if self.failed is not None else self._next()
+        if chosen is None:
+            self.current = self.boot
+            self.hub.switch()
+        else:
+            self.current = chosen
+            chosen.carrier.switch()
+
+    # Sleeping and waking
+
+    def block(self, on: Any, state: State = UNINTERRUPTIBLE, timeout: int | None = None) -> bool:
+        """Sleep until :meth:`wake`, or for ``timeout`` ns.  False when the time was over.
+
+        The bottom of every wait; takes no lock and makes no check.  Use wait queues and locks instead.
+        """
+        task = self.current
+        if task is self.boot:
+            raise KernelBug(
+                f"the boot context would sleep on {on!r}",
+                where="swapper/0",
+                remedy="do it in a task: Kernel.spawn or Kernel.call",
+            )
+        task.state = state
+        task.waiting_on = on
+        self.runnable.remove(task)
+        if self.tracer is not None:
+            self.tracer.block(task)
+        alarm = None
+        if timeout is not None:
+            task.timed_out = False
+            alarm = self.alarm(timeout, self._time_out, task)
+        chosen = self._next()
+        if chosen is None:
+            self.current = self.boot
+            self.hub.switch()
+        elif chosen is not task:
+            self.current = chosen
+            chosen.carrier.switch()
+        else:
+            self.current = task
+        task.waiting_on = None
+        if task.irq_queue:
+            self.run_interrupts(task)
+        if alarm is None:
+            return True
+        alarm.cancel()
+        return not task.timed_out
+
+    def wake(self, task: Task) -> bool:
+        """Make ``task`` runnable; False when it was, or is dead."""
+        if task.state is RUNNING or task.state is DEAD:
+            return False
+        task.state = RUNNING
+        task.woken_step = self.step
+        self.runnable.append(task)
+        if self.tracer is not None:
+            self.tracer.wake(task)
+        return True
+
+    def signal(self, task: Task) -> None:
+        """Send a fatal signal: interruptible and killable sleeps end."""
+        task.signal_pending = True
+        if task.state is State.INTERRUPTIBLE or task.state is State.KILLABLE:
+            self.wake(task)
+
+    def cond_resched(self) -> None:
+        """Let others run.  Virtual time moves on by a microsecond, so that polling loops end."""
+        task = self.current
+        self.point("cond_resched", None, -1)
+        self.clock.advance(self.clock.now() + 1_000)
+        if self.scheduler is None:
+            self.runnable.remove(task)
+            self.runnable.append(task)
+        self._yield(task)
+
+    cpu_relax = yield_ = cond_resched
+
+    def msleep(self, ms: float) -> None:
+        """Sleep for ``ms`` milliseconds."""
+        self.sleep(int(ms * 1_000_000))
+
+    def sleep(self, ns: int) -> None:
+        """Sleep for ``ns`` nanoseconds."""
+        if self.current.preempt_count:
+            self.sleep_in_atomic("sleep")
+        self.block(("sleep", ns), timeout=ns)
+
+    def udelay(self, us: float) -> None:
+        """Keep the CPU busy: allowed in atomic context; other tasks have CPUs of their own."""
+        self.block(("udelay", us), timeout=int(us * 1_000))
+
+    # Time
+
+    def now(self) -> int:
+        """Nanoseconds since boot (ktime_get)."""
+        return self.clock.now()
+
+    def alarm(self, delay: int, fn: Callable[..., Any], *args: Any) -> Alarm:
+        """Call ``fn(*args)`` in ``delay`` ns, outside of any task; it must not sleep or take locks."""
+        alarm = Alarm(self.clock.now() + max(0, delay), fn, args)
+        self._alarm_count += 1
+        heapq.heappush(self._alarms, (alarm.deadline, self._alarm_count, alarm))
+        return alarm
+
+    def next_deadline(self) -> int | None:
+        """When the next pending alarm is due."""
+        alarms = self._alarms
+        while alarms and alarms[0][2].fn is None:
+            heapq.heappop(alarms)
+        return alarms[0][0] if alarms else None
+
+    def _time_out(self, task: Task) -> None:
+        if task.state is not RUNNING:
+            task.timed_out = True
+            self.wake(task)
+
+    def _fire(self) -> None:
+        """Run the first alarm, which next_deadline() has shown to be pending."""
+        deadline, _, alarm = heapq.heappop(self._alarms)
+        self.clock.advance(deadline)
+        fn, alarm.fn = alarm.fn, None
+        self.current = self.boot
+        assert fn is not None
+        fn(*alarm.args)
+
+    # Running
+
+    def run(
+        self,
+        until: Callable[[], bool] | None = None,
+        *,
+        until_time: int | None = None,
+        forever: bool = False,
+    ) -> bool:
+        """Run tasks until ``until()`` holds, the clock would pass ``until_time``, or all sleep for good.
+
+        ``until`` is asked at every switch of tasks.  With a real clock and ``forever`` (or ``until``),
+        a kernel without work waits for its readers and for call_soon_threadsafe.  Raises what a task
+        raised.  Returns whether ``until()`` holds (without one: whether no task is stuck).
+        """
+        if self.current is not self.boot:
+            raise KernelBug("Kernel.run() inside of a task", where=str(self.current))
+        self.hub = getcurrent()
+        self._until, self._limit = until, until_time
+        if self.scheduler is not None and self.scheduler.preemptive:
+            self.point, self.touch = self._preempt, self._touched
+        try:
+            while True:
+                chosen = self._next()
+                self.current = self.boot if chosen is None else chosen
+                if chosen is not None:
+                    chosen.carrier.switch()
+                if self.failed is not None:
+                    task, self.failed = self.failed, None
+                    assert task.error is not None
+                    raise task.error
+                if until is not None and until():
+                    return True
+                if not self.runnable and not self._idle(forever or until is not None):
+                    return not self.stuck() if until is None else False
+        finally:
+            self._until = self._limit = None
+            self.point, self.touch = _no_point, _no_touch
+            self.current = self.boot
+
+    def close(self) -> None:
+        """Unwind every task that still sleeps (their ``finally`` clauses run, no lock works)."""
+        self.point = _dying
+        self.runnable.clear()
+        hub = getcurrent()
+        for task in self.tasks:
+            if task.state is not DEAD and task.carrier is not None:
+                task.state = DEAD
+                self.current = task
+                task.carrier.parent = hub
+                task.carrier.throw(GreenletExit)
+        self.current = self.boot
+        if self.external is not None:
+            self.external.close()
+
+    def call_soon_threadsafe(self, fn: Callable[..., Any], *args: Any) -> None:
+        """From any thread: have ``fn(*args)`` run in this kernel, outside of any task.
+
+        Like an interrupt: it must not sleep; it may wake, complete, queue work, or spawn a task.
+        """
+        self._posts.append((fn, args))
+        if self.external is not None:
+            self.external.notify()
+
+    def add_reader(self, fd: int, fn: Callable[[], Any]) -> None:
+        """Real clock only: call ``fn()`` outside of any task whenever ``fd`` is readable."""
+        if self.external is None:
+            raise KernelBug("a kernel with a virtual clock waits for nothing outside of itself")
+        self.external.add_reader(fd, fn)
+
+    def remove_reader(self, fd: int) -> None:
+        """Undo :meth:`add_reader`."""
+        if self.external is not None:
+            self.external.remove_reader(fd)
+
+    def _next(self) -> Task | None:
+        """Who runs now; None hands control to the loop in :meth:`run`."""
+        if self._posts:
+            self._drain()
+        while True:
+            if self._alarms and (due := self.next_deadline()) is not None:
+                now = self.clock.now()
+                if due <= now or not (self.runnable or self.clock.real):
+                    if self._limit is not None and due > self._limit:
+                        self.clock.advance(self._limit)
+                        return None
+                    self._fire()
+                    continue
+            if self._until is not None and self._until():
+                return None
+            runnable = self.runnable
+            if not runnable:
+                return None
+            return runnable[0] if self.scheduler is None else self.scheduler.pick(self)
+
+    def _drain(self) -> None:
+        was, self.current = self.current, self.boot
+        while self._posts:
+            fn, args = self._posts.popleft()
+            fn(*args)
+        self.current = was
+
+    def _idle(self, wait: bool) -> bool:
+        """Nothing is runnable: wait for real time or the world outside.  False when neither can help."""
+        if self._posts:
+            return True
+        if self.external is None:
+            return False
+        due = self.next_deadline()
+        if self._limit is not None and (due is None or due > self._limit):
+            due = self._limit
+            if self.clock.now() >= due:
+                return False
+        if due is None and not wait:
+            return False
+        self.external.wait(None if due is None else max(0, due - self.clock.now()))
+        return True
+
+    def _yield(self, task: Task) -> None:
+        chosen = self._next()
+        if chosen is None:
+            self.current = self.boot
+            self.hub.switch()
+        else:
+            self.current = chosen
+            if chosen is not task:
+                chosen.carrier.switch()
+        if task.irq_queue:
+            self.run_interrupts(task)
+
+    def _preempt(self, op: str, obj: Any, access: int) -> None:
+        """A visible operation under a preemptive scheduler: somebody else may go first."""
+        task = self.current
+        task.op = op
+        task.obj = obj
+        task.access = access
+        assert self.scheduler is not None
+        chosen = self.scheduler.pick(self)
+        if chosen is not task:
+            self.current = chosen
+            chosen.carrier.switch()
+        if task.irq_queue:
+            self.run_interrupts(task)
+
+    def _touched(self, access: int) -> None:
+        self.current.woken_step = self.step  # replaced by explorers
+
+    # Contexts
+
+    def preempt_disable(self) -> None:
+        self.current.preempt_count += PREEMPT_OFFSET
+
+    def preempt_enable(self) -> None:
+        if not self.current.preempt_count & PREEMPT_MASK:
+            self.bug("preempt_enable without preempt_disable")
+        self.current.preempt_count -= PREEMPT_OFFSET
+
+    def run_interrupts(self, task: Task) -> None:
+        """Serve the interrupts that wait for ``task``'s CPU, as far as it lets them in."""
+        queue = task.irq_queue
+        i = 0
+        while i < len(queue):
+            barred, serve = queue[i]
+            if task.preempt_count & barred:
+                i += 1
+            else:
+                queue.pop(i)
+                serve()
+                i = 0
+
+    def might_sleep(self, what: str = "might_sleep") -> None:
+        """A BUG when the running task may not sleep here."""
+        if self.current.preempt_count:
+            self.sleep_in_atomic(what)
+
+    def sleep_in_atomic(self, what: str) -> None:
+        """The kernel's "sleeping function called from invalid context"."""
+        task = self.current
+        self.bug(
+            f"sleeping function {what} called from invalid context: "
+            f"preempt_count {task.preempt_count & ~IRQS_OFF:#x}, "
+            f"irqs_disabled {int(task.preempt_count & IRQS_OFF != 0)}"
+        )
+
+    # Talking
+
+    def new_key(self) -> int:
+        """A fresh key for accesses (see WRITE and STATE)."""
+        self._keys += 4
+        return self._keys
+
+    def printk(self, message: str) -> None:
+        """Put a line into ``kernel.log``."""
+        self.log.append((self.clock.now(), message))
+
+    def warn(self, message: str) -> Warn:
+        """A WARN: recorded with its stack; the task goes on."""
+        warn = Warn(self.clock.now(), str(self.current), message, stack())
+        self.warnings.append(warn)
+        self.printk(f"WARNING: {message}")
+        if self.tracer is not None:
+            self.tracer.instant(f"WARN: {message}")
+        return warn
+
+    def bug(self, message: str) -> None:
+        """A BUG: raises :class:`KernelBug` in the running task."""
+        frames = stack()
+        where = f"{self.current} at {frames[0]}" if frames else str(self.current)
+        raise KernelBug(message, where=where)
+
+    def stuck(self) -> list[Task]:
+        """Tasks that sleep now, except kernel threads that wait for work."""
+        return [
+            task
+            for task in self.tasks[1:]
+            if task.state in (State.UNINTERRUPTIBLE, State.KILLABLE)
+            or (task.state is State.INTERRUPTIBLE and not task.flags & PF_KTHREAD)
+        ]
+
+    def describe_blocked(self) -> str:
+        """One line: who sleeps on what."""
+        waits = [f"{task} waits for {task.waiting_on!r}" for task in self.stuck()]
+        return "; ".join(waits) or "nobody sleeps"
+
+
+def _nothing() -> None:
+    """The boot context has no function of its own."""
+
+
+def _dying(op: str, obj: Any, access: int) -> None:
+    raise GreenletExit

@@ -1,0 +1,340 @@
+"""Locks of one owner: spinlock, mutex, semaphore.
+
+A contended lock is handed over in order of arrival: who unlocks makes the first waiter the owner.  No order
+of acquisition is lost to exploration by that (any waiter could as well have arrived later), and an
+unlock then commutes with every attempt to lock, which partial-order reduction exploits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ring3.kernel.core import STATE, WRITE
+from ring3.kernel.task import (
+    IRQS_OFF,
+    PREEMPT_OFFSET,
+    SOFTIRQ_DISABLE_OFFSET,
+    State,
+    Task,
+)
+from ring3.kernel.wait import EINTR
+
+if TYPE_CHECKING:
+    from ring3.kernel.core import Kernel
+    from ring3.kernel.lockdep import LockMap
+
+
+class Lock:
+    """What every lock has: a name (its lockdep class, unless ``lock_class`` names another) and a key."""
+
+    __slots__ = ("kernel", "key", "lock_class", "map", "name")
+    what = "lock"
+
+    def __init__(self, kernel: Kernel, name: str, *, lock_class: str | None = None) -> None:
+        self.kernel = kernel
+        self.name = name
+        self.lock_class = lock_class or name
+        kernel._keys += 4
+        self.key = kernel._keys
+        self.map: LockMap | None = None
+        if kernel.lockdep is not None:
+            self.map = kernel.lockdep.new_map(self)
+
+    def __repr__(self) -> str:
+        return f"{self.what} {self.name}"
+
+
+class Spinlock(Lock):
+    """spinlock_t; ``raw=True`` is raw_spinlock_t (they differ for lockdep's wait contexts)."""
+
+    __slots__ = ("owner", "raw", "waiters")
+    what = "spinlock"
+
+    def __init__(
+        self, kernel: Kernel, name: str, *, lock_class: str | None = None, raw: bool = False
+    ) -> None:
+        self.raw = raw
+        super().__init__(kernel, name, lock_class=lock_class)
+        self.owner: Task | None = None
+        self.waiters: list[Task] = []
+
+    def lock(self, subclass: int = 0, nest: Lock | None = None) -> None:
+        """spin_lock, or spin_lock_nested / _nest_lock."""
+        kernel = self.kernel
+        kernel.point("spin_lock", self, self.key | WRITE)
+        task = kernel.current
+        task.preempt_count += PREEMPT_OFFSET
+        if self.map is not None:
+            self.map.acquire(subclass=subclass, nest=nest)
+        if self.owner is None:
+            self.owner = task
+        else:
+            self.waiters.append(task)
+            kernel.block(self)
+
+    def trylock(self) -> bool:
+        """spin_trylock."""
+        kernel = self.kernel
+        kernel.point("spin_trylock", self, self.key | WRITE)
+        kernel.touch(self.key | STATE)
+        if self.owner is not None:
+            return False
+        task = kernel.current
+        task.preempt_count += PREEMPT_OFFSET
+        self.owner = task
+        if self.map is not None:
+            self.map.acquire(trylock=True)
+        return True
+
+    def unlock(self) -> None:
+        """spin_unlock."""
+        kernel = self.kernel
+        kernel.point("spin_unlock", self, self.key | STATE | WRITE)
+        task = kernel.current
+        if self.map is not None:
+            self.map.release()
+        if self.owner is not task:
+            kernel.bug(f"{task} unlocks {self!r}, which {self.owner} holds")
+        if self.waiters:
+            self.owner = self.waiters.pop(0)
+            kernel.wake(self.owner)
+        else:
+            self.owner = None
+        task.preempt_count -= PREEMPT_OFFSET
+
+    def is_locked(self) -> bool:
+        self.kernel.point("spin_is_locked", self, self.key)
+        self.kernel.touch(self.key | STATE)
+        return self.owner is not None
+
+    def lock_irqsave(self, subclass: int = 0) -> bool:
+        """spin_lock_irqsave: the flags to hand to :meth:`unlock_irqrestore`."""
+        flags = local_irq_save(self.kernel)
+        self.lock(subclass)
+        return flags
+
+    def unlock_irqrestore(self, flags: bool) -> None:
+        """spin_unlock_irqrestore."""
+        self.unlock()
+        local_irq_restore(self.kernel, flags)
+
+    def lock_irq(self, subclass: int = 0) -> None:
+        local_irq_disable(self.kernel)
+        self.lock(subclass)
+
+    def unlock_irq(self) -> None:
+        self.unlock()
+        local_irq_enable(self.kernel)
+
+    def lock_bh(self, subclass: int = 0) -> None:
+        local_bh_disable(self.kernel)
+        self.lock(subclass)
+
+    def unlock_bh(self) -> None:
+        self.unlock()
+        local_bh_enable(self.kernel)
+
+    @contextmanager
+    def irqsave(self) -> Iterator[None]:
+        """``with lock.irqsave():``"""
+        flags = self.lock_irqsave()
+        try:
+            yield
+        finally:
+            self.unlock_irqrestore(flags)
+
+    @contextmanager
+    def bh(self) -> Iterator[None]:
+        """``with lock.bh():``"""
+        self.lock_bh()
+        try:
+            yield
+        finally:
+            self.unlock_bh()
+
+    def __enter__(self) -> None:
+        self.lock()
+
+    def __exit__(self, *_: object) -> None:
+        self.unlock()
+
+
+class Mutex(Lock):
+    """struct mutex."""
+
+    __slots__ = ("owner", "waiters")
+    what = "mutex"
+
+    def __init__(self, kernel: Kernel, name: str, *, lock_class: str | None = None) -> None:
+        super().__init__(kernel, name, lock_class=lock_class)
+        self.owner: Task | None = None
+        self.waiters: list[Task] = []
+
+    def lock(self, subclass: int = 0, nest: Lock | None = None) -> None:
+        """mutex_lock, or mutex_lock_nested / _nest_lock."""
+        kernel = self.kernel
+        kernel.point("mutex_lock", self, self.key | WRITE)
+        task = kernel.current
+        if task.preempt_count:
+            kernel.sleep_in_atomic("mutex_lock")
+        if self.map is not None:
+            self.map.acquire(subclass=subclass, nest=nest)
+        if self.owner is None:
+            self.owner = task
+        else:
+            self.waiters.append(task)
+            kernel.block(self)
+
+    def lock_interruptible(self, subclass: int = 0, state: State = State.INTERRUPTIBLE) -> int:
+        """mutex_lock_interruptible (or, by ``state``, _killable): 0 or -EINTR."""
+        kernel = self.kernel
+        kernel.point("mutex_lock_interruptible", self, self.key | WRITE)
+        task = kernel.current
+        if task.preempt_count:
+            kernel.sleep_in_atomic("mutex_lock_interruptible")
+        if self.map is not None:
+            self.map.acquire(subclass=subclass)
+        if self.owner is None:
+            self.owner = task
+            return 0
+        if not task.signal_pending:
+            self.waiters.append(task)
+            kernel.block(self, state)
+            if self.owner is task:
+                return 0
+            self.waiters.remove(task)
+        if self.map is not None:
+            self.map.release()
+        return -EINTR
+
+    def trylock(self) -> bool:
+        """mutex_trylock: whether it was free."""
+        kernel = self.kernel
+        kernel.point("mutex_trylock", self, self.key | WRITE)
+        kernel.touch(self.key | STATE)
+        if self.owner is not None:
+            return False
+        self.owner = kernel.current
+        if self.map is not None:
+            self.map.acquire(trylock=True)
+        return True
+
+    def unlock(self) -> None:
+        """mutex_unlock."""
+        kernel = self.kernel
+        kernel.point("mutex_unlock", self, self.key | STATE | WRITE)
+        if self.map is not None:
+            self.map.release()
+        if self.owner is not kernel.current:
+            kernel.bug(f"{kernel.current} unlocks {self!r}, which {self.owner} holds")
+        if self.waiters:
+            self.owner = self.waiters.pop(0)
+            kernel.wake(self.owner)
+        else:
+            self.owner = None
+
+    def is_locked(self) -> bool:
+        self.kernel.point("mutex_is_locked", self, self.key)
+        self.kernel.touch(self.key | STATE)
+        return self.owner is not None
+
+    def __enter__(self) -> None:
+        self.lock()
+
+    def __exit__(self, *_: object) -> None:
+        self.unlock()
+
+
+class Semaphore(Lock):
+    """struct semaphore: a count; lockdep does not follow it, as anyone may up() it."""
+
+    __slots__ = ("count", "waiters")
+    what = "semaphore"
+
+    def __init__(self, kernel: Kernel, name: str, count: int = 1) -> None:
+        super().__init__(kernel, name)
+        self.map = None
+        self.count = count
+        self.waiters: list[Task] = []
+
+    def down(self) -> None:
+        kernel = self.kernel
+        kernel.point("down", self, self.key | WRITE)
+        if kernel.current.preempt_count:
+            kernel.sleep_in_atomic("down")
+        if self.count > 0:
+            self.count -= 1
+        else:
+            self.waiters.append(kernel.current)
+            kernel.block(self)
+
+    def down_trylock(self) -> bool:
+        """Whether it was taken (the kernel's function returns the opposite)."""
+        kernel = self.kernel
+        kernel.point("down_trylock", self, self.key | WRITE)
+        kernel.touch(self.key | STATE)
+        if self.count <= 0:
+            return False
+        self.count -= 1
+        return True
+
+    def up(self) -> None:
+        kernel = self.kernel
+        kernel.point("up", self, self.key | STATE | WRITE)
+        if self.waiters:
+            kernel.wake(self.waiters.pop(0))
+        else:
+            self.count += 1
+
+
+# Interrupts and softirqs of the CPU that the running task is on.
+
+
+def local_irq_disable(kernel: Kernel) -> None:
+    """Interrupts off for the running task's CPU."""
+    kernel.current.preempt_count |= IRQS_OFF
+    if kernel.lockdep is not None:
+        kernel.lockdep.hardirqs_off()
+
+
+def local_irq_enable(kernel: Kernel) -> None:
+    """Interrupts on; those that waited are served now."""
+    task = kernel.current
+    if kernel.lockdep is not None:
+        kernel.lockdep.hardirqs_on()
+    task.preempt_count &= ~IRQS_OFF
+    if task.irq_queue:
+        kernel.run_interrupts(task)
+
+
+def local_irq_save(kernel: Kernel) -> bool:
+    """Interrupts off; whether they were off already."""
+    flags = kernel.current.preempt_count & IRQS_OFF != 0
+    if not flags:
+        local_irq_disable(kernel)
+    return flags
+
+
+def local_irq_restore(kernel: Kernel, flags: bool) -> None:
+    """Back to what :func:`local_irq_save` found."""
+    if not flags:
+        local_irq_enable(kernel)
+
+
+def local_bh_disable(kernel: Kernel) -> None:
+    """Softirqs off."""
+    kernel.current.preempt_count += SOFTIRQ_DISABLE_OFFSET
+    if kernel.lockdep is not None:
+        kernel.lockdep.softirqs_off()
+
+
+def local_bh_enable(kernel: Kernel) -> None:
+    """Softirqs on again; those that waited are served now."""
+    task = kernel.current
+    task.preempt_count -= SOFTIRQ_DISABLE_OFFSET
+    if kernel.lockdep is not None:
+        kernel.lockdep.softirqs_on()
+    if task.irq_queue:
+        kernel.run_interrupts(task)

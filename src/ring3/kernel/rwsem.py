@@ -1,0 +1,253 @@
+"""Locks with readers and writers: rw_semaphore, percpu_rw_semaphore, rwlock_t.
+
+All are fair: a reader that arrives after a waiting writer waits behind it.  That is what makes a recursive
+read a deadlock.  rwlock_t lets readers in interrupts pass, as the kernel's queued locks do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ring3.kernel.core import STATE, WRITE
+from ring3.kernel.locks import (
+    Lock,
+    local_bh_disable,
+    local_bh_enable,
+    local_irq_disable,
+    local_irq_enable,
+    local_irq_restore,
+    local_irq_save,
+)
+from ring3.kernel.task import HARDIRQ_MASK, PREEMPT_OFFSET, SOFTIRQ_MASK, Task
+
+if TYPE_CHECKING:
+    from ring3.kernel.core import Kernel
+
+
+class ReadersWriter(Lock):
+    """Shared by the three: ``readers`` in order of arrival, one ``writer``, a queue of both."""
+
+    __slots__ = ("queue", "readers", "writer")
+
+    def __init__(self, kernel: Kernel, name: str, *, lock_class: str | None = None) -> None:
+        super().__init__(kernel, name, lock_class=lock_class)
+        self.readers: list[Task] = []
+        self.writer: Task | None = None
+        self.queue: list[tuple[Task, bool]] = []
+
+    def _read(self, task: Task, *, pass_waiters: bool = False) -> None:
+        if self.writer is None and (pass_waiters or not self.queue):
+            self.readers.append(task)
+            return
+        place = 0 if pass_waiters else len(self.queue)
+        self.queue.insert(place, (task, False))
+        self.kernel.block(self)
+
+    def _write(self, task: Task) -> None:
+        if self.writer is None and not self.readers:
+            self.writer = task
+            return
+        self.queue.append((task, True))
+        self.kernel.block(self)
+
+    def _release_read(self, task: Task) -> None:
+        if task in self.readers:
+            self.readers.remove(task)
+        elif self.readers:
+            self.readers.pop()  # up_read by another task than the one that came down is allowed
+        else:
+            self.kernel.bug(f"{task} read-unlocks {self!r}, which has no reader")
+        self._grant()
+
+    def _release_write(self, task: Task) -> None:
+        if self.writer is None:
+            self.kernel.bug(f"{task} write-unlocks {self!r}, which has no writer")
+        self.writer = None
+        self._grant()
+
+    def _grant(self) -> None:
+        while self.queue and self.writer is None:
+            task, writes = self.queue[0]
+            if writes:
+                if self.readers:
+                    return
+                self.writer = task
+            else:
+                self.readers.append(task)
+            self.queue.pop(0)
+            self.kernel.wake(task)
+
+
+class RwSem(ReadersWriter):
+    """struct rw_semaphore."""
+
+    __slots__ = ()
+    what = "rwsem"
+
+    def down_read(self, subclass: int = 0) -> None:
+        kernel = self.kernel
+        kernel.point("down_read", self, self.key)
+        task = kernel.current
+        if task.preempt_count:
+            kernel.sleep_in_atomic("down_read")
+        if self.map is not None:
+            self.map.acquire(subclass=subclass, read=1)
+        self._read(task)
+
+    def down_read_trylock(self) -> bool:
+        kernel = self.kernel
+        kernel.point("down_read_trylock", self, self.key | WRITE)
+        kernel.touch(self.key | STATE)
+        if self.writer is not None or self.queue:
+            return False
+        self.readers.append(kernel.current)
+        if self.map is not None:
+            self.map.acquire(read=1, trylock=True)
+        return True
+
+    def up_read(self) -> None:
+        kernel = self.kernel
+        kernel.point("up_read", self, self.key | STATE | WRITE)
+        if self.map is not None:
+            self.map.release()
+        self._release_read(kernel.current)
+
+    def down_write(self, subclass: int = 0, nest: Lock | None = None) -> None:
+        kernel = self.kernel
+        kernel.point("down_write", self, self.key | WRITE)
+        task = kernel.current
+        if task.preempt_count:
+            kernel.sleep_in_atomic("down_write")
+        if self.map is not None:
+            self.map.acquire(subclass=subclass, nest=nest)
+        self._write(task)
+
+    def down_write_trylock(self) -> bool:
+        kernel = self.kernel
+        kernel.point("down_write_trylock", self, self.key | WRITE)
+        kernel.touch(self.key | STATE)
+        if self.writer is not None or self.readers:
+            return False
+        self.writer = kernel.current
+        if self.map is not None:
+            self.map.acquire(trylock=True)
+        return True
+
+    def up_write(self) -> None:
+        kernel = self.kernel
+        kernel.point("up_write", self, self.key | STATE | WRITE)
+        if self.map is not None:
+            self.map.release()
+        self._release_write(kernel.current)
+
+    def downgrade_write(self) -> None:
+        """From writer to reader without letting another writer in between."""
+        kernel = self.kernel
+        kernel.point("downgrade_write", self, self.key | STATE | WRITE)
+        if self.map is not None:
+            self.map.downgrade()
+        self.readers.append(kernel.current)
+        self._release_write(kernel.current)
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """``with sem.read():``"""
+        self.down_read()
+        try:
+            yield
+        finally:
+            self.up_read()
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """``with sem.write():``"""
+        self.down_write()
+        try:
+            yield
+        finally:
+            self.up_write()
+
+
+class PercpuRwSem(RwSem):
+    """struct percpu_rw_semaphore: the same rules; in the kernel, readers that cost nothing."""
+
+    __slots__ = ()
+    what = "percpu_rwsem"
+
+
+class RwLock(ReadersWriter):
+    """rwlock_t: spins, so it may be taken in interrupts, where readers do not queue behind writers."""
+
+    __slots__ = ()
+    what = "rwlock"
+
+    def read_lock(self) -> None:
+        kernel = self.kernel
+        kernel.point("read_lock", self, self.key)
+        task = kernel.current
+        interrupt = task.preempt_count & (HARDIRQ_MASK | SOFTIRQ_MASK) != 0
+        task.preempt_count += PREEMPT_OFFSET
+        if self.map is not None:
+            self.map.acquire(read=2 if interrupt else 1)
+        self._read(task, pass_waiters=interrupt)
+
+    def read_unlock(self) -> None:
+        kernel = self.kernel
+        kernel.point("read_unlock", self, self.key | STATE | WRITE)
+        if self.map is not None:
+            self.map.release()
+        self._release_read(kernel.current)
+        kernel.current.preempt_count -= PREEMPT_OFFSET
+
+    def write_lock(self, subclass: int = 0) -> None:
+        kernel = self.kernel
+        kernel.point("write_lock", self, self.key | WRITE)
+        task = kernel.current
+        task.preempt_count += PREEMPT_OFFSET
+        if self.map is not None:
+            self.map.acquire(subclass=subclass)
+        self._write(task)
+
+    def write_unlock(self) -> None:
+        kernel = self.kernel
+        kernel.point("write_unlock", self, self.key | STATE | WRITE)
+        if self.map is not None:
+            self.map.release()
+        self._release_write(kernel.current)
+        kernel.current.preempt_count -= PREEMPT_OFFSET
+
+    def read_lock_irqsave(self) -> bool:
+        flags = local_irq_save(self.kernel)
+        self.read_lock()
+        return flags
+
+    def read_unlock_irqrestore(self, flags: bool) -> None:
+        self.read_unlock()
+        local_irq_restore(self.kernel, flags)
+
+    def write_lock_irqsave(self) -> bool:
+        flags = local_irq_save(self.kernel)
+        self.write_lock()
+        return flags
+
+    def write_unlock_irqrestore(self, flags: bool) -> None:
+        self.write_unlock()
+        local_irq_restore(self.kernel, flags)
+
+    def write_lock_irq(self) -> None:
+        local_irq_disable(self.kernel)
+        self.write_lock()
+
+    def write_unlock_irq(self) -> None:
+        self.write_unlock()
+        local_irq_enable(self.kernel)
+
+    def write_lock_bh(self) -> None:
+        local_bh_disable(self.kernel)
+        self.write_lock()
+
+    def write_unlock_bh(self) -> None:
+        self.write_unlock()
+        local_bh_enable(self.kernel)
