@@ -115,7 +115,7 @@ class Kernel:
         self._limit: int | None = None
         self._posts: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         if lockdep:
-            from ring3.kernel.lockdep import Lockdep  # noqa: PLC0415 - costs only who asks for it
+            from ring3.kernel.lockdep import Lockdep
 
             self.lockdep = Lockdep(self)
 
