@@ -79,15 +79,14 @@ class Symbols:
 
 
 class Elf:
-    """An ELF file opened for reading.  A context manager; views from it die with it."""
+    """An ELF file opened for reading.  A context manager; views from it die with it.
 
-    def __init__(self, path: Path | str) -> None:
+    ``data`` is the image itself where there is no file to open (a vDSO); ``path`` is then only its name.
+    """
+
+    def __init__(self, path: Path | str, data: bytes | None = None) -> None:
         self.path = Path(path)
-        with self.path.open("rb") as file:
-            try:
-                self._map: mmap.mmap | bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except (ValueError, OSError):  # an empty file, or one that cannot be mapped
-                self._map = file.read()
+        self._map = _map(self.path) if data is None else data
         self.data = memoryview(self._map)
         if bytes(self.data[:4]) != b"\x7fELF":
             raise BadInput("not an ELF file", where=str(self.path))
@@ -250,6 +249,14 @@ _MALFORMED = (
     UnicodeDecodeError,
     MemoryError,
 )
+
+
+def _map(path: Path) -> mmap.mmap | bytes:
+    with path.open("rb") as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (ValueError, OSError):  # an empty file, or one that cannot be mapped
+            return file.read()
 
 
 class _Reader:

@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "slab_group",
         "SLUB layout: a cache byte by byte; the running kernel checked.",
     ),
+    "record": ("record", "record", "Sample a command or a process, to be unwound afterwards."),
+    "stack": ("stack", "stack", "The stacks of a process or a core dump, complete or why not."),
 }
 
 

@@ -1,0 +1,221 @@
+"""What unwinding and naming need of one ELF file: its unwind tables and its symbols, cached by build-id.
+
+Made once with NumPy, Numba and pyelftools; read ever after by mapping one file, with none of them.  A
+cached file is the magic, a u32 version, a u32 length, that much JSON, and arrays at the offsets which the
+JSON gives, all little-endian as the host.  Everything in it can be made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import mmap
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ring3.errors import BadInput, Ring3Error
+from ring3.files import cache_folder, write_atomically
+from ring3.sframe import image
+from ring3.sframe.image import Image
+from ring3.sframe.symbolise import NO_SYMBOLS, Symbols
+from ring3.sframe.unwind import How, Rules
+
+if TYPE_CHECKING:
+    from ring3.elf import Elf
+    from ring3.sframe.table import Table
+
+_MAGIC = b"ring3fct"
+_VERSION = 1
+STT_FUNC = 2
+STT_GNU_IFUNC = 10
+_SHF_EXECINSTR = 4
+_DEBUG = "/usr/lib/debug/.build-id/{}/{}.debug"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """``tables`` in the order in which they are asked: (what it is, FUNCTION records, ROW records).
+
+    ``problem`` says why there are none, "" where there are.
+    """
+
+    tables: list[tuple[How, memoryview, memoryview]] = field(default_factory=list)
+    symbols: Symbols = NO_SYMBOLS
+    problem: str = ""
+
+    def rules(self) -> list[tuple[How, Rules]]:
+        """The tables as the readable engine takes them."""
+        return [(how, Rules(functions, rows)) for how, functions, rows in self.tables]
+
+
+NOTHING = Facts()
+
+
+def of_file(path: str, head: Image | None = None) -> Facts:
+    """The facts of the ELF file that opens at ``path``; of a malformed one, why there are none."""
+    head = head or image.read_path(path)
+    if head is None:
+        return Facts(problem="not a 64-bit ELF file")
+    return _cached(_key(path, head), lambda: _make_from(path, None))
+
+
+def of_bytes(name: str, data: bytes) -> Facts:
+    """The facts of an ELF image in memory (the vDSO, a file that is gone)."""
+    key = hashlib.sha256(data).hexdigest()[:40]
+    return _cached(key, lambda: _make_from(name, data))
+
+
+def _key(path: str, head: Image) -> str:
+    """Whatever the answer depends on: the build-id (or the very inode), .sframe, sidecar, debug file."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - of /proc/self/fd/N, too
+    except OSError:
+        return ""
+    who = head.build_id or f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+    parts = [who, str(head.sframe), str(found.st_size if head.sframe else 0)]
+    if head.sframe:
+        parts.append(str(found.st_mtime_ns))
+    for other in (sidecar(head.build_id), debug_file(head.build_id)):
+        if other is not None:
+            parts.append(f"{other}:{other.stat().st_mtime_ns}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]
+
+
+def debug_file(build_id: str | None) -> Path | None:
+    """The separate debug file of a build-id, where the distribution puts it."""
+    if not build_id or len(build_id) < 3:
+        return None
+    path = Path(_DEBUG.format(build_id[:2], build_id[2:]))
+    return path if path.is_file() else None
+
+
+def sidecar(build_id: str | None) -> Path | None:
+    """The sidecar SFrame file of a build-id."""
+    if not build_id:
+        return None
+    path = cache_folder("sframe") / f"{build_id}.sframe"
+    return path if path.is_file() else None
+
+
+def _make_from(path: str, data: bytes | None) -> Facts:
+    from ring3.elf import Elf
+
+    try:
+        with Elf(path, data) as elf:
+            return make(elf)
+    except Ring3Error as error:
+        return Facts(problem=str(error))
+
+
+def make(elf: Elf) -> Facts:
+    """Read the tables and symbols of an open file; nothing is cached."""
+    tables: list[tuple[How, memoryview, memoryview]] = []
+    problem = ""
+    for how, read in _sources(elf):
+        try:
+            table = read()
+        except Ring3Error as error:
+            problem = str(error)
+            continue
+        if len(table.functions):
+            functions, rows = table.functions.tobytes(), table.rows.tobytes()
+            tables.append((how, memoryview(functions), memoryview(rows)))
+    return Facts(tables, _symbols(elf), "" if tables else problem or "it has no unwind tables")
+
+
+def _sources(elf: Elf) -> list[tuple[How, Callable[[], Table]]]:
+    from ring3.sframe import cfi
+
+    out: list[tuple[How, Callable[[], Table]]] = []
+    out.append((How.CONVERTED, lambda: cfi.read(elf)))
+    return out
+
+
+def _symbols(elf: Elf) -> Symbols:
+    """Functions and labels in code, of the file itself or of its debug file."""
+    from ring3.elf import Elf as Reader
+
+    if elf.section(".symtab") is None and (path := debug_file(elf.build_id)):
+        with contextlib.suppress(Ring3Error), Reader(path) as debug:
+            return _symbols_in(debug)
+    return _symbols_in(elf)
+
+
+def _symbols_in(elf: Elf) -> Symbols:
+    import numpy as np
+
+    all_ = elf.symbols
+    code = np.array([bool(section.flags & _SHF_EXECINSTR) for section in elf.sections] + [False])
+    in_code = code[np.minimum(all_.section, len(code) - 1)]
+    initial = np.frombuffer(all_._strings + b"\0", "u1")
+    initial = initial[np.minimum(all_._name, len(initial) - 1)]
+    # NOTYPE is a label of assembly; $x and $d mark code and data on AArch64, and are no names.
+    wanted = np.isin(all_.type, (STT_FUNC, STT_GNU_IFUNC)) | (all_.type == 0)
+    index = np.flatnonzero(wanted & in_code & (initial != ord("$")) & (initial != 0))
+    # One symbol an address: a sized one before a global one before the first.
+    index = index[np.lexsort((all_.bind[index] == 0, all_.size[index] == 0, all_.addr[index]))]
+    addr = all_.addr[index]
+    index = index[np.append(True, addr[1:] != addr[:-1])[: len(index)]]
+    return Symbols(
+        memoryview(all_.addr[index].astype("=u8").tobytes()).cast("Q"),
+        memoryview(all_.size[index].astype("=u8").tobytes()).cast("Q"),
+        memoryview(all_._name[index].astype("=u4").tobytes()).cast("I"),
+        all_._strings,
+    )
+
+
+def _cached(key: str, make_it: Callable[[], Facts]) -> Facts:
+    """The facts under ``key``, made and kept if they are not there yet."""
+    path = cache_folder("facts") / key
+    if key:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, BadInput, struct.error):
+            return _load(path)
+    facts = make_it()
+    if key:
+        with contextlib.suppress(OSError):  # a full or read-only disk only costs time
+            write_atomically(path, _pack(facts))
+    return facts
+
+
+def _pack(facts: Facts) -> bytes:
+    arrays: list[bytes] = []
+    for _, functions, rows in facts.tables:
+        arrays += [bytes(functions), bytes(rows)]
+    symbols = facts.symbols
+    arrays += [bytes(view) for view in (symbols.addr, symbols.size, symbols.name, symbols.strings)]
+    places = []
+    at = 0
+    for array in arrays:
+        places.append((at, len(array)))
+        at += len(array) + 63 & ~63
+    about = {
+        "how": [int(how) for how, _, _ in facts.tables],
+        "places": places,
+        "problem": facts.problem,
+    }
+    head = json.dumps(about).encode()
+    head = head.ljust((16 + len(head) + 63 & ~63) - 16)
+    body = b"".join(array.ljust(len(array) + 63 & ~63, b"\0") for array in arrays)
+    return _MAGIC + struct.pack("=II", _VERSION, len(head)) + head + body
+
+
+def _load(path: Path) -> Facts:
+    with path.open("rb") as file:
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    version, length = struct.unpack_from("=II", data, 8)
+    if data[:8] != _MAGIC or version != _VERSION:
+        raise BadInput("not a file of this version", where=str(path))
+    about = json.loads(bytes(data[16 : 16 + length]))
+    body = data[16 + length :]
+    arrays = [body[at : at + size] for at, size in about["places"]]
+    if any(len(array) != size for array, (_, size) in zip(arrays, about["places"], strict=True)):
+        raise BadInput("truncated", where=str(path))
+    tables = [(How(how), arrays[2 * n], arrays[2 * n + 1]) for n, how in enumerate(about["how"])]
+    addr, size, name, strings = arrays[2 * len(tables) :]
+    symbols = Symbols(addr.cast("Q"), size.cast("Q"), name.cast("I"), strings)
+    return Facts(tables, symbols, about["problem"])

@@ -1,0 +1,128 @@
+"""What the head of a loaded ELF image says: segments, build-id, whether it carries .sframe.
+
+:mod:`ring3.elf` says far more, at the price of NumPy and pyelftools.  Attaching to a process and
+keeping up with a recording need only this, at once.  Fields: the gABI's ELF and program headers,
+64-bit only.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ring3.arch import Endian
+
+PT_LOAD = 1
+PT_NOTE = 4
+PF_X = 1
+PT_GNU_SFRAME = 0x6474E554
+_MOST_SEGMENTS = 4096
+_MOST_NOTE = 1 << 16
+
+#: Reads ``size`` bytes at an offset; fewer where there are no more.
+ReadAt = Callable[[int, int], bytes]
+
+
+@dataclass(frozen=True)
+class Load:
+    """An executable PT_LOAD segment, in bytes."""
+
+    offset: int
+    vaddr: int
+    filesz: int
+    memsz: int
+
+
+@dataclass(frozen=True)
+class Image:
+    """The head of an ELF image."""
+
+    machine: int  # e_machine
+    endian: Endian
+    entry: int
+    loads: tuple[Load, ...]
+    build_id: str | None
+    sframe: int  # size of PT_GNU_SFRAME in bytes, 0 without one
+
+    def bias(self, start: int, offset: int) -> int | None:
+        """Run-time address minus file address, when file ``offset`` is mapped at ``start`` to be run.
+
+        None when no executable segment holds that offset.
+        """
+        for load in self.loads:
+            # A mapping begins at a page, and a page of AArch64 may have 64 KiB.
+            if load.offset & ~0xFFFF <= offset < load.offset + load.filesz:
+                return start - (load.vaddr - load.offset + offset)
+        return None
+
+
+def read(read_at: ReadAt) -> Image | None:
+    """The head of the image that ``read_at`` reads, or None if that is no 64-bit ELF image."""
+    head = read_at(0, 64)
+    if len(head) < 64 or head[:4] != b"\x7fELF" or head[4] != 2 or head[5] not in (1, 2):
+        return None
+    endian: Endian = "little" if head[5] == 1 else "big"
+    order = "<" if endian == "little" else ">"
+    machine, entry, phoff = struct.unpack_from(order + "H4xQQ", head, 18)
+    size, count = struct.unpack_from(order + "HH", head, 54)
+    if size != 56 or count > _MOST_SEGMENTS:
+        return None
+    loads = []
+    build_id = None
+    sframe = 0
+    table = read_at(phoff, size * count)
+    for at in range(0, len(table) - size + 1, size):
+        kind, flags, offset, vaddr, _, filesz, memsz = struct.unpack_from(
+            order + "IIQQQQQ", table, at
+        )
+        if kind == PT_LOAD and flags & PF_X:
+            loads.append(Load(offset, vaddr, filesz, memsz))
+        elif kind == PT_NOTE and build_id is None:
+            build_id = _build_id(read_at(offset, min(filesz, _MOST_NOTE)), order)
+        elif kind == PT_GNU_SFRAME:
+            sframe = filesz
+    return Image(machine, endian, entry, tuple(loads), build_id, sframe)
+
+
+def read_fd(fd: int) -> Image | None:
+    """:func:`read` of an open file."""
+
+    def read_at(offset: int, size: int) -> bytes:
+        try:
+            return os.pread(fd, size, offset)
+        except (OSError, OverflowError):
+            return b""
+
+    return read(read_at)
+
+
+def read_path(path: Path | str) -> Image | None:
+    """:func:`read` of a file; None also where there is none to read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        return read_fd(fd)
+    finally:
+        os.close(fd)
+
+
+def read_bytes(data: bytes | memoryview) -> Image | None:
+    """:func:`read` of an image in memory."""
+    return read(lambda offset, size: bytes(data[offset : offset + size]))
+
+
+def _build_id(notes: bytes, order: str) -> str | None:
+    """The descriptor of the NT_GNU_BUILD_ID (3) note of owner GNU, in hex."""
+    at = 0
+    while at + 12 <= len(notes):
+        namesz, descsz, kind = struct.unpack_from(order + "III", notes, at)
+        desc = at + 12 + (namesz + 3 & ~3)
+        if kind == 3 and notes[at + 12 : at + 16] == b"GNU\0" and desc + descsz <= len(notes):
+            return notes[desc : desc + descsz].hex()
+        at = desc + (descsz + 3 & ~3)
+    return None

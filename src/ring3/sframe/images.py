@@ -1,0 +1,39 @@
+"""The files behind a recording: found by name and build-id, or in the recording itself."""
+
+from __future__ import annotations
+
+from ring3.sframe import facts, image
+from ring3.sframe.facts import NOTHING, Facts
+from ring3.sframe.image import Image
+from ring3.sframe.perf_data import Extras
+from ring3.sframe.samples import ImageName
+
+
+class Images:
+    """Opens the images of one recording."""
+
+    def __init__(self, names: list[ImageName], extras: Extras) -> None:
+        self._names = names
+        self._kept = {(name, build_id): data for name, build_id, data in extras.images}
+
+    def find(self, number: int) -> tuple[Image | None, Facts]:
+        """Head and facts of image ``number``; where it is not to be had, facts that say why.
+
+        In this order: an image that the recording kept; the file of that name, if its build-id is the
+        recorded one; the distribution's debug file of that build-id does not count, it holds no tables.
+        """
+        name = self._names[number]
+        kept = self._kept.get((name.path, name.build_id))
+        if kept is not None:
+            return image.read_bytes(kept), facts.of_bytes(name.path, kept)
+        if not name.path.startswith("/") or name.path.startswith(("//", "/memfd:")):
+            return None, Facts(problem="no file")
+        head = image.read_path(name.path)
+        if head is None:
+            return None, Facts(problem=f"{name.path} is not here, or no ELF file")
+        if name.build_id and head.build_id != name.build_id:
+            return None, Facts(problem=f"{name.path} is not the file that was recorded")
+        return head, facts.of_file(name.path, head)
+
+
+__all__ = ["NOTHING", "Images"]

@@ -1,0 +1,378 @@
+"""Unwinding one stack: registers, a memory reader and a set of modules in; frames out.
+
+This is the engine to read.  :mod:`bulk` does the same to many recorded samples at once, over the same
+tables.  It imports neither NumPy nor Numba, so that attaching to a process costs nothing else.
+
+For every frame the first of these that knows the pc is taken, in this order (:class:`How`): the module's
+.sframe section, a sidecar SFrame file, a table converted from .eh_frame or .debug_frame, the frame
+pointer.  The order of a module's tables is the caller's; the frame pointer always comes last.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+from ring3.sframe.abi import Abi
+from ring3.sframe.symbolise import NO_SYMBOLS, Symbols, demangle
+
+# The numbers of :mod:`ring3.sframe.table`, which is not imported for its weight; a test compares them.
+UNDEFINED, SAME, CFA, REGISTER = range(4)
+KIND = 3
+DEREF = 4
+SIGNAL = 1
+PCMASK = 2
+FUNCTION = struct.Struct("=qqiiBB6x")
+ROW = struct.Struct("=IiiiBBBBBBBx")
+
+MOST_FRAMES = 1024
+_WORD = (1 << 64) - 1
+
+#: Reads the 8 bytes at an address in the target's byte order; None where there is no memory.
+Memory = Callable[[int], int | None]
+
+
+class How(IntEnum):
+    """What gave a frame."""
+
+    REGISTERS = 0  # the topmost frame: the thread's own registers
+    SFRAME = 1  # .sframe of the file
+    SIDECAR = 2  # an SFrame file found by build-id
+    CONVERTED = 3  # .eh_frame or .debug_frame, converted in memory
+    FRAME_POINTER = 4
+    SIGNAL = 5  # registers that the kernel saved when it delivered a signal
+
+
+class Stop(IntEnum):
+    """Why a trace ends.  The first two are complete traces."""
+
+    OUTERMOST = 0
+    CHAIN_END = 1
+    NO_MEMORY = 2
+    NO_RULE = 3
+    BAD_PC = 4
+    LOOP = 5
+    DEPTH = 6
+
+    @property
+    def complete(self) -> bool:
+        """Whether the trace reached an outermost frame."""
+        return self <= Stop.CHAIN_END
+
+    @property
+    def text(self) -> str:
+        """One phrase for people."""
+        return _TEXT[self]
+
+
+_TEXT = {
+    Stop.OUTERMOST: "outermost frame",
+    Stop.CHAIN_END: "end of the frame-pointer chain",
+    Stop.NO_MEMORY: "the stack could not be read there (not recorded, or no memory)",
+    Stop.NO_RULE: "nothing says how to unwind there",
+    Stop.BAD_PC: "the return address is in no executable mapping",
+    Stop.LOOP: "the stack does not go on",
+    Stop.DEPTH: "more frames than the limit",
+}
+
+
+class Rule(NamedTuple):
+    """A row of the unwind table; fields as :data:`ring3.sframe.table.ROW` describes them."""
+
+    start: int
+    cfa_offset: int
+    ra_offset: int
+    fp_offset: int
+    cfa_reg: int
+    ra_reg: int
+    fp_reg: int
+    cfa: int
+    ra: int
+    fp: int
+    mangled: int
+
+
+class Rules:
+    """A table as bytes: records of ``table.FUNCTION`` and ``table.ROW``, searched in place."""
+
+    def __init__(self, functions: bytes | memoryview, rows: bytes | memoryview) -> None:
+        self._functions = functions
+        self._rows = rows
+        self._count = len(functions) // FUNCTION.size
+
+    def find(self, pc: int) -> tuple[Rule, bool] | None:
+        """The rule at file address ``pc``, and whether that is a signal trampoline; None for none."""
+        low, high = 0, self._count
+        while low < high:
+            middle = (low + high) // 2
+            if FUNCTION.unpack_from(self._functions, middle * FUNCTION.size)[0] <= pc:
+                low = middle + 1
+            else:
+                high = middle
+        if low == 0:
+            return None
+        start, size, first, count, flags, repeat = FUNCTION.unpack_from(
+            self._functions, (low - 1) * FUNCTION.size
+        )
+        offset = pc - start
+        if offset >= size:
+            return None
+        if flags & PCMASK:
+            offset %= repeat
+        low, high = first, first + count
+        while low < high:
+            middle = (low + high) // 2
+            if ROW.unpack_from(self._rows, middle * ROW.size)[0] <= offset:
+                low = middle + 1
+            else:
+                high = middle
+        if low == first:
+            return None
+        rule = Rule._make(ROW.unpack_from(self._rows, (low - 1) * ROW.size))
+        return rule, bool(flags & SIGNAL)
+
+
+@dataclass(frozen=True)
+class Module:
+    """Executable memory from ``start`` to ``end``: a piece of a file, or of nothing (JIT code).
+
+    ``bias`` is run-time address minus file address; ``tables`` are asked in their order.
+    """
+
+    start: int
+    end: int
+    bias: int = 0
+    name: str = ""
+    tables: Sequence[tuple[How, Rules]] = ()
+    symbols: Symbols = NO_SYMBOLS
+
+    def function(self, pc: int) -> tuple[str, int]:
+        """Name of the function at run-time address ``pc``, demangled, and the distance from its start.
+
+        The name is "" where no symbol holds it.
+        """
+        index = self.symbols.find(pc - self.bias)
+        if index < 0:
+            return "", 0
+        return demangle(self.symbols.text(index)), pc - self.bias - self.symbols.addr[index]
+
+
+class Modules:
+    """Modules sorted by address."""
+
+    def __init__(self, modules: Sequence[Module]) -> None:
+        self._modules = sorted(modules, key=lambda module: module.start)
+        self._starts = [module.start for module in self._modules]
+
+    def find(self, pc: int) -> Module | None:
+        """The module that holds ``pc``."""
+        index = bisect_right(self._starts, pc) - 1
+        if index < 0 or pc >= self._modules[index].end:
+            return None
+        return self._modules[index]
+
+
+@dataclass
+class Registers:
+    """``values[n]`` is DWARF register ``n``, None where it is not known in this frame."""
+
+    pc: int
+    values: list[int | None]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """``pc`` is where it will go on; ``exact`` says that it stopped there rather than called before it.
+
+    ``sp`` is its stack pointer, None where a frame pointer was all that could be followed.
+    """
+
+    pc: int
+    sp: int | None
+    how: How
+    exact: bool
+    module: Module | None = field(default=None, repr=False)
+
+    @property
+    def lookup(self) -> int:
+        """An address inside the instruction that this frame is at, for rules and symbols."""
+        return self.pc if self.exact else self.pc - 1
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Frames from the innermost to the outermost, and why there are no more."""
+
+    frames: list[Frame]
+    stop: Stop
+
+    @property
+    def complete(self) -> bool:
+        """Whether it reached an outermost frame."""
+        return self.stop.complete
+
+
+def unwind(
+    registers: Registers, memory: Memory, modules: Modules, abi: Abi, limit: int = MOST_FRAMES
+) -> Trace:
+    """The stack of a thread.
+
+    Raises nothing: whatever the stack holds, the trace says where and why it ends.
+    """
+    walker = _Walker(memory, modules, abi)
+    how, exact = How.REGISTERS, True
+    frames: list[Frame] = []
+    stop: Stop | None = None
+    while stop is None:
+        sp = registers.values[abi.sp]
+        lookup = registers.pc if exact else registers.pc - 1
+        module = modules.find(lookup)
+        frames.append(Frame(registers.pc, sp, how, exact, module))
+        if len(frames) >= limit:
+            return Trace(frames, Stop.DEPTH)
+        step = walker.step(registers, lookup, module, exact)
+        if isinstance(step, Stop):
+            stop = step
+        else:
+            registers, how = step
+            exact = how is How.SIGNAL
+            if modules.find(registers.pc if exact else registers.pc - 1) is None:
+                stop = Stop.BAD_PC
+    return Trace(frames, stop)
+
+
+class _Walker:
+    """One step at a time, from a frame to its caller."""
+
+    def __init__(self, memory: Memory, modules: Modules, abi: Abi) -> None:
+        self._memory = memory
+        self._modules = modules
+        self._abi = abi
+
+    def step(
+        self, registers: Registers, lookup: int, module: Module | None, exact: bool
+    ) -> tuple[Registers, How] | Stop:
+        """The caller's registers and what gave them, or why there are none."""
+        # Some trampolines have no rules (musl), some wrong ones (the vDSO's, one byte behind another's).
+        if self._is_trampoline(registers.pc) and (interrupted := self._interrupted(registers)):
+            return interrupted, How.SIGNAL
+        for how, rules in module.tables if module else ():
+            found = rules.find(lookup - module.bias) if module else None
+            if found is None:
+                continue
+            rule, signal = found
+            if signal and (interrupted := self._interrupted(registers)):
+                return interrupted, How.SIGNAL
+            caller = self._apply(rule, registers, exact)
+            if isinstance(caller, Registers):
+                return caller, How.SIGNAL if signal else how
+            if caller is not Stop.NO_RULE:
+                return caller
+        return self._frame_pointer(registers, exact)
+
+    def _apply(self, rule: Rule, registers: Registers, exact: bool) -> Registers | Stop:
+        abi = self._abi
+        if rule.ra & KIND == UNDEFINED:
+            return Stop.OUTERMOST
+        cfa = self._value(rule.cfa, rule.cfa_reg, rule.cfa_offset, registers, 0)
+        if isinstance(cfa, Stop):
+            return cfa
+        if rule.ra & KIND == SAME:
+            ra = registers.values[abi.ra]
+            if not abi.return_register or not exact or ra is None:
+                return Stop.NO_RULE
+        else:
+            address = self._value(rule.ra, rule.ra_reg, rule.ra_offset, registers, cfa)
+            if isinstance(address, Stop):
+                return address
+            ra = address
+        fp: int | None = registers.values[abi.fp]
+        if rule.fp & KIND == UNDEFINED:
+            fp = None
+        elif rule.fp & KIND != SAME:
+            saved = self._value(rule.fp, rule.fp_reg, rule.fp_offset, registers, cfa)
+            # Without its frame pointer a trace may still go on by SP.
+            fp = None if isinstance(saved, Stop) else saved
+        before = registers.values[abi.sp]
+        sp = cfa + abi.sp_from_cfa & _WORD
+        # Only a leaf, which has not moved SP yet, has the caller's SP.
+        if before is not None and (sp < before or (sp == before and not exact)):
+            return Stop.LOOP
+        if ra == 0:
+            return Stop.CHAIN_END
+        return self._caller(ra & abi.address_mask if rule.mangled else ra, sp, fp)
+
+    def _value(
+        self, rule: int, register: int, offset: int, registers: Registers, cfa: int
+    ) -> int | Stop:
+        base: int | None = cfa
+        if rule & KIND == REGISTER:
+            values = registers.values
+            base = values[register] if register < len(values) else None
+            if base is None:
+                return Stop.NO_RULE
+        elif rule & KIND != CFA:
+            return Stop.NO_RULE
+        address = (base or 0) + offset & _WORD
+        if not rule & DEREF:
+            return address
+        word = self._memory(address)
+        return Stop.NO_MEMORY if word is None else word
+
+    def _frame_pointer(self, registers: Registers, exact: bool) -> tuple[Registers, How] | Stop:
+        """Follow the frame record of the ABI, where it looks like one."""
+        abi = self._abi
+        fp, sp = registers.values[abi.fp], registers.values[abi.sp]
+        if not abi.frame_record or fp is None:
+            return Stop.NO_RULE
+        if fp == 0 and not exact:  # psABI: the deepest frame is marked so
+            return Stop.CHAIN_END
+        if fp & 7 or (sp is not None and fp < sp):
+            return Stop.NO_RULE
+        next_fp, ra = self._memory(fp), self._memory(fp + 8)
+        if next_fp is None or ra is None:
+            return Stop.NO_MEMORY
+        if ra == 0:
+            return Stop.CHAIN_END
+        if next_fp != 0 and next_fp <= fp:
+            next_fp = None  # not a chain of records: what it held was no frame pointer
+        ra &= abi.address_mask
+        if self._modules.find(ra - 1) is None:
+            return Stop.NO_RULE
+        caller_sp = fp + abi.record_cfa if abi.record_cfa else None
+        return self._caller(ra, caller_sp, next_fp), How.FRAME_POINTER
+
+    def _caller(self, pc: int, sp: int | None, fp: int | None) -> Registers:
+        """The registers that survive into a caller: SFrame follows no others."""
+        values: list[int | None] = [None] * self._abi.count
+        values[self._abi.sp] = sp
+        values[self._abi.fp] = fp
+        return Registers(pc, values)
+
+    def _is_trampoline(self, pc: int) -> bool:
+        """Whether the code at ``pc`` is rt_sigreturn, as a libc without CFI for it has it."""
+        code = self._abi.signal.code
+        order = self._abi.arch.elf.endian
+        held = b""
+        for at in range(0, len(code), 8):
+            word = self._memory(pc + at)
+            if word is None:
+                return False
+            held += word.to_bytes(8, order)
+        return held.startswith(code)
+
+    def _interrupted(self, registers: Registers) -> Registers | None:
+        """All registers of the frame that a signal interrupted, from where the kernel saved them."""
+        sp = registers.values[self._abi.sp]
+        if sp is None:
+            return None
+        frame = self._abi.signal
+        pc = self._memory(sp + frame.pc)
+        if pc is None or self._modules.find(pc) is None:
+            return None
+        values = [self._memory(sp + at) if at >= 0 else None for at in frame.registers]
+        return Registers(pc, values)

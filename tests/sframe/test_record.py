@@ -1,0 +1,96 @@
+"""Recording: what perf reads in our files, and we in perf's."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ring3.errors import BadInput, MissingPart
+from ring3.sframe import bulk, record, samples
+from ring3.sframe.images import Images
+from ring3.sframe.record import Settings
+from ring3.sframe.unwind import Stop
+
+BUSY = "import time\nend = time.monotonic() + {}\nwhile time.monotonic() < end: sum(range(1000))"
+
+
+def can_record(tmp_path):
+    try:
+        record.record_command(
+            [sys.executable, "-c", BUSY.format(0.01)], tmp_path / "try", Settings()
+        )
+    except MissingPart as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def busy(tmp_path):
+    can_record(tmp_path)
+    path = tmp_path / "busy.data"
+    summary = record.record_command([sys.executable, "-c", BUSY.format(0.4)], path, Settings())
+    assert summary.exit_code == 0
+    return path, summary
+
+
+def test_perf_reads_the_recording(busy, needs):
+    path, summary = busy
+    shown = subprocess.run(
+        [needs("perf"), "script", "-i", path, "-F", "tid,time,ip", "-G"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    ours = samples.read(path)
+    assert len(ours) == summary.samples > 100
+    theirs = sorted(
+        (round(float(time) * 1e6), int(tid), int(ip, 16))
+        for tid, time, ip in re.findall(r"^\s*(\d+)\s+([\d.]+):\s+([0-9a-f]+)", shown, re.M)
+    )
+    mine = sorted(
+        (int(s["time"]) // 1000, int(s["tid"]), int(s["ip"]) % 2**64) for s in ours.samples
+    )
+    assert [(tid, ip) for _, tid, ip in theirs] == [(tid, ip) for _, tid, ip in mine]
+    assert all(abs(a[0] - b[0]) <= 1 for a, b in zip(theirs, mine, strict=True))
+
+
+def test_most_traces_are_complete(busy):
+    recorded = samples.read(busy[0])
+    traces = bulk.unwind(
+        recorded, bulk.world(recorded, Images(recorded.images, recorded.extras).find)
+    )
+    complete = traces.stop <= Stop.CHAIN_END
+    assert complete.mean() > 0.9
+
+
+def test_a_running_process(tmp_path):
+    can_record(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", BUSY.format(30)]) as child:
+        time.sleep(0.3)
+        path = tmp_path / "attached.data"
+        comm = Path(f"/proc/{child.pid}/comm").read_text().strip()
+        summary = record.record_process(child.pid, path, Settings(seconds=0.5))
+        child.kill()
+    assert summary.samples > 50
+    recorded = samples.read(path)
+    assert set(recorded.samples["pid"]) == {child.pid}
+    names = {recorded.command(child.pid, int(time)) for time in recorded.samples["time"]}
+    assert names == {comm}
+    traces = bulk.unwind(
+        recorded, bulk.world(recorded, Images(recorded.images, recorded.extras).find)
+    )
+    assert (traces.stop <= Stop.CHAIN_END).mean() > 0.9
+
+
+def test_a_command_that_is_not_there(tmp_path):
+    with pytest.raises(BadInput, match="No such file"):
+        record.record_command([str(tmp_path / "nothing")], tmp_path / "x", Settings())
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_such_process(tmp_path):
+    with pytest.raises(MissingPart, match="no such process"):
+        record.record_process(2**22 - 1, tmp_path / "x", Settings())
+    assert not list(tmp_path.iterdir())

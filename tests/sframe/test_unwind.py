@@ -1,0 +1,142 @@
+"""The readable engine: its reading of tables against theirs, and hostile stacks."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ring3.sframe import abi as abis
+from ring3.sframe import table, unwind
+from ring3.sframe.abi import Abi
+from ring3.sframe.unwind import How, Module, Modules, Registers, Rules, Stop
+
+AMD64, ARM64, _, S390X = abis._ABIS.values()
+
+
+def test_structs_are_the_dtypes():
+    for layout, dtype in ((unwind.FUNCTION, table.FUNCTION), (unwind.ROW, table.ROW)):
+        assert layout.size == dtype.itemsize
+        record = np.zeros(1, dtype)
+        for number, name in enumerate(name for name in dtype.names if name != "_pad"):
+            record[name] = number + 1
+        unpacked = layout.unpack(record.tobytes())
+        assert unpacked == tuple(range(1, len(unpacked) + 1))
+
+
+def test_numbers_are_the_tables():
+    for name in ("UNDEFINED", "SAME", "CFA", "REGISTER", "KIND", "DEREF", "SIGNAL", "PCMASK"):
+        assert getattr(unwind, name) == getattr(table, name), name
+
+
+rows = st.builds(
+    dict,
+    start=st.integers(0, 63),
+    cfa_offset=st.integers(-64, 64),
+    ra_offset=st.integers(-64, 64),
+    fp_offset=st.integers(-64, 64),
+    cfa_reg=st.sampled_from([0, 6, 7, 11, 15, 29, 30, 31, 200]),
+    ra_reg=st.sampled_from([0, 14, 16, 30]),
+    fp_reg=st.sampled_from([0, 6, 11]),
+    cfa=st.sampled_from([0, 3, 7]),
+    ra=st.integers(0, 7),
+    fp=st.integers(0, 7),
+    mangled=st.integers(0, 1),
+)
+
+
+def make_table(spec) -> tuple[np.ndarray, np.ndarray]:
+    """Adjacent functions of 64 bytes with the given rows and flags."""
+    functions = np.zeros(len(spec), table.FUNCTION)
+    out = []
+    for index, (flags, own) in enumerate(spec):
+        own = sorted(own, key=lambda row: row["start"])
+        repeat = 16 if flags & table.PCMASK else 0
+        functions[index] = (64 * index, 64, len(out), len(own), flags, repeat)
+        out += own
+    made = np.zeros(len(out), table.ROW)
+    for row, values in zip(made, out, strict=True):
+        for name, value in values.items():
+            row[name] = value
+    return functions, made
+
+
+tables = st.lists(
+    st.tuples(st.sampled_from([0, 0, 0, 1, 2]), st.lists(rows, max_size=3)), max_size=6
+).map(make_table)
+
+
+@given(tables, st.integers(-70, 500))
+@settings(deadline=None)
+def test_rules_find_what_the_table_finds(made, pc):
+    functions, made_rows = made
+    found = Rules(functions.tobytes(), made_rows.tobytes()).find(pc)
+    function = table.find_function(functions, pc)
+    row = table.find_row(functions, made_rows, function, pc)
+    if row < 0:
+        assert found is None
+    else:
+        rule, signal = found
+        assert rule == tuple(made_rows[row])[:-1]
+        assert signal == bool(functions[function]["flags"] & table.SIGNAL)
+
+
+@given(
+    st.sampled_from([AMD64, ARM64, S390X]),
+    tables,
+    st.lists(st.integers(0, 400) | st.integers(0, 2**64 - 1), min_size=8, max_size=64),
+    st.data(),
+)
+@settings(deadline=None, max_examples=300)
+def test_garbage_always_ends(abi: Abi, made, words, data):
+    functions, made_rows = made
+    module = Module(
+        0, 384, tables=[(How.CONVERTED, Rules(functions.tobytes(), made_rows.tobytes()))]
+    )
+
+    def memory(address: int) -> int | None:
+        return words[address // 8 % len(words)] if address < 1 << 48 else None
+
+    values = data.draw(
+        st.lists(
+            st.none() | st.integers(0, 600) | st.integers(0, 2**64 - 1),
+            min_size=abi.count,
+            max_size=abi.count,
+        )
+    )
+    trace = unwind.unwind(Registers(values[abi.pc] or 0, values), memory, Modules([module]), abi)
+    assert 1 <= len(trace.frames) <= unwind.MOST_FRAMES
+    assert trace.complete == (trace.stop in (Stop.OUTERMOST, Stop.CHAIN_END))
+
+
+@pytest.mark.parametrize("abi", [AMD64, ARM64])
+def test_a_loop_of_frame_records_ends(abi: Abi):
+    """Two records that point at each other."""
+    stack = {0x1000: 0x1010, 0x1008: 0x11, 0x1010: 0x1000, 0x1018: 0x21}
+    values: list[int | None] = [0] * abi.count
+    values[abi.sp], values[abi.fp] = 0xFF8, 0x1000
+    trace = unwind.unwind(Registers(0x10, values), stack.get, Modules([Module(0, 0x100)]), abi)
+    assert [frame.pc for frame in trace.frames] == [0x10, 0x11, 0x21]
+    assert not trace.complete
+
+
+def test_a_chain_by_hand():
+    """main -> f by rules, then main by its frame pointer, whose saved 0 marks the deepest frame."""
+    functions = np.zeros(1, table.FUNCTION)
+    functions[0] = (0x40, 0x10, 0, 1, 0, 0)
+    made_rows = np.zeros(1, table.ROW)
+    made_rows["cfa_offset"], made_rows["cfa_reg"], made_rows["cfa"] = 32, 7, table.REGISTER
+    made_rows["ra_offset"], made_rows["ra"] = -8, table.CFA | table.DEREF
+    made_rows["fp"] = table.SAME
+    rules = Rules(functions.tobytes(), made_rows.tobytes())
+    stack = {0x1018: 0x84, 0x1030: 0, 0x1038: 0x99}
+    values: list[int | None] = [0] * 17
+    values[7], values[6] = 0x1000, 0x1030
+    modules = Modules([Module(0, 0x100, tables=[(How.SFRAME, rules)])])
+    trace = unwind.unwind(Registers(0x44, values), stack.get, modules, AMD64)
+    shown = [(frame.pc, frame.sp, frame.how) for frame in trace.frames]
+    assert shown == [
+        (0x44, 0x1000, How.REGISTERS),
+        (0x84, 0x1020, How.SFRAME),
+        (0x99, 0x1040, How.FRAME_POINTER),
+    ]
+    assert trace.stop is Stop.CHAIN_END
