@@ -1,0 +1,204 @@
+"""Open files, descriptor tables and user memory: the border between a process and the kernel.
+
+A system call on a file that cannot be done raises :class:`OSError` with the kernel's errno and, as its
+text, the reason, which the kernel keeps to itself.  Whoever carries the call (tests, the user-mode
+driver in this process, the gateway of a real process) turns that into ``-errno``.
+
+The gateway supplies its own :class:`Process`, whose memory is the real process's and whose descriptors
+are real; nothing else here knows the difference.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from errno import EBADF, EFAULT, ENODEV, ENOTTY
+from typing import Protocol, TypeVar
+
+from ring3.dma_buf.cstruct import CStruct
+
+EPOLLIN = 0x001
+EPOLLPRI = 0x002
+EPOLLOUT = 0x004
+EPOLLERR = 0x008
+
+Struct = TypeVar("Struct", bound=CStruct)
+Wake = Callable[[], object]
+
+
+def refuse(errno: int, reason: str) -> OSError:
+    """The error of a refused system call; ``reason`` names the field and the rule."""
+    return OSError(errno, reason)
+
+
+class UserMemory(Protocol):
+    """A process's memory as the kernel reaches it.  Both raise OSError(EFAULT)."""
+
+    def copy_from_user(self, address: int, size: int) -> bytes:
+        """``size`` bytes at ``address``."""
+
+    def copy_to_user(self, address: int, data: bytes) -> None:
+        """Write ``data`` at ``address``; nothing is written if any of it cannot be."""
+
+
+class Memory(Protocol):
+    """Pages that can be mapped: what :meth:`File.mmap` hands out."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, a multiple of the page."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """``size`` bytes at ``offset``."""
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write ``data`` at ``offset``."""
+
+
+class File:
+    """An open file (``struct file``), alive until the last descriptor of it is closed."""
+
+    kind = "file"
+
+    def __init__(self) -> None:
+        self.refs = 1
+
+    def get(self) -> File:
+        """One more reference."""
+        self.refs += 1
+        return self
+
+    def put(self) -> None:
+        """One reference less; the last one releases what the file holds."""
+        self.refs -= 1
+        if self.refs == 0:
+            self.release()
+
+    def ioctl(self, process: Process, cmd: int, arg: int) -> int:
+        """Do the command ``cmd`` whose argument (often an address) is ``arg``."""
+        raise refuse(ENOTTY, f"{self.kind} has no ioctls")
+
+    def poll(self) -> int:
+        """The events (EPOLL*) that are ready now; :meth:`on_ready` says when to ask again."""
+        return 0
+
+    def on_ready(self, events: int, wake: Wake) -> None:
+        """Call ``wake`` once when one of ``events`` may have become ready."""
+
+    def mmap(self, offset: int, size: int) -> Memory:
+        """What a mapping of ``size`` bytes at file ``offset`` shows; ENODEV if it maps nothing."""
+        raise refuse(ENODEV, f"{self.kind} cannot be mapped")
+
+    def release(self) -> None:
+        """The last reference is gone."""
+
+
+class LocalMemory:
+    """User memory of a client inside this Python process: one growing arena.
+
+    Addresses start at :attr:`BASE`; address 0 and everything outside faults.
+    """
+
+    BASE = 0x1000_0000
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def put(self, data: bytes) -> int:
+        """Store ``data`` at a new 8-byte aligned address and return it."""
+        address = self.BASE + len(self._bytes)
+        self._bytes += data + bytes(-len(data) % 8 or 8)
+        return address
+
+    def reset(self) -> None:
+        """Forget everything; addresses handed out before are invalid."""
+        self._bytes.clear()
+
+    def copy_from_user(self, address: int, size: int) -> bytes:
+        start = address - self.BASE
+        if size and (start < 0 or start + size > len(self._bytes)):
+            raise refuse(EFAULT, f"{size} bytes at {address:#x} are not mapped")
+        return bytes(self._bytes[start : start + size])
+
+    def copy_to_user(self, address: int, data: bytes) -> None:
+        start = address - self.BASE
+        if data and (start < 0 or start + len(data) > len(self._bytes)):
+            raise refuse(EFAULT, f"{len(data)} bytes at {address:#x} are not mapped")
+        self._bytes[start : start + len(data)] = data
+
+
+class Process:
+    """A client: its memory, its descriptors and what it may do.
+
+    ``privileged`` stands for CAP_SYS_NICE and DRM master.
+    """
+
+    _pids = itertools.count(1000)
+
+    def __init__(
+        self, comm: str = "client", *, memory: UserMemory | None = None, privileged: bool = False
+    ) -> None:
+        self.comm = comm
+        self.pid = next(Process._pids)
+        self.privileged = privileged
+        self.memory: UserMemory = memory or LocalMemory()
+        self.files: dict[int, File] = {}
+
+    def install(self, file: File, *, cloexec: bool = True) -> int:
+        """Give ``file`` the lowest free descriptor; the caller's reference moves into the table."""
+        fd = next(n for n in itertools.count(3) if n not in self.files)
+        self.files[fd] = file
+        return fd
+
+    def lookup(self, fd: int) -> File | None:
+        """The open file of ``fd``, or None.  No reference is taken."""
+        return self.files.get(fd)
+
+    def file(self, fd: int) -> File:
+        """The open file of ``fd``; EBADF if there is none.  No reference is taken."""
+        file = self.lookup(fd)
+        if file is None:
+            raise refuse(EBADF, f"no open file {fd}")
+        return file
+
+    def dup(self, fd: int) -> int:
+        """dup(2)."""
+        return self.install(self.file(fd).get())
+
+    def close(self, fd: int) -> None:
+        """close(2)."""
+        self.file(fd)
+        self.files.pop(fd).put()
+
+    def fork(self) -> Process:
+        """A child with the same open files and a copy of nothing else."""
+        child = Process(f"{self.comm}-child", privileged=self.privileged)
+        child.files = {fd: file.get() for fd, file in self.files.items()}
+        return child
+
+    def exit(self) -> None:
+        """Close every descriptor, lowest first, as the kernel does."""
+        for fd in sorted(self.files):
+            self.close(fd)
+
+
+def read_struct(process: Process, kind: type[Struct], address: int) -> Struct:
+    """copy_from_user of one structure."""
+    return kind.unpack(process.memory.copy_from_user(address, kind.SIZE))
+
+
+class EventFd(File):
+    """eventfd(2): a counter that others add to."""
+
+    kind = "eventfd"
+
+    def __init__(self, count: int = 0) -> None:
+        super().__init__()
+        self.count = count
+
+    def signal(self) -> None:
+        """Add one."""
+        self.count += 1
+
+    def poll(self) -> int:
+        return EPOLLOUT | (EPOLLIN if self.count else 0)

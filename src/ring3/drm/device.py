@@ -1,0 +1,150 @@
+"""A DRM device: its driver's table of ioctls, the offsets of its buffers, its open files."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Callable
+from dataclasses import dataclass
+from errno import EACCES, EINVAL, ENODEV, ENOMEM
+from typing import TYPE_CHECKING, Any
+
+from ring3.dma_buf.cstruct import Ioctl
+from ring3.dma_buf.dma_buf import DmaBuf
+from ring3.dma_buf.fence import Fences
+from ring3.dma_buf.file import Process, refuse
+from ring3.drm import gem
+from ring3.kernel.core import Kernel
+
+if TYPE_CHECKING:
+    from ring3.drm.file import DrmFile
+
+#: What an ioctl does: (file, process, argument) -> 0, or a positive result.  It changes the argument's
+#: fields for the way out and raises OSError.
+Handler = Callable[["DrmFile", Process, Any], int | None]
+
+
+@dataclass(frozen=True)
+class DriverInfo:
+    """What VERSION and GET_CAP say."""
+
+    name: str
+    description: str
+    major: int
+    minor: int
+    date: str = "0"
+    syncobj: bool = True
+    syncobj_timeline: bool = True
+
+
+class DrmDevice:
+    """One device with a render node.  A driver subclasses it.
+
+    ``allocate`` makes buffers' memory; the gateway hands out memory that its clients can map.
+    ``memory_limit`` (bytes) is what all buffers together may take; beyond it they get ENOMEM.
+    """
+
+    info = DriverInfo("none", "no driver", 0, 0)
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        allocate: gem.Allocator = gem.anonymous_memory,
+        memory_limit: int = 4 << 30,
+    ) -> None:
+        self.kernel = kernel
+        self.fences = Fences.of(kernel)
+        self.allocate = allocate
+        self.memory_limit = memory_limit
+        self.memory_used = 0
+        self.files: list[DrmFile] = []
+        self.unplugged = False
+        self.ioctls: dict[int, tuple[Ioctl, Handler]] = {}
+        self._offsets: list[int] = []
+        self._objects: dict[int, gem.GemObject] = {}
+        self._imports: dict[int, gem.GemObject] = {}
+
+    def register(self, ioctl: Ioctl, handler: Handler) -> None:
+        """Serve ``ioctl``."""
+        self.ioctls[ioctl.nr] = ioctl, handler
+
+    # -- the driver's hooks -----------------------------------------------------------------------
+
+    def opened(self, file: DrmFile) -> None:
+        """A new open file; the driver keeps its own state in ``file.driver_private``."""
+
+    def closed(self, file: DrmFile) -> None:
+        """The last descriptor of ``file`` is gone; whatever is still in it goes, too."""
+
+    def gem_closed(self, file: DrmFile, obj: gem.GemObject) -> None:
+        """A handle of ``obj`` was closed in ``file``."""
+
+    def import_object(self, dma_buf: DmaBuf) -> gem.GemObject:
+        """An object around another device's buffer."""
+        return gem.ImportedObject(self, dma_buf)
+
+    def mmap_special(self, file: DrmFile, offset: int, size: int) -> gem.Pages | None:
+        """Memory of the device itself at file ``offset``, or None."""
+        return None
+
+    # -- buffers ----------------------------------------------------------------------------------
+
+    def imported(self, dma_buf: DmaBuf) -> gem.GemObject:
+        """The object for a foreign dma-buf; the same one while it lives."""
+        known = self._imports.get(id(dma_buf))
+        if known is None or known.import_source is not dma_buf:
+            known = self._imports[id(dma_buf)] = self.import_object(dma_buf)
+        return known
+
+    def reserve_offset(self, obj: gem.GemObject) -> int:
+        """A range of the device's offsets for ``obj``: the first gap that is large enough."""
+        at = gem.FIRST_OFFSET
+        for start in self._offsets:
+            if start - at >= obj.size:
+                break
+            at = start + self._objects[start].size
+        insort(self._offsets, at)
+        self._objects[at] = obj
+        return at
+
+    def release_offset(self, offset: int) -> None:
+        """Give the range at ``offset`` back."""
+        self._offsets.remove(offset)
+        del self._objects[offset]
+
+    def object_at(self, offset: int) -> tuple[gem.GemObject, int]:
+        """The buffer mapped at ``offset`` and the offset in it; EINVAL."""
+        at = bisect_right(self._offsets, offset) - 1
+        if at >= 0:
+            start = self._offsets[at]
+            obj = self._objects[start]
+            if offset < start + obj.size:
+                return obj, offset - start
+        raise refuse(EINVAL, f"no buffer is mapped at offset {offset:#x}")
+
+    def allocate_pages(self, offset: int, size: int) -> gem.Pages:
+        """Memory for a buffer; ENOMEM when the device's limit or the machine says so."""
+        if self.memory_used + size > self.memory_limit:
+            raise refuse(ENOMEM, f"{size} bytes are more than the device has left")
+        try:
+            pages = gem.Pages(self.allocate(offset, size))
+        except (OSError, OverflowError, ValueError) as error:
+            raise refuse(ENOMEM, f"no memory for {size} bytes: {error}") from None
+        self.memory_used += size
+        return pages
+
+    def free_pages(self, pages: gem.Pages) -> None:
+        """Take memory back."""
+        self.memory_used -= pages.size
+
+    # -- access -----------------------------------------------------------------------------------
+
+    def check_alive(self) -> None:
+        """ENODEV once the device is gone."""
+        if self.unplugged:
+            raise refuse(ENODEV, "the device is unplugged")
+
+    def check_access(self, file: DrmFile, offset: int, obj: gem.GemObject) -> None:
+        """EACCES unless ``file`` has a handle of ``obj``, as drm_vma_node_is_allowed asks."""
+        if file.objects.find(obj) is None:
+            raise refuse(EACCES, f"the buffer at {offset:#x} is not this file's")
