@@ -22,7 +22,11 @@ class DmaFenceArray(DmaFence):
     timeline = "unbound"
 
     def __init__(
-        self, fences: Fences, members: Sequence[DmaFence], context: int | None = None, seqno: int = 1
+        self,
+        fences: Fences,
+        members: Sequence[DmaFence],
+        context: int | None = None,
+        seqno: int = 1,
     ) -> None:
         assert members, "an array has members"
         assert not any(map(is_container, members)), "an array holds no containers"
@@ -58,7 +62,7 @@ class DmaFenceArray(DmaFence):
         if self.signaling_enabled:
             done = self.pending <= 0
         else:
-            done = all([member.is_signaled() for member in self.members])
+            done = all(member.is_signaled() for member in self.members)
         if done:
             self.error = self._pending_error
         return done
@@ -79,9 +83,7 @@ class DmaFenceChain(DmaFence):
     timeline = "unbound"
     seqno64 = True
 
-    def __init__(
-        self, fences: Fences, prev: DmaFence | None, fence: DmaFence, seqno: int
-    ) -> None:
+    def __init__(self, fences: Fences, prev: DmaFence | None, fence: DmaFence, seqno: int) -> None:
         assert not isinstance(fence, DmaFenceChain), "a chain holds no chains"
         self.prev_seqno = 0
         if isinstance(prev, DmaFenceChain) and seqno > prev.seqno:
@@ -122,7 +124,7 @@ class DmaFenceChain(DmaFence):
 
 
 def _refs(fence: DmaFence) -> int:
-    import sys  # noqa: PLC0415 - only here
+    import sys
 
     return sys.getrefcount(fence)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self, dataclass_transform, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
 
 u8 = Annotated[int, "B"]
 u16 = Annotated[int, "H"]
@@ -57,7 +57,6 @@ _CODE_NAMES = {
 }
 
 
-@dataclass_transform(eq_default=True, kw_only_default=True)
 class CStruct:
     """Base of the declared structures.
 

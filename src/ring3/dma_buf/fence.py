@@ -19,7 +19,7 @@ from ring3.kernel.locks import Spinlock
 from ring3.kernel.task import State
 from ring3.kernel.wait import ERESTARTSYS
 
-Callback = Callable[["DmaFence"], None]
+Callback = Callable[["DmaFence"], object]
 
 
 class Watcher(Protocol):

@@ -93,9 +93,7 @@ class DrmFile(File):
         self.device.files.remove(self)
 
 
-def _copy_out(
-    process: Process, arg: int, args: CStruct, size: int, *, quiet: bool = False
-) -> None:
+def _copy_out(process: Process, arg: int, args: CStruct, size: int, *, quiet: bool = False) -> None:
     """Copy the argument back, also after an error; the error then outweighs a fault."""
     if not size:
         return
@@ -166,20 +164,22 @@ def _set_client_name(file: DrmFile, process: Process, args: uapi.SetClientName) 
 
 #: What the core has for primary nodes: masters, authentication, displays.
 PRIMARY_ONLY = frozenset(
-    [0x01, 0x02, 0x05, 0x06, 0x07, 0x0A, 0x0B, 0x0D, 0x10, 0x11, 0x12, 0x13, 0x1E, 0x1F, 0x27]
-    + [0x28, 0x2C, 0x3A, 0x3B, 0x3C, 0x3F, *range(0xA0, 0xBF), *range(0xC6, 0xCA), 0xCE, 0xD0]
+    (
+        *(0x01, 0x02, 0x05, 0x06, 0x07, 0x0A, 0x0B, 0x0D, 0x10, 0x11, 0x12, 0x13, 0x1E, 0x1F),
+        *(0x27, 0x28, 0x2C, 0x3A, 0x3B, 0x3C, 0x3F, 0xCE, 0xD0),
+        *range(0xA0, 0xBF),
+        *range(0xC6, 0xCA),
+    )
 )
 
 #: GEM_CHANGE_HANDLE is in the header, but 7.2 refuses it (drm_invalid_op).
-CORE: dict[int, tuple[Ioctl, Handler]] = {
-    ioctl.nr: (ioctl, handler)
-    for ioctl, handler in (
-        (uapi.VERSION, _version),
-        (uapi.GET_CAP, _get_cap),
-        (uapi.GEM_CLOSE, _gem_close),
-        (uapi.PRIME_HANDLE_TO_FD, _prime_handle_to_fd),
-        (uapi.PRIME_FD_TO_HANDLE, _prime_fd_to_handle),
-        (uapi.SET_CLIENT_NAME, _set_client_name),
-        *ioctl_handlers(),
-    )
-}
+_CORE: tuple[tuple[Ioctl, Handler], ...] = (
+    (uapi.VERSION, _version),
+    (uapi.GET_CAP, _get_cap),
+    (uapi.GEM_CLOSE, _gem_close),
+    (uapi.PRIME_HANDLE_TO_FD, _prime_handle_to_fd),
+    (uapi.PRIME_FD_TO_HANDLE, _prime_fd_to_handle),
+    (uapi.SET_CLIENT_NAME, _set_client_name),
+    *ioctl_handlers(),
+)
+CORE = {ioctl.nr: (ioctl, handler) for ioctl, handler in _CORE}

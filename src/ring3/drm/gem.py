@@ -200,4 +200,3 @@ def import_(file: DrmFile, dma_buf: DmaBuf) -> int:
         obj = file.device.imported(dma_buf)
     known = file.objects.find(obj)
     return known if known is not None else handle_create(file, obj)
-

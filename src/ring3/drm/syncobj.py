@@ -127,9 +127,7 @@ class _Entry:
     fence: DmaFence | None = None
 
 
-def _wait(
-    entries: list[_Entry], flags: int, timeout: int, deadline: int | None
-) -> int:
+def _wait(entries: list[_Entry], flags: int, timeout: int, deadline: int | None) -> int:
     """Sleep until one entry, or with WAIT_ALL every one, is signalled; the index of the first.
 
     ``timeout`` is in ns, 0 polls.  EINVAL for a missing fence that nobody may wait for, ETIME,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from errno import EINVAL, ENOENT
 from typing import TYPE_CHECKING
 
-from ring3.dma_buf.fence import DmaFence
+from ring3.dma_buf.fence import Callback, DmaFence
 from ring3.dma_buf.file import refuse
 from ring3.dma_buf.resv import DmaResv, Usage
 from ring3.drm.syncobj import Syncobj
@@ -63,6 +63,8 @@ class Job:
 
     scheduled: SchedFence
     finished: SchedFence
+    sched: GpuScheduler
+    hardware_done: Callback
 
     def __init__(self, entity: Entity, credits: int = 1) -> None:
         if entity.rq is None:

@@ -145,13 +145,20 @@ class GpuScheduler:
         if isinstance(hardware, DmaFence):
             finished.set_parent(hardware)
             finished.peer.signal()
-            if not hardware.add_callback(lambda fence: self._job_done(job, fence.error)):
-                self._job_done(job, hardware.error)
+            self._wait_for_hardware(job, hardware)
         else:
             finished.peer.signal()
             self._job_done(job, hardware or 0)
         self.job_scheduled.wake_up_all()
         self.wakeup()
+
+    def _wait_for_hardware(self, job: Job, hardware: DmaFence) -> None:
+        def done(fence: DmaFence) -> None:
+            self._job_done(job, fence.error)
+
+        job.hardware_done = done
+        if not hardware.add_callback(done):
+            self._job_done(job, hardware.error)
 
     def _job_done(self, job: Job, error: int) -> None:
         self.credit_count -= job.credits
@@ -226,7 +233,7 @@ class GpuScheduler:
             self.pending.appendleft(bad)
         for job in reversed(list(self.pending)):
             parent = job.finished.parent
-            if parent is not None and parent.remove_callback_of(job):
+            if parent is not None and parent.remove_callback(job.hardware_done):
                 job.finished.parent = None
                 self.credit_count -= job.credits
                 continue
@@ -246,8 +253,8 @@ class GpuScheduler:
             parent = job.finished.parent
             if parent is None:
                 self._job_done(job, error or -ECANCELED)
-            elif not parent.add_callback(lambda fence, job=job: self._job_done(job, fence.error)):
-                self._job_done(job, parent.error or error)
+            else:
+                self._wait_for_hardware(job, parent)
         with self.pending_lock:
             self._start_timeout()
         self.resume()
