@@ -111,7 +111,7 @@ def test_stub(bench: Any) -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_race_signal_callback(seed: int) -> None:
     """Two threads hand fences to each other: one signals what the other adds callbacks to."""
-    from ring3.dma_buf.fence import Fences  # noqa: PLC0415
+    from ring3.dma_buf.fence import Fences
 
     kernel = Kernel(scheduler=RandomScheduler(seed))
     core = Fences.of(kernel)

@@ -105,8 +105,8 @@ class MockScheduler:
                 start = max(self.kernel.now(), self.running[-1].finish_at if self.running else 0)
                 job.finish_at = start + job.duration
             self.running.append(job)
-            if job.duration is not None and len(self.running) == 1:
-                self.timer.start(job.finish_at - self.kernel.now())
+            if len(self.running) == 1:
+                self._start_timer()
         return fence
 
     def timedout_job(self, job: Job) -> TimeoutStatus:
@@ -157,11 +157,14 @@ class MockScheduler:
         job.hw_fence.signal_locked()
         done.complete()
 
+    def _start_timer(self) -> None:
+        if self.running and self.running[0].duration is not None:
+            self.timer.mod(self.running[0].finish_at - self.kernel.now())
+
     def _timer(self) -> None:
         with self.lock.irqsave():
-            while self.running and self.running[0].duration is not None:
-                if self.running[0].finish_at > self.kernel.now():
-                    self.timer.start(self.running[0].finish_at - self.kernel.now())
-                    break
+            now = self.kernel.now()
+            while self.running and 0 < self.running[0].finish_at <= now:
                 self._complete(self.running[0])
+            self._start_timer()
         self.sched.fences.run_irq_work()

@@ -75,7 +75,11 @@ def test_case_15_offset_as_documented_is_that_of_the_bytes() -> None:
 
 
 pages = st.tuples(
-    st.booleans(), st.integers(0, 30), st.integers(1, 12), st.sampled_from([A, B]), st.integers(0, 9)
+    st.booleans(),
+    st.integers(0, 30),
+    st.integers(1, 12),
+    st.sampled_from([A, B]),
+    st.integers(0, 9),
 )
 
 
@@ -102,15 +106,11 @@ def test_any_sequence_equals_a_map_of_pages(steps: list[tuple[bool, int, int, An
                 # keep promises that every page of the hole is mapped again to the same memory,
                 assert not unmap.keep or all(before[page] == model[page] for page in hole)
             mappings.apply(op)
-        flat = {
-            v.addr + i: (v.obj, v.offset + i) for v in mappings for i in range(v.size)
-        }
+        flat = {v.addr + i: (v.obj, v.offset + i) for v in mappings for i in range(v.size)}
         assert flat == model
 
 
-@pytest.mark.parametrize(
-    ("addr", "size"), [(0, 0), (64, 1), (60, 5), (2**64 - 1, 2), (0, 2**64)]
-)
+@pytest.mark.parametrize(("addr", "size"), [(0, 0), (64, 1), (60, 5), (2**64 - 1, 2), (0, 2**64)])
 def test_ranges_outside_are_refused(addr: int, size: int) -> None:
     mappings = GpuVm(0, 64)
     with pytest.raises(OSError, match="Errno 22"):

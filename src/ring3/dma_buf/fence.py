@@ -171,11 +171,11 @@ class DmaFence:
 
     def signal(self, timestamp: int | None = None) -> bool:
         """Keep the promise; callbacks run now.  False if it was kept before."""
-        self.lock.lock()
+        flags = self.lock.lock_irqsave()
         try:
             return self.signal_locked(timestamp)
         finally:
-            self.lock.unlock()
+            self.lock.unlock_irqrestore(flags)
             self.fences.run_irq_work()
 
     def signal_locked(self, timestamp: int | None = None) -> bool:
@@ -217,7 +217,7 @@ class DmaFence:
 
     def status(self) -> int:
         """0 while active, then 1 or the negative error."""
-        with self.lock:
+        with self.lock.irqsave():
             status = (self.error or 1) if self.is_signaled_locked() else 0
         self.fences.run_irq_work()
         return status
@@ -228,7 +228,7 @@ class DmaFence:
         """Call ``callback(fence)`` at the signal.  False, and no call, if it is signalled already."""
         if self.is_signaled_flag:
             return False
-        self.lock.lock()
+        flags = self.lock.lock_irqsave()
         try:
             if not self._enable_signaling_locked():
                 return False
@@ -238,13 +238,13 @@ class DmaFence:
                 self._callbacks.append(callback)
             return True
         finally:
-            self.lock.unlock()
+            self.lock.unlock_irqrestore(flags)
             if self.fences._irq_work:
                 self.fences.run_irq_work()
 
     def remove_callback(self, callback: Callback) -> bool:
         """Take it back; False if it ran, or was never there."""
-        with self.lock:
+        with self.lock.irqsave():
             if self._callbacks is None or callback not in self._callbacks:
                 return False
             self._callbacks.remove(callback)
@@ -257,7 +257,7 @@ class DmaFence:
 
     def enable_sw_signaling(self) -> None:
         """See to it that the signal comes even if nobody has added a callback."""
-        with self.lock:
+        with self.lock.irqsave():
             self._enable_signaling_locked()
         self.fences.run_irq_work()
 

@@ -34,7 +34,7 @@ class SyncPoint(DmaFence):
         return not self.seqno_later(self.seqno, self.parent.value)
 
     def deadline_hint(self, deadline: int) -> None:
-        with self.lock:
+        with self.lock.irqsave():
             if self.deadline is None or deadline < self.deadline:
                 self.deadline = deadline
 
@@ -65,7 +65,7 @@ class SwSync(File):
     def create_point(self, value: int) -> SyncPoint:
         """The fence of counter value ``value`` (u32); one that is pending already is shared."""
         point = SyncPoint(self, value)
-        with self.lock:
+        with self.lock.irqsave():
             if not point.is_signaled_locked():
                 pending = self._points.get(value)
                 if pending is not None and not pending.is_signaled_flag:
@@ -81,7 +81,7 @@ class SwSync(File):
         self._signal(step)
 
     def _signal(self, step: int) -> None:
-        with self.lock:
+        with self.lock.irqsave():
             # In order of the points as they were before: the counter may pass all of them.
             pending = self._pending()
             self.value = (self.value + step) & 0xFFFFFFFF
@@ -124,7 +124,7 @@ class SwSync(File):
         return 0
 
     def release(self) -> None:
-        with self.lock:
+        with self.lock.irqsave():
             for point in self._pending():
                 point.set_error(-ENOENT)
                 point.signal_locked()
