@@ -115,7 +115,7 @@ def test_signal_backward(bench: Any) -> None:
 def test_wait(bench: Any, order: str) -> None:
     """test_wait_forward, test_wait_backward, test_wait_random."""
     chains = Chains(bench.core, COUNT)
-    waiter = bench.kernel.spawn(lambda: chains.tail.wait())
+    waiter = bench.kernel.spawn(chains.tail.wait)
     bench.kernel.run(until_time=1)
     fences = list(chains.fences)
     if order == "backward":

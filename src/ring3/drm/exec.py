@@ -15,11 +15,11 @@ from errno import EALREADY, EDEADLK
 from types import TracebackType
 from typing import TypeVar
 
-from ring3.dma_buf.fence import ERESTARTSYS, Fences
+from ring3.dma_buf.fence import Fences
 from ring3.dma_buf.file import refuse
 from ring3.dma_buf.resv import DmaResv, reservation_ww_class
 from ring3.drm.gem import GemObject
-from ring3.kernel import State, WwAcquireCtx
+from ring3.kernel import ERESTARTSYS, State, WwAcquireCtx
 
 Result = TypeVar("Result")
 
