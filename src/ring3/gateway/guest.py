@@ -1,0 +1,76 @@
+"""Programs of another architecture, run by qemu-user with the preload library inside.
+
+qemu-user refuses ioctls that it does not know before they reach the host, so the guest itself must hand
+them over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from ring3 import arch
+from ring3.elf import Elf
+from ring3.errors import MissingPart, Unsupported
+from ring3.files import cache_folder
+
+
+def preload_library(target: arch.Arch) -> Path:
+    """The preload library for ``target``, compiled into the cache on first use.
+
+    MissingPart when its cross compiler is not here.
+    """
+    source = files("ring3.gateway").joinpath("preload.c").read_bytes()
+    name = hashlib.sha256(source).hexdigest()[:16]
+    library = cache_folder("gateway") / f"{target.name}-{name}.so"
+    if library.exists():
+        return library
+    tools = target.toolchain
+    compiler = shutil.which(f"{tools.gcc}-gcc") if tools.gcc else None
+    if compiler is None:
+        raise MissingPart(
+            f"no compiler for {target.name}", remedy=f"apt-get install {tools.gcc_package}"
+        )
+    fresh = library.with_suffix(f".{os.getpid()}")
+    subprocess.run(
+        [compiler, "-O2", "-shared", "-fPIC", "-x", "c", "-", "-o", fresh, "-ldl"],
+        input=source,
+        check=True,
+    )
+    fresh.rename(library)
+    return library
+
+
+@dataclass(frozen=True)
+class Guest:
+    """How to run a program of another architecture: its system root and the gateway's socket."""
+
+    root: Path
+    socket: Path
+
+    def spawn(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+        """Start ``command``; the pid of the emulator.
+
+        Raises BadInput when it is no program, Unsupported or MissingPart when nothing here emulates it.
+        """
+        with Elf(command[0]) as elf:
+            target = elf.arch
+        if target is None or target.toolchain.qemu is None:
+            raise Unsupported("no emulator for its architecture", where=command[0])
+        emulator = shutil.which(f"qemu-{target.toolchain.qemu}")
+        if emulator is None:
+            raise MissingPart(
+                f"qemu-{target.toolchain.qemu} is not here", remedy="apt-get install qemu-user"
+            )
+        settings = dict(os.environ if environment is None else environment)
+        settings["RING3_GATEWAY"] = str(self.socket)
+        # By -E, so that the emulator's own loader does not take it.
+        preload = f"LD_PRELOAD={preload_library(target)}"
+        line = [emulator, "-L", str(self.root), "-E", preload, *command]
+        return os.posix_spawn(emulator, line, settings)

@@ -1,0 +1,120 @@
+"""Another process's memory and descriptors, reached from outside.
+
+Sources: process_vm_readv(2), pidfd_getfd(2), proc(5).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from errno import EFAULT, EIO, EPERM, ESRCH
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _IoVec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
+
+
+# Called by address and number, without conversions: this is on the path of every call.
+_readv, _writev = _libc.process_vm_readv, _libc.process_vm_writev
+
+#: No ioctl takes more than this at once; a client that says otherwise is lying.
+MOST_BYTES = 64 << 20
+
+
+class RemoteMemory:
+    """The memory of process ``pid``: the :class:`ring3.dma_buf.file.UserMemory` of a real client.
+
+    ``base`` is what an emulator adds to its guest's addresses.
+    """
+
+    def __init__(self, pid: int, base: int = 0) -> None:
+        self.pid = pid
+        self.base = base
+        self._vectors = (_IoVec * 2)()  # local, remote
+        self._local, self._remote = self._vectors
+        self._at = (
+            ctypes.byref(self._vectors),
+            ctypes.byref(self._vectors, ctypes.sizeof(_IoVec)),
+        )
+        self._buffer = ctypes.create_string_buffer(4096)
+        self._small = memoryview(self._buffer).cast("B")
+        self._local.base = ctypes.addressof(self._buffer)
+
+    def copy_from_user(self, address: int, size: int) -> bytes:
+        """``size`` bytes at ``address``; OSError(EFAULT) unless all of them can be read."""
+        if 0 < size <= len(self._small):
+            self._transfer(_readv, address, size)
+            return self._small[:size].tobytes()
+        if size == 0:
+            return b""
+        if not 0 < size <= MOST_BYTES:
+            raise OSError(EFAULT, f"{size} bytes at {address:#x}")
+        step = len(self._small)
+        pieces = (min(step, size - at) for at in range(0, size, step))
+        places = range(address, address + size, step)
+        return b"".join(map(self.copy_from_user, places, pieces))
+
+    def copy_to_user(self, address: int, data: bytes) -> None:
+        """Write ``data`` at ``address``; OSError(EFAULT) unless all of it can be written."""
+        for at in range(0, len(data), len(self._small)):
+            piece = data[at : at + len(self._small)]
+            self._small[: len(piece)] = piece
+            self._transfer(_writev, address + at, len(piece))
+
+    def read_path(self, address: int) -> bytes | None:
+        """The NUL-terminated string at ``address``, None when it is not one of at most 4 KiB."""
+        found = b""
+        while len(found) < 4096:
+            # Up to the end of the page: what lies behind it may not be mapped.
+            step = 4096 - (address + len(found)) % 4096
+            try:
+                piece = self.copy_from_user(address + len(found), min(step, 256))
+            except OSError:
+                return None
+            end = piece.find(b"\0")
+            if end >= 0:
+                return found + piece[:end]
+            found += piece
+        return None
+
+    def _transfer(self, call: Callable[..., int], address: int, size: int) -> None:
+        """Move ``size`` bytes between the buffer and ``address`` there."""
+        self._local.size = size
+        remote = self._remote
+        remote.base = (self.base + address) & 0xFFFF_FFFF_FFFF_FFFF
+        remote.size = size
+        local_at, remote_at = self._at
+        done = call(self.pid, local_at, 1, remote_at, 1, 0)
+        if done == size:
+            return
+        if done < 0 and (code := ctypes.get_errno()) in (EPERM, ESRCH):
+            raise OSError(EIO if code == EPERM else ESRCH, os.strerror(code))
+        raise OSError(EFAULT, f"{size} bytes at {address:#x} are not mapped")
+
+
+def take_descriptor(pid: int, fd: int) -> int:
+    """A duplicate of descriptor ``fd`` of process ``pid`` (pidfd_getfd, Linux 5.6)."""
+    process = os.pidfd_open(pid)
+    try:
+        taken: int = _libc.syscall(438, process, fd, 0)
+    finally:
+        os.close(process)
+    if taken < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return taken
+
+
+def thread_group(tid: int) -> int:
+    """The process that thread ``tid`` belongs to; OSError(ESRCH) when it is gone."""
+    try:
+        with open(f"/proc/{tid}/status", "rb") as file:  # noqa: PTH123 - on the path of every new thread
+            for line in file:
+                if line.startswith(b"Tgid:"):
+                    return int(line[5:])
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    raise OSError(ESRCH, f"thread {tid} is gone")

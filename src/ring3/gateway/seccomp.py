@@ -1,0 +1,236 @@
+"""System calls of a native program, passed here by seccomp user notification.
+
+The filter lets everything through except opens (their paths cannot be seen from a filter), ioctls whose
+type byte is a GPU driver's, fstat, and mmap at the offsets that DRM hands out.
+
+Sources: seccomp(2), seccomp_unotify(2), linux/seccomp.h and linux/filter.h of Linux 7.2.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import shutil
+import socket
+import struct
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from errno import EINTR, ENOENT
+
+from ring3.errors import MissingPart, Unsupported
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+#: Type bytes of the ioctls that belong to DRM, sync_file, sw_sync, dma-buf and dma-heap.
+IOCTL_TYPES = frozenset(b"d>WbH")
+#: DRM hands out mmap offsets from here on (4 GiB); no other file is mapped that far in, as a rule.
+FIRST_FAKE_OFFSET = 1 << 32
+AT_EMPTY_PATH = 0x1000
+
+_ALLOW = 0x7FFF0000
+_NOTIFY = 0x7FC00000
+_LOAD, _EQUAL, _ANY_BIT, _AND, _SHIFT, _RETURN = 0x20, 0x15, 0x45, 0x54, 0x74, 0x06
+_NR, _ARCH, _ARGS = 0, 4, 16  # offsets in struct seccomp_data
+
+_RECV, _SEND, _ID_VALID, _ADD_FD, _SET_FLAGS = (
+    0xC0502100,
+    0xC0182101,
+    0x40082102,
+    0x40182103,
+    0x40082104,
+)
+_NOTIF = struct.Struct("=QIIiIQ6Q")
+_RESPONSE = struct.Struct("=QqiI")
+_ADDED = struct.Struct("=QIIII")
+_CONTINUE = 1
+_SYNC_WAKE_UP = 1
+
+
+@dataclass(frozen=True)
+class Abi:
+    """Numbers of one machine: its AUDIT_ARCH, and the calls the filter looks at."""
+
+    machine: str
+    audit: int
+    seccomp: int
+    ioctl: int
+    mmap: int
+    fstat: int
+    newfstatat: int
+    opens: Mapping[int, int]  # number -> which argument is the path
+    stat_size: int  # of struct stat
+    stat_fields: str  # where dev, ino, mode, nlink, rdev lie in it
+
+    def stat(self, dev: int, ino: int, mode: int, rdev: int) -> bytes:
+        """A ``struct stat`` of a device node."""
+        packed = bytearray(self.stat_size)
+        struct.pack_into(self.stat_fields, packed, 0, dev, ino, *self._order(mode), rdev)
+        return bytes(packed)
+
+    def _order(self, mode: int) -> tuple[int, int]:
+        return (1, mode) if self.machine == "x86_64" else (mode, 1)
+
+
+_ABIS = {
+    abi.machine: abi
+    for abi in (
+        Abi("x86_64", 0xC000003E, 317, 16, 9, 5, 262, {2: 0, 257: 1, 437: 1}, 144, "=QQQI12xQ"),
+        Abi("aarch64", 0xC00000B7, 277, 29, 222, 80, 79, {56: 1, 437: 1}, 128, "=QQII8xQ"),
+    )
+}
+
+
+def abi() -> Abi:
+    """The numbers of this machine; Unsupported where the gateway does not know them."""
+    machine = os.uname().machine
+    if machine not in _ABIS:
+        raise Unsupported(f"native programs of {machine} cannot be trapped", remedy="run on x86_64")
+    return _ABIS[machine]
+
+
+def filter_program(numbers: Abi) -> bytes:
+    """The BPF program as an array of ``struct sock_filter``."""
+    code: list[tuple[int, int, int, int]] = []
+
+    def arg(number: int, high: bool = False) -> tuple[int, int, int, int]:
+        return (_LOAD, 0, 0, _ARGS + 8 * number + 4 * high)
+
+    def when(number: int, body: list[tuple[int, int, int, int]]) -> None:
+        """If the call is ``number``: ``body``, which ends by returning."""
+        code.append((_EQUAL, 0, len(body), number))
+        code.extend(body)
+
+    notify, allow = (_RETURN, 0, 0, _NOTIFY), (_RETURN, 0, 0, _ALLOW)
+    code += [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, numbers.audit), allow, (_LOAD, 0, 0, _NR)]
+    types = sorted(IOCTL_TYPES)
+    matches = [(_EQUAL, len(types) - n, 0, kind) for n, kind in enumerate(types)]
+    when(numbers.ioctl, [arg(1), (_SHIFT, 0, 0, 8), (_AND, 0, 0, 0xFF), *matches, allow, notify])
+    when(numbers.mmap, [arg(5, high=True), (_EQUAL, 0, 1, 0), allow, notify])
+    for number in numbers.opens:
+        when(number, [notify])
+    when(numbers.fstat, [notify])
+    when(numbers.newfstatat, [arg(3), (_ANY_BIT, 0, 1, AT_EMPTY_PATH), notify, allow])
+    code.append(allow)
+    return b"".join(struct.pack("=HBBI", *line) for line in code)
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A system call that waits for its answer: thread, call number and six arguments."""
+
+    id: int
+    tid: int
+    nr: int
+    args: tuple[int, ...]
+
+
+class Listener:
+    """The supervisor's end of a filter.  ``fileno()`` is readable when a call waits."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._zero = bytes(_NOTIF.size)
+        # A wake-up on the same CPU halves the time of a call; Linux 6.6 and newer know it.
+        with suppress(OSError):
+            fcntl.ioctl(fd, _SET_FLAGS, _SYNC_WAKE_UP)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def receive(self) -> Notification | None:
+        """The next waiting call; None when it was interrupted or its thread died meanwhile."""
+        buffer = bytearray(self._zero)
+        try:
+            fcntl.ioctl(self._fd, _RECV, buffer)
+        except OSError as error:
+            if error.errno in (ENOENT, EINTR):
+                return None
+            raise
+        number, tid, _, nr, _, _, *args = _NOTIF.unpack(buffer)
+        return Notification(number, tid, nr, tuple(args))
+
+    def answer(self, call: Notification, result: int) -> bool:
+        """Let the call return ``result`` (-errno for errors); False when nobody waits any more."""
+        if result < 0:
+            return self._send(_RESPONSE.pack(call.id, 0, result, 0))
+        return self._send(_RESPONSE.pack(call.id, result, 0, 0))
+
+    def let_through(self, call: Notification) -> bool:
+        """Let the kernel do the call as if there were no filter."""
+        return self._send(_RESPONSE.pack(call.id, 0, 0, _CONTINUE))
+
+    def add_descriptor(self, call: Notification, fd: int, *, cloexec: bool) -> int:
+        """Duplicate ``fd`` into the calling process; its number there.  OSError when it cannot be."""
+        flags = os.O_CLOEXEC if cloexec else 0
+        buffer = bytearray(_ADDED.pack(call.id, 0, fd, 0, flags))
+        return fcntl.ioctl(self._fd, _ADD_FD, buffer)
+
+    def waits(self, call: Notification) -> bool:
+        """Whether the thread of ``call`` still waits."""
+        try:
+            fcntl.ioctl(self._fd, _ID_VALID, struct.pack("=Q", call.id))
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _send(self, response: bytes) -> bool:
+        try:
+            fcntl.ioctl(self._fd, _SEND, response)
+        except OSError as error:
+            if error.errno == ENOENT:
+                return False
+            raise
+        return True
+
+
+def start(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, Listener]:
+    """Start ``command`` under the filter; its pid and the listener.
+
+    Raises MissingPart when the kernel refuses a filter with a listener, OSError of execve otherwise.
+    """
+    numbers = abi()
+    path = shutil.which(command[0])
+    if path is None:
+        raise FileNotFoundError(ENOENT, "no such program", command[0])
+    program = ctypes.create_string_buffer(filter_program(numbers))
+    lines = len(program.raw) // 8
+    header = struct.pack("=HxxxxxxQ", lines, ctypes.addressof(program))
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            _libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS: filters without root
+            listener = _libc.syscall(numbers.seccomp, 1, 8, header)  # SET_MODE_FILTER, NEW_LISTENER
+            if listener < 0:
+                theirs.send(struct.pack("=i", ctypes.get_errno()))
+                os._exit(127)
+            socket.send_fds(theirs, [struct.pack("=i", 0)], [listener])
+            os.close(listener)
+            os.execve(path, list(command), dict(environment))
+        except OSError as error:
+            theirs.send(struct.pack("=i", error.errno or 1))
+        finally:
+            os._exit(127)
+    theirs.close()
+    with ours:
+        data, descriptors, _, _ = socket.recv_fds(ours, 4, 1)
+        (code,) = struct.unpack("=i", data) if data else (1,)
+        if not descriptors:
+            os.waitpid(pid, 0)
+            raise MissingPart(
+                f"no seccomp notification: {os.strerror(code)}",
+                remedy="Linux 5.9 or newer, and no other supervisor around this program",
+            )
+        failure = ours.recv(4)  # the socket closes at a successful exec
+        if failure:
+            os.close(descriptors[0])
+            os.waitpid(pid, 0)
+            (code,) = struct.unpack("=i", failure)
+            raise OSError(code, os.strerror(code), command[0])
+        return pid, Listener(descriptors[0])
