@@ -26,6 +26,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "slab_group",
         "SLUB layout: a cache byte by byte; the running kernel checked.",
     ),
+    "export": (
+        "export",
+        "export",
+        "A recording as flame graph, speedscope, pprof, collapsed stacks.",
+    ),
     "record": ("record", "record", "Sample a command or a process, to be unwound afterwards."),
     "stack": ("stack", "stack", "The stacks of a process or a core dump, complete or why not."),
 }

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ring3.sframe.table import Table
 
 _MAGIC = b"ring3fct"
-_VERSION = 1
+_VERSION = 2
 STT_FUNC = 2
 STT_GNU_IFUNC = 10
 _SHF_EXECINSTR = 4
@@ -161,11 +161,24 @@ def _symbols_in(elf: Elf) -> Symbols:
     index = index[np.lexsort((all_.bind[index] == 0, all_.size[index] == 0, all_.addr[index]))]
     addr = all_.addr[index]
     index = index[np.append(True, addr[1:] != addr[:-1])[: len(index)]]
+    addr, size, name = all_.addr[index], all_.size[index], all_._name[index]
+    # One without a size reaches to the next, but not out of its section.
+    ends = np.array([section.addr + section.size for section in elf.sections] + [0], np.uint64)
+    end = np.minimum(ends[all_.section[index]], np.append(addr[1:], ends.max(initial=0)))
+    size = np.where((size == 0) & (end > addr), end - addr, size)
+    # Stubs have no symbols of their own.
+    strings = all_._strings + b"\0[plt]\0"
+    for section in elf.sections:
+        if section.name.startswith(".plt") and section.flags & _SHF_EXECINSTR:
+            at = int(np.searchsorted(addr, section.addr))
+            addr = np.insert(addr, at, section.addr)
+            size = np.insert(size, at, section.size)
+            name = np.insert(name, at, len(strings) - len(b"[plt]\0"))
     return Symbols(
-        memoryview(all_.addr[index].astype("=u8").tobytes()).cast("Q"),
-        memoryview(all_.size[index].astype("=u8").tobytes()).cast("Q"),
-        memoryview(all_._name[index].astype("=u4").tobytes()).cast("I"),
-        all_._strings,
+        memoryview(addr.astype("=u8").tobytes()).cast("Q"),
+        memoryview(size.astype("=u8").tobytes()).cast("Q"),
+        memoryview(name.astype("=u4").tobytes()).cast("I"),
+        strings,
     )
 
 

@@ -58,9 +58,10 @@ class Symbols:
         return index if size == 0 or addr - self.addr[index] < size else -1
 
     def text(self, index: int) -> str:
-        """The name of symbol ``index`` as the file has it, up to 4 KiB of it."""
+        """The name of symbol ``index``, mangled, without its version, up to 4 KiB of it."""
         start = self.name[index]
-        return bytes(self.strings[start : start + 4096]).split(b"\0")[0].decode(errors="replace")
+        name = bytes(self.strings[start : start + 4096]).split(b"\0")[0].split(b"@")[0]
+        return name.decode(errors="replace")
 
 
 NO_SYMBOLS = Symbols(array("Q"), array("Q"), array("I"), b"")
