@@ -49,7 +49,10 @@ from ring3.kernel.clock import NSEC_PER_MSEC, NSEC_PER_SEC, NSEC_PER_USEC, RealC
 from ring3.kernel.core import STATE, WRITE, Alarm, Kernel, Scheduler
 from ring3.kernel.irq import HrTimer, Interrupt, Softirq, Timer
 from ring3.kernel.locks import (
+    LocalLock,
     Mutex,
+    RawSpinlock,
+    RtMutex,
     Semaphore,
     Spinlock,
     local_bh_disable,
@@ -128,11 +131,14 @@ __all__ = [
     "Interrupt",
     "Kernel",
     "KernelBug",
+    "LocalLock",
     "Mutex",
     "PercpuRwSem",
     "RandomScheduler",
+    "RawSpinlock",
     "Rcu",
     "RealClock",
+    "RtMutex",
     "RwLock",
     "RwSem",
     "Scheduler",

@@ -170,8 +170,7 @@ class Kernel:
         if self.tracer is not None:
             self.tracer.exit(task)
         if task.error is None and (task.preempt_count or task.held_locks):
-            held = ", ".join(map(str, task.held_locks or ())) or "preemption or interrupts off"
-            task.error = KernelBug(f"task ended with {held}", where=str(task))
+            self._check_exit(task)
         if task.error is not None:
             self.failed = task
         if task.joiners is not None:
@@ -185,6 +184,12 @@ class Kernel:
         else:
             self.current = chosen
             chosen.carrier.switch()
+
+    def _check_exit(self, task: Task) -> None:
+        held = task.held_locks if self.lockdep is not None and self.lockdep.debug_locks else None
+        if held or task.preempt_count:
+            what = ", ".join(map(str, held or ())) or "preemption or interrupts off"
+            task.error = KernelBug(f"task ended with {what}", where=str(task))
 
     # Sleeping and waking
 

@@ -30,12 +30,23 @@ _BARS = {HARDIRQ_OFFSET: IRQS_OFF, SOFTIRQ_OFFSET: IRQS_OFF | HARDIRQ_MASK | SOF
 
 
 class Interrupt:
-    """A source of interrupts.  ``handler`` must not sleep."""
+    """A source of interrupts.  ``handler`` must not sleep.
+
+    ``threaded`` says that PREEMPT_RT would run it in a thread, as it does without IRQF_NO_THREAD.
+    """
 
     offset = HARDIRQ_OFFSET
-    __slots__ = ("args", "handler", "kernel", "name", "running")
+    __slots__ = ("args", "handler", "kernel", "name", "running", "threaded")
 
-    def __init__(self, kernel: Kernel, name: str, handler: Callable[..., Any], *args: Any) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        name: str,
+        handler: Callable[..., Any],
+        *args: Any,
+        threaded: bool = True,
+    ) -> None:
+        self.threaded = threaded
         self.kernel = kernel
         self.name = name
         self.handler = handler
@@ -69,10 +80,10 @@ class Interrupt:
         )
         lockdep = kernel.lockdep
         if lockdep is not None:
-            lockdep.irq_enter(task, self.offset == HARDIRQ_OFFSET)
+            lockdep.irq_enter(task, self.threaded)
         self.handler(*self.args)
         if lockdep is not None:
-            lockdep.irq_exit(task, self.offset == HARDIRQ_OFFSET)
+            lockdep.irq_exit(task)
         task.preempt_count = before
 
     def __repr__(self) -> str:

@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     from ring3.kernel.core import Kernel
     from ring3.kernel.lockdep import LockMap
 
+# Wait types as lockdep orders them (LD_WAIT_*, include/linux/lockdep_types.h).
+WAIT_SPIN, WAIT_CONFIG, WAIT_SLEEP = 2, 3, 4
+
 
 class Lock:
     """What every lock has: a name (its lockdep class, unless ``lock_class`` names another) and a key."""
 
     __slots__ = ("kernel", "key", "lock_class", "map", "name")
     what = "lock"
+    wait_inner = WAIT_SLEEP  # how it waits, for lockdep
+    per_cpu = False
 
     def __init__(self, kernel: Kernel, name: str, *, lock_class: str | None = None) -> None:
         self.kernel = kernel
@@ -42,20 +47,23 @@ class Lock:
         if kernel.lockdep is not None:
             self.map = kernel.lockdep.new_map(self)
 
+    def destroy(self) -> None:
+        """The memory of this lock is about to be freed or initialised again: nobody may hold it."""
+        if self.map is not None:
+            self.map.lockdep.destroyed(self.map)
+
     def __repr__(self) -> str:
         return f"{self.what} {self.name}"
 
 
 class Spinlock(Lock):
-    """spinlock_t; ``raw=True`` is raw_spinlock_t (they differ for lockdep's wait contexts)."""
+    """spinlock_t."""
 
-    __slots__ = ("owner", "raw", "waiters")
+    __slots__ = ("owner", "waiters")
     what = "spinlock"
+    wait_inner = WAIT_CONFIG
 
-    def __init__(
-        self, kernel: Kernel, name: str, *, lock_class: str | None = None, raw: bool = False
-    ) -> None:
-        self.raw = raw
+    def __init__(self, kernel: Kernel, name: str, *, lock_class: str | None = None) -> None:
         super().__init__(kernel, name, lock_class=lock_class)
         self.owner: Task | None = None
         self.waiters: list[Task] = []
@@ -161,6 +169,39 @@ class Spinlock(Lock):
         self.unlock()
 
 
+class RawSpinlock(Spinlock):
+    """raw_spinlock_t: spins under PREEMPT_RT too, so that only its like may be taken inside."""
+
+    __slots__ = ()
+    what = "raw_spinlock"
+    wait_inner = WAIT_SPIN
+
+
+class LocalLock(Lock):
+    """local_lock_t: without PREEMPT_RT a name for having preemption off, known to lockdep."""
+
+    __slots__ = ()
+    what = "local_lock"
+    wait_inner = WAIT_CONFIG
+    per_cpu = True
+
+    def lock(self) -> None:
+        self.kernel.preempt_disable()
+        if self.map is not None:
+            self.map.acquire()
+
+    def unlock(self) -> None:
+        if self.map is not None:
+            self.map.release()
+        self.kernel.preempt_enable()
+
+    def __enter__(self) -> None:
+        self.lock()
+
+    def __exit__(self, *_: object) -> None:
+        self.unlock()
+
+
 class Mutex(Lock):
     """struct mutex."""
 
@@ -177,10 +218,10 @@ class Mutex(Lock):
         kernel = self.kernel
         kernel.point("mutex_lock", self, self.key | WRITE)
         task = kernel.current
-        if task.preempt_count:
-            kernel.sleep_in_atomic("mutex_lock")
         if self.map is not None:
             self.map.acquire(subclass=subclass, nest=nest)
+        if task.preempt_count:
+            kernel.sleep_in_atomic("mutex_lock")
         if self.owner is None:
             self.owner = task
         else:
@@ -192,10 +233,10 @@ class Mutex(Lock):
         kernel = self.kernel
         kernel.point("mutex_lock_interruptible", self, self.key | WRITE)
         task = kernel.current
-        if task.preempt_count:
-            kernel.sleep_in_atomic("mutex_lock_interruptible")
         if self.map is not None:
             self.map.acquire(subclass=subclass)
+        if task.preempt_count:
+            kernel.sleep_in_atomic("mutex_lock_interruptible")
         if self.owner is None:
             self.owner = task
             return 0
@@ -247,6 +288,13 @@ class Mutex(Lock):
         self.unlock()
 
 
+class RtMutex(Mutex):
+    """struct rt_mutex.  Priorities are not modelled, so it is a mutex of another name."""
+
+    __slots__ = ()
+    what = "rt_mutex"
+
+
 class Semaphore(Lock):
     """struct semaphore: a count; lockdep does not follow it, as anyone may up() it."""
 
@@ -295,8 +343,6 @@ class Semaphore(Lock):
 def local_irq_disable(kernel: Kernel) -> None:
     """Interrupts off for the running task's CPU."""
     kernel.current.preempt_count |= IRQS_OFF
-    if kernel.lockdep is not None:
-        kernel.lockdep.hardirqs_off()
 
 
 def local_irq_enable(kernel: Kernel) -> None:
@@ -326,8 +372,6 @@ def local_irq_restore(kernel: Kernel, flags: bool) -> None:
 def local_bh_disable(kernel: Kernel) -> None:
     """Softirqs off."""
     kernel.current.preempt_count += SOFTIRQ_DISABLE_OFFSET
-    if kernel.lockdep is not None:
-        kernel.lockdep.softirqs_off()
 
 
 def local_bh_enable(kernel: Kernel) -> None:

@@ -6,11 +6,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ring3.kernel.irq import Softirq
+from ring3.kernel.locks import WAIT_CONFIG, WAIT_SPIN, local_bh_disable, local_bh_enable
 from ring3.kernel.task import Task
 from ring3.kernel.wait import Completion
 
 if TYPE_CHECKING:
     from ring3.kernel.core import Kernel
+    from ring3.kernel.lockdep import LockMap
+
+WAIT_FREE = 1
+_FLAVOURS = (
+    ("rcu", "rcu_read_lock", WAIT_CONFIG),
+    ("bh", "rcu_read_lock_bh", WAIT_CONFIG),
+    ("sched", "rcu_read_lock_sched", WAIT_SPIN),
+)
 
 
 class Rcu:
@@ -20,6 +29,13 @@ class Rcu:
         self.kernel = kernel
         self.readers: set[Task] = set()
         self.pending: list[tuple[set[Task], Callable[..., Any], tuple[Any, ...]]] = []
+        self.maps: dict[str, LockMap] | None = None
+        if kernel.lockdep is not None:
+            # What a read-side section may do inside does not depend on where it begins: outer is FREE.
+            self.maps = {
+                flavour: kernel.lockdep.named_map(name, wait_inner=inner, wait_outer=WAIT_FREE)
+                for flavour, name, inner in _FLAVOURS
+            }
 
     @staticmethod
     def of(kernel: Kernel) -> Rcu:
@@ -27,16 +43,31 @@ class Rcu:
             kernel.parts["rcu"] = Rcu(kernel)
         return kernel.parts["rcu"]
 
-    def read_lock(self) -> None:
-        task = self.kernel.current
-        self.kernel.point("rcu_read_lock", self, -1)
+    def read_lock(self, flavour: str = "rcu") -> None:
+        """rcu_read_lock; ``flavour`` "bh" or "sched" is rcu_read_lock_bh or _sched."""
+        kernel = self.kernel
+        task = kernel.current
+        kernel.point("rcu_read_lock", self, -1)
+        if flavour == "bh":
+            local_bh_disable(kernel)
+        elif flavour == "sched":
+            kernel.preempt_disable()
         task.rcu_nesting += 1
         self.readers.add(task)
+        if self.maps is not None:
+            self.maps[flavour].acquire(read=2, check=False)
 
-    def read_unlock(self) -> None:
-        task = self.kernel.current
-        self.kernel.point("rcu_read_unlock", self, -1)
+    def read_unlock(self, flavour: str = "rcu") -> None:
+        kernel = self.kernel
+        task = kernel.current
+        kernel.point("rcu_read_unlock", self, -1)
+        if self.maps is not None:
+            self.maps[flavour].release()
         task.rcu_nesting -= 1
+        if flavour == "bh":
+            local_bh_enable(kernel)
+        elif flavour == "sched":
+            kernel.preempt_enable()
         if task.rcu_nesting == 0:
             self.readers.discard(task)
             self._reader_left(task)

@@ -29,7 +29,7 @@ class Frame:
     line: int
 
     def __str__(self) -> str:
-        return f"{self.function}+{Path(self.file).name}:{self.line}"
+        return f"{self.function} ({Path(self.file).name}:{self.line})"
 
 
 Stack = tuple[Frame, ...]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ring3.kernel.core import STATE, WRITE
 from ring3.kernel.locks import (
+    WAIT_CONFIG,
     Lock,
     local_bh_disable,
     local_bh_enable,
@@ -90,10 +91,10 @@ class RwSem(ReadersWriter):
         kernel = self.kernel
         kernel.point("down_read", self, self.key)
         task = kernel.current
-        if task.preempt_count:
-            kernel.sleep_in_atomic("down_read")
         if self.map is not None:
             self.map.acquire(subclass=subclass, read=1)
+        if task.preempt_count:
+            kernel.sleep_in_atomic("down_read")
         self._read(task)
 
     def down_read_trylock(self) -> bool:
@@ -118,10 +119,10 @@ class RwSem(ReadersWriter):
         kernel = self.kernel
         kernel.point("down_write", self, self.key | WRITE)
         task = kernel.current
-        if task.preempt_count:
-            kernel.sleep_in_atomic("down_write")
         if self.map is not None:
             self.map.acquire(subclass=subclass, nest=nest)
+        if task.preempt_count:
+            kernel.sleep_in_atomic("down_write")
         self._write(task)
 
     def down_write_trylock(self) -> bool:
@@ -182,6 +183,7 @@ class RwLock(ReadersWriter):
 
     __slots__ = ()
     what = "rwlock"
+    wait_inner = WAIT_CONFIG
 
     def read_lock(self) -> None:
         kernel = self.kernel
@@ -190,7 +192,8 @@ class RwLock(ReadersWriter):
         interrupt = task.preempt_count & (HARDIRQ_MASK | SOFTIRQ_MASK) != 0
         task.preempt_count += PREEMPT_OFFSET
         if self.map is not None:
-            self.map.acquire(read=2 if interrupt else 1)
+            recursive = interrupt or self.map.lockdep.force_read_lock_recursive
+            self.map.acquire(read=2 if recursive else 1)
         self._read(task, pass_waiters=interrupt)
 
     def read_unlock(self) -> None:

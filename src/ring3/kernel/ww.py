@@ -1,9 +1,10 @@
-"""ww_mutex: locks taken in any order under an acquire context (kernel/locking/ww_mutex.h).
+"""ww_mutex: locks taken in any order under an acquire context (kernel/locking/ww_mutex.h, 7.2).
 
-Contexts are stamped in order of creation; a smaller stamp is older.  In a wound-wait class an older context
-that meets a younger owner wounds it: the owner gets -EDEADLK at its next contended lock.  In a
-wait-die class a younger context that would wait for an older one gets -EDEADLK itself.  Who gets it drops
-all its locks, takes the contended one with ``lock_slow``, and starts again.
+Contexts are stamped in order of creation; a smaller stamp is older. In a wound-wait class an older
+context that meets a younger owner wounds it: the owner gets -EDEADLK at its next contended lock. In
+a wait-die class a younger context that would wait for an older one gets -EDEADLK itself. Who gets
+it drops all its locks, takes the contended one with ``lock_slow``, and starts again; doing anything
+else is reported (CONFIG_DEBUG_WW_MUTEXES).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ring3.kernel.core import STATE, WRITE
-from ring3.kernel.locks import Lock
+from ring3.kernel.locks import Mutex
 from ring3.kernel.task import State, Task
 from ring3.kernel.wait import EINTR
 
@@ -36,9 +37,21 @@ class WwClass:
 
 
 class WwAcquireCtx:
-    """struct ww_acquire_ctx: made (ww_acquire_init), used by one task, then ``fini()``."""
+    """struct ww_acquire_ctx: made (ww_acquire_init), used by one task, then ``fini()``.
 
-    __slots__ = ("acquired", "done_acquiring", "map", "stamp", "task", "wounded", "ww_class")
+    ``contending`` is the lock at which the context was told to back off.
+    """
+
+    __slots__ = (
+        "acquired",
+        "contending",
+        "done_acquiring",
+        "map",
+        "stamp",
+        "task",
+        "wounded",
+        "ww_class",
+    )
 
     def __init__(self, ww_class: WwClass) -> None:
         ww_class.stamps += 1
@@ -48,23 +61,23 @@ class WwAcquireCtx:
         self.acquired = 0
         self.wounded = False
         self.done_acquiring = False
+        self.contending: WwMutex | None = None
         self.map: LockMap | None = None
         lockdep = ww_class.kernel.lockdep
         if lockdep is not None:
-            self.map = lockdep.named_map(f"{ww_class.name}_acquire")
+            self.map = lockdep.named_map(f"{ww_class.name}_acquire", wait_inner=4)
             self.map.acquire()
 
     def done(self) -> None:
         """ww_acquire_done: no further lock will be taken under this context."""
+        _demand(self.ww_class.kernel, not self.done_acquiring, "ww_acquire_done twice")
         self.done_acquiring = True
 
     def fini(self) -> None:
         """ww_acquire_fini: after the last unlock."""
-        kernel = self.ww_class.kernel
         if self.map is not None:
             self.map.release()
-        if self.acquired:
-            kernel.bug(f"ww_acquire_fini with {self.acquired} locks still held")
+        _demand(self.ww_class.kernel, not self.acquired, "ww_acquire_fini with locks still held")
 
     def __enter__(self) -> WwAcquireCtx:
         return self
@@ -73,18 +86,21 @@ class WwAcquireCtx:
         self.fini()
 
 
-class WwMutex(Lock):
-    """struct ww_mutex.  Without a context it is a plain mutex."""
+class WwMutex:
+    """struct ww_mutex: ``base`` is the mutex in it.  Without a context it is no more than that."""
 
-    __slots__ = ("ctx", "owner", "waiters", "ww_class")
-    what = "ww_mutex"
+    __slots__ = ("base", "contexts", "ctx", "kernel", "key", "map", "name", "waiters", "ww_class")
 
     def __init__(self, kernel: Kernel, name: str, ww_class: WwClass) -> None:
+        self.kernel = kernel
+        self.name = name
         self.ww_class = ww_class
-        super().__init__(kernel, name, lock_class=f"{ww_class.name}_mutex")
-        self.owner: Task | None = None
+        self.base = Mutex(kernel, name, lock_class=f"{ww_class.name}_mutex")
+        self.key = self.base.key
+        self.map = self.base.map
+        self.waiters = self.base.waiters
         self.ctx: WwAcquireCtx | None = None
-        self.waiters: list[tuple[Task, WwAcquireCtx | None]] = []
+        self.contexts: dict[Task, WwAcquireCtx] = {}  # of the waiters that have one
 
     def lock(self, ctx: WwAcquireCtx | None = None, state: State = State.UNINTERRUPTIBLE) -> int:
         """ww_mutex_lock (by ``state``, _interruptible): 0, -EALREADY, -EDEADLK, or -EINTR."""
@@ -92,119 +108,141 @@ class WwMutex(Lock):
         kernel.point("ww_mutex_lock", self, self.key | WRITE)
         kernel.touch(self.key | STATE)
         task = kernel.current
-        if task.preempt_count:
-            kernel.sleep_in_atomic("ww_mutex_lock")
         if ctx is not None:
-            if ctx.done_acquiring:
-                kernel.bug("ww_mutex_lock after ww_acquire_done")
-            if self.owner is task and self.ctx is ctx:
+            if self.base.owner is not None and self.ctx is ctx:
                 return -EALREADY
             if ctx.acquired == 0:
                 ctx.wounded = False
         if self.map is not None:
-            self.map.acquire(nest=None if ctx is None else ctx)
-        error = 0 if self.owner is None else self._wait(task, ctx, state)
-        if error:
+            self.map.acquire(nest=ctx)
+        if task.preempt_count:
+            kernel.sleep_in_atomic("ww_mutex_lock")
+        if self.base.owner is None and not self.waiters:
+            self.base.owner = task
+        elif error := self._wait(task, ctx, state):
             if self.map is not None:
                 self.map.release()
             return error
-        self.owner, self.ctx = task, ctx
         if ctx is not None:
-            ctx.acquired += 1
-        self._wound()
+            self._acquired(ctx)
         return 0
 
     def lock_slow(self, ctx: WwAcquireCtx) -> None:
         """ww_mutex_lock_slow: after -EDEADLK and with no lock held, sleep until this one is free."""
-        if ctx.acquired:
-            self.kernel.bug("ww_mutex_lock_slow with locks still held")
+        _demand(self.kernel, ctx.contending is not None, "ww_mutex_lock_slow without -EDEADLK")
         self.lock(ctx)
 
     def trylock(self, ctx: WwAcquireCtx | None = None) -> bool:
+        """ww_mutex_trylock."""
         kernel = self.kernel
         kernel.point("ww_mutex_trylock", self, self.key | WRITE)
         kernel.touch(self.key | STATE)
-        if self.owner is not None:
+        if self.base.owner is not None:
             return False
-        self.owner, self.ctx = kernel.current, ctx
-        if ctx is not None:
-            ctx.acquired += 1
+        self.base.owner = kernel.current
         if self.map is not None:
             self.map.acquire(trylock=True, nest=ctx)
+        if ctx is not None:
+            self._acquired(ctx)
         return True
 
     def unlock(self) -> None:
-        kernel = self.kernel
-        kernel.point("ww_mutex_unlock", self, self.key | STATE | WRITE)
-        if self.map is not None:
-            self.map.release()
-        if self.owner is not kernel.current:
-            kernel.bug(f"{kernel.current} unlocks {self!r}, which {self.owner} holds")
+        """ww_mutex_unlock: also takes the lock out of its context."""
         if self.ctx is not None:
+            _demand(self.kernel, self.ctx.acquired > 0, "unlock of more locks than were taken")
             self.ctx.acquired -= 1
-        self.owner = self.ctx = None
-        if self.waiters:
-            kernel.wake(self.waiters[0][0])
+            self.ctx = None
+        self.base.unlock()
 
     def is_locked(self) -> bool:
-        self.kernel.point("ww_mutex_is_locked", self, self.key)
-        self.kernel.touch(self.key | STATE)
-        return self.owner is not None
+        """ww_mutex_is_locked."""
+        return self.base.is_locked()
+
+    @property
+    def owner(self) -> Task | None:
+        """Who holds it."""
+        return self.base.owner
+
+    def _acquired(self, ctx: WwAcquireCtx) -> None:
+        kernel = self.kernel
+        _demand(kernel, self.ctx is None, "the lock was free and had a context")
+        _demand(kernel, not ctx.done_acquiring, "ww_mutex_lock after ww_acquire_done")
+        _demand(kernel, ctx.ww_class is self.ww_class, "lock and context of different classes")
+        if ctx.contending is not None:
+            _demand(kernel, ctx.contending is self, "after -EDEADLK another lock was taken first")
+            _demand(kernel, ctx.acquired == 0, "after -EDEADLK locks were still held")
+            ctx.contending = None
+        ctx.acquired += 1
+        self.ctx = ctx
+        self._wound()
 
     def _wait(self, task: Task, ctx: WwAcquireCtx | None, state: State) -> int:
-        """Sleep until the lock is free and we are first; -EDEADLK when the context must back off."""
-        entry = (task, ctx)
-        if ctx is not None and self._must_die(ctx):
-            return -EDEADLK
-        self.waiters.insert(self._place(ctx), entry)
-        if ctx is not None and not self.ww_class.wait_die:
-            self._wound()
-        error = 0
-        while self.owner is not None or self.waiters[0] is not entry:
-            if ctx is not None and ctx.acquired and self._backs_off(ctx):
-                error = -EDEADLK
+        """Sleep until the lock is handed to us; -EDEADLK when the context must back off."""
+        if ctx is not None:
+            if self.ww_class.wait_die and self._backs_off(ctx):
+                return self._kill(ctx)
+            self.contexts[task] = ctx
+        self.waiters.insert(self._place(ctx), task)
+        self._wound()
+        while self.base.owner is not task:
+            error = 0
+            if ctx is not None and self._backs_off(ctx):
+                error = self._kill(ctx)
             elif state is not State.UNINTERRUPTIBLE and task.signal_pending:
                 error = -EINTR
             if error:
-                break
+                self.waiters.remove(task)
+                self.contexts.pop(task, None)
+                return error
             self.kernel.block(self, state)
-        self.waiters.remove(entry)
-        if error and self.owner is None and self.waiters:
-            self.kernel.wake(self.waiters[0][0])
-        return error
+        self.contexts.pop(task, None)
+        return 0
+
+    def _kill(self, ctx: WwAcquireCtx) -> int:
+        _demand(self.kernel, ctx.contending is None, "-EDEADLK again before any lock was dropped")
+        ctx.contending = self
+        return -EDEADLK
 
     def _place(self, ctx: WwAcquireCtx | None) -> int:
         """Waiters with a context stand in order of age; those without one where they came."""
         if ctx is not None:
-            for place, (_, other) in enumerate(self.waiters):
+            for place, task in enumerate(self.waiters):
+                other = self.contexts.get(task)
                 if other is not None and other.stamp > ctx.stamp:
                     return place
         return len(self.waiters)
 
-    def _must_die(self, ctx: WwAcquireCtx) -> bool:
-        return self.ww_class.wait_die and ctx.acquired > 0 and self._older_ahead(ctx)
-
     def _backs_off(self, ctx: WwAcquireCtx) -> bool:
-        return self._older_ahead(ctx) if self.ww_class.wait_die else ctx.wounded
-
-    def _older_ahead(self, ctx: WwAcquireCtx) -> bool:
-        if self.ctx is not None and self.ctx.stamp < ctx.stamp:
-            return True
-        return any(other is not None and other.stamp < ctx.stamp for _, other in self.waiters)
+        if ctx.acquired == 0:
+            return False
+        if not self.ww_class.wait_die:
+            return ctx.wounded
+        older_owner = self.ctx is not None and self.ctx.stamp < ctx.stamp
+        return older_owner or any(other.stamp < ctx.stamp for other in self.contexts.values())
 
     def _wound(self) -> None:
         """The younger give way: the owner in a wound-wait class, waiters with locks in a wait-die one."""
         if self.ctx is None:
             return
-        for task, other in self.waiters:
-            if other is None:
-                continue
+        for task, other in self.contexts.items():
             if self.ww_class.wait_die:
                 if other.stamp > self.ctx.stamp and other.acquired:
                     self.kernel.wake(task)
             elif other.stamp < self.ctx.stamp and self.ctx.acquired:
                 self.ctx.wounded = True
-                owner = self.ctx.task
-                if isinstance(owner.waiting_on, WwMutex):
-                    self.kernel.wake(owner)
+                if isinstance(self.ctx.task.waiting_on, WwMutex):
+                    self.kernel.wake(self.ctx.task)
                 return
+
+    def __repr__(self) -> str:
+        return f"ww_mutex {self.name}"
+
+
+def _demand(kernel: Kernel, true: bool, otherwise: str) -> None:
+    """A debugging check of the ww_mutex rules: lockdep's report, or a BUG where it is off."""
+    if true:
+        return
+    if kernel.lockdep is not None:
+        kernel.lockdep.warn_on(otherwise)
+    else:
+        kernel.bug(otherwise)

@@ -1,51 +1,39 @@
-"""The lock validator.  This file is its interface to locks; the rules come next."""
+"""The lock validator: ``Kernel(lockdep=True).lockdep``.
 
-from __future__ import annotations
+Locks report to it by themselves.  What is no lock but behaves like one gets a map::
 
-from typing import TYPE_CHECKING, Any
+    fs_reclaim = kernel.lockdep.named_map("fs_reclaim")
+    fs_reclaim.acquire()                                # exclusive
+    fs_reclaim.release()
+    dma_fence = kernel.lockdep.named_map("dma_fence_map")
+    dma_fence.acquire(read=2, trylock=True)             # dma_fence_begin_signalling
 
-if TYPE_CHECKING:
-    from ring3.kernel.core import Kernel
-    from ring3.kernel.task import Task
+Findings are in ``kernel.lockdep.reports`` (``kind``, ``chain``, ``text``); after the first one the
+validator is silent, as the kernel's is.
+"""
 
+from ring3.kernel.lockdep.graph import LockClass
+from ring3.kernel.lockdep.text import Report
+from ring3.kernel.lockdep.validator import (
+    WAIT_CONFIG,
+    WAIT_FREE,
+    WAIT_INV,
+    WAIT_SLEEP,
+    WAIT_SPIN,
+    HeldLock,
+    Lockdep,
+    LockMap,
+)
 
-class LockMap:
-    """A lock as lockdep sees it (struct lockdep_map)."""
-
-    def acquire(
-        self, *, subclass: int = 0, read: int = 0, trylock: bool = False, nest: Any = None
-    ) -> None:
-        """lock_acquire: ``read`` 0 exclusive, 1 shared, 2 shared and recursive."""
-
-    def release(self) -> None:
-        """lock_release."""
-
-    def downgrade(self) -> None:
-        """lock_downgrade: from exclusive to shared."""
-
-
-class Lockdep:
-    """The validator of one kernel: ``kernel.lockdep``."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
-
-    def new_map(self, lock: Any) -> LockMap:
-        """The map of ``lock``, whose class is ``lock.lock_class``."""
-        return LockMap()
-
-    def named_map(self, name: str) -> LockMap:
-        """A map that belongs to no lock: fs_reclaim, dma_fence, a workqueue."""
-        return LockMap()
-
-    def hardirqs_on(self) -> None: ...
-
-    def hardirqs_off(self) -> None: ...
-
-    def softirqs_on(self) -> None: ...
-
-    def softirqs_off(self) -> None: ...
-
-    def irq_enter(self, task: Task, hard: bool) -> None: ...
-
-    def irq_exit(self, task: Task, hard: bool) -> None: ...
+__all__ = [
+    "WAIT_CONFIG",
+    "WAIT_FREE",
+    "WAIT_INV",
+    "WAIT_SLEEP",
+    "WAIT_SPIN",
+    "HeldLock",
+    "LockClass",
+    "LockMap",
+    "Lockdep",
+    "Report",
+]
