@@ -1,0 +1,1 @@
+"""Inode and dentry caches, page cache, buffers; the inode lifetimes of five filesystems."""

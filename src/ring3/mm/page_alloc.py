@@ -1,0 +1,249 @@
+"""The page allocator: fast path, slow path, reserves, retries.
+
+Function names are the kernel's, so that a stack of the model reads like one of the kernel.
+Source of every rule: mm/page_alloc.c, Linux 7.2.  Left out: memory policies, cpusets, compaction.
+"""
+
+from __future__ import annotations
+
+from ring3.kernel.task import PF_MEMALLOC, PF_WQ_WORKER, Task
+from ring3.mm import gfp as G
+from ring3.mm import vmscan
+from ring3.mm.oom import out_of_memory
+from ring3.mm.zone import Folio, Memory, Zone
+
+PAGE_ALLOC_COSTLY_ORDER = 3
+MAX_RECLAIM_RETRIES = 16
+JIFFY = 4_000_000  # ns at HZ=250
+
+ALLOC_WMARK_MIN = 0x00
+ALLOC_WMARK_LOW = 0x01
+ALLOC_WMARK_HIGH = 0x02
+ALLOC_WMARK_MASK = 0x03
+ALLOC_NO_WATERMARKS = 0x04
+ALLOC_OOM = 0x08
+ALLOC_NON_BLOCK = 0x10
+ALLOC_MIN_RESERVE = 0x20
+ALLOC_KSWAPD = 0x800
+
+
+def alloc_pages(mm: Memory, gfp: int, order: int = 0) -> Folio | None:
+    """2^order pages, or None.  May sleep, reclaim, and wake kswapd, as ``gfp`` and the task's scopes allow.
+
+    With __GFP_NOFAIL and __GFP_DIRECT_RECLAIM it returns a folio or never.
+    """
+    kernel = mm.kernel
+    task = kernel.current
+    if task.flags & _SCOPES:
+        gfp = G.current_gfp_context(gfp, task.flags)
+    if gfp & G.DIRECT_RECLAIM and task.preempt_count:
+        kernel.sleep_in_atomic("alloc_pages")
+    if mm.fs_reclaim is not None and G.takes_fs_reclaim(gfp, task.flags):
+        mm.fs_reclaim.acquire()
+        mm.fs_reclaim.release()
+    kernel.point("alloc_pages", mm, mm.key | 1)
+    folio = get_page_from_freelist(mm, gfp, order, ALLOC_WMARK_LOW)
+    if folio is not None:
+        mm.stats.fast += 1
+        return folio
+    mm.stats.slow_start.setdefault(task, (kernel.now(), gfp))
+    folio = __alloc_pages_slowpath(mm, gfp, order)
+    if task in mm.stats.slow_start:
+        mm.stats.finish(task, kernel.now())
+    if folio is None:
+        mm.stats.failures += 1
+    return folio
+
+
+_SCOPES = G.PF_MEMALLOC_NOFS | G.PF_MEMALLOC_NOIO | G.PF_MEMALLOC_PIN
+
+
+def free_pages(mm: Memory, folio: Folio) -> None:
+    """Give ``folio`` back.  Who waits for memory looks again."""
+    mm.kernel.point("free_pages", mm, mm.key | 1)
+    if mm.take_back is not None and mm.take_back(folio):
+        return
+    folio.zone.free += 1 << folio.order
+    if mm.freed.waiters:
+        mm.freed.wake_up_all()
+
+
+def get_page_from_freelist(mm: Memory, gfp: int, order: int, alloc_flags: int) -> Folio | None:
+    """Take 2^order pages from the first zone whose watermark allows it."""
+    highest = _highest_zone(mm, gfp)
+    for zone in mm.zonelist[len(mm.zones) - 1 - highest :]:
+        if alloc_flags & ALLOC_NO_WATERMARKS:
+            enough = zone.free >= 1 << order
+        else:
+            mark = (zone.min, zone.low, zone.high)[alloc_flags & ALLOC_WMARK_MASK]
+            enough = zone_watermark_ok(zone, order, mark, highest, alloc_flags, zone.free)
+        if enough:
+            zone.free -= 1 << order
+            return Folio(zone, order)
+    return None
+
+
+def zone_watermark_ok(
+    zone: Zone, order: int, mark: int, highest: int, alloc_flags: int, free: int
+) -> bool:
+    """Whether ``free`` pages leave more than the watermark after 2^order were taken."""
+    minimum = mark
+    if alloc_flags & ALLOC_MIN_RESERVE:
+        minimum -= minimum // 2
+        if alloc_flags & ALLOC_NON_BLOCK:
+            minimum -= minimum // 4
+    if alloc_flags & ALLOC_OOM:
+        minimum -= minimum // 2
+    # The kernel takes off what the request itself would use, less one page.
+    free -= (1 << order) - 1
+    return free > minimum + zone.protection[highest]
+
+
+def __alloc_pages_slowpath(mm: Memory, gfp: int, order: int) -> Folio | None:
+    kernel = mm.kernel
+    task = kernel.current
+    direct = gfp & G.DIRECT_RECLAIM
+    nofail = gfp & G.NOFAIL
+    if nofail:
+        if not direct:
+            kernel.warn(_what("NOFAIL without DIRECT_RECLAIM", gfp, order))
+        if task.flags & PF_MEMALLOC:
+            if mm.memalloc_nofail is not None:
+                folio = mm.memalloc_nofail(gfp, order)
+                if folio is not None:
+                    return folio
+            kernel.warn(_what("NOFAIL under PF_MEMALLOC", gfp, order))
+    no_progress = 0
+    retried_reserves = False
+    alloc_flags = _alloc_flags(gfp)
+    while True:
+        if alloc_flags & ALLOC_KSWAPD:
+            vmscan.wakeup_kswapd(mm)
+        folio = get_page_from_freelist(mm, gfp, order, alloc_flags)
+        if folio is not None:
+            return folio
+        reserves = __gfp_pfmemalloc_flags(mm, task, gfp)
+        if reserves:
+            alloc_flags = reserves | alloc_flags & ALLOC_KSWAPD
+            if not retried_reserves:
+                retried_reserves = True
+                continue
+        if direct and not task.flags & PF_MEMALLOC:
+            progress = __alloc_pages_direct_reclaim(mm, gfp, order)
+            folio = get_page_from_freelist(mm, gfp, order, alloc_flags)
+            if folio is not None:
+                return folio
+            if not gfp & G.NORETRY and (order <= PAGE_ALLOC_COSTLY_ORDER or gfp & G.RETRY_MAYFAIL):
+                no_progress = (
+                    0 if progress and order <= PAGE_ALLOC_COSTLY_ORDER else no_progress + 1
+                )
+                if should_reclaim_retry(mm, gfp, order, alloc_flags, no_progress):
+                    continue
+                folio, progress = __alloc_pages_may_oom(mm, gfp, order)
+                if folio is not None:
+                    return folio
+                gives_up = task in mm.oom_victims and (
+                    alloc_flags & ALLOC_OOM or gfp & G.NOMEMALLOC
+                )
+                if progress and not gives_up:
+                    if no_progress > MAX_RECLAIM_RETRIES:
+                        _wait_for_memory(mm)
+                    no_progress = 0
+                    continue
+        if not (nofail and direct):
+            return None
+        folio = get_page_from_freelist(mm, gfp, order, ALLOC_MIN_RESERVE)
+        if folio is not None:
+            return folio
+        _wait_for_memory(mm)
+
+
+def __gfp_pfmemalloc_flags(mm: Memory, task: Task, gfp: int) -> int:
+    """Which reserves the request may use."""
+    if gfp & G.NOMEMALLOC:
+        return 0
+    if gfp & G.MEMALLOC or task.flags & PF_MEMALLOC:
+        return ALLOC_NO_WATERMARKS
+    return ALLOC_OOM if task in mm.oom_victims else 0
+
+
+def __alloc_pages_direct_reclaim(mm: Memory, gfp: int, order: int) -> int:
+    """Reclaim under PF_MEMALLOC; how many pages came free."""
+    kernel = mm.kernel
+    task = kernel.current
+    if mm.fs_reclaim is not None and gfp & G.FS:
+        mm.fs_reclaim.acquire()
+    task.flags |= PF_MEMALLOC
+    try:
+        return vmscan.try_to_free_pages(mm, gfp, order)
+    finally:
+        task.flags &= ~PF_MEMALLOC
+        if mm.fs_reclaim is not None and gfp & G.FS:
+            mm.fs_reclaim.release()
+
+
+def should_reclaim_retry(
+    mm: Memory, gfp: int, order: int, alloc_flags: int, no_progress: int
+) -> bool:
+    """Whether reclaiming once more could help; lets others run."""
+    if no_progress > MAX_RECLAIM_RETRIES:
+        return False
+    highest = _highest_zone(mm, gfp)
+    reclaimable = len(mm.inactive) + len(mm.active)
+    possible = any(
+        zone_watermark_ok(zone, order, zone.min, highest, alloc_flags, zone.free + reclaimable)
+        for zone in mm.zones[: highest + 1]
+    )
+    if mm.kernel.current.flags & PF_WQ_WORKER:
+        mm.kernel.sleep(JIFFY)
+    else:
+        mm.kernel.cond_resched()
+    return possible
+
+
+def __alloc_pages_may_oom(mm: Memory, gfp: int, order: int) -> tuple[Folio | None, bool]:
+    """Kill something, unless somebody else does; (a page, whether there may be progress)."""
+    if not mm.oom_lock.trylock():
+        mm.kernel.sleep(JIFFY)
+        return None, True
+    try:
+        folio = get_page_from_freelist(mm, gfp, order, ALLOC_WMARK_HIGH)
+        if folio is not None:
+            return folio, True
+        if order > PAGE_ALLOC_COSTLY_ORDER or gfp & (G.RETRY_MAYFAIL | G.THISNODE):
+            return None, False
+        if out_of_memory(mm, gfp):
+            if gfp & G.NOFAIL:
+                folio = get_page_from_freelist(mm, gfp, order, ALLOC_NO_WATERMARKS)
+            return folio, True
+        return None, False
+    finally:
+        mm.oom_lock.unlock()
+
+
+def _wait_for_memory(mm: Memory) -> None:
+    """Where the kernel spins (cond_resched, retry) with nothing of its own left to try, the model sleeps
+    until pages come free: the same answer, and a wait that never ends is seen as one."""
+    mm.kernel.cond_resched()
+    before = mm.free
+    mm.freed.wait_event(lambda: mm.free != before or mm.kernel.current in mm.oom_victims)
+
+
+def _alloc_flags(gfp: int) -> int:
+    flags = ALLOC_WMARK_MIN | gfp & (G.HIGH | G.KSWAPD_RECLAIM)
+    if not gfp & (G.DIRECT_RECLAIM | G.NOMEMALLOC):
+        flags |= ALLOC_NON_BLOCK
+    return flags
+
+
+def _highest_zone(mm: Memory, gfp: int) -> int:
+    """The index of the highest zone that the request may use."""
+    if len(mm.zones) == 1 or not gfp & (G.DMA | G.DMA32):
+        return len(mm.zones) - 1
+    wanted = "DMA" if gfp & G.DMA else "DMA32"
+    names = [zone.name for zone in mm.zones]
+    return names.index(wanted) if wanted in names else 0
+
+
+def _what(fault: str, gfp: int, order: int) -> str:
+    return f"page allocation: {fault}: order:{order}, mode:{gfp:#x}({G.format_gfp(gfp)})"

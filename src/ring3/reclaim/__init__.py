@@ -1,0 +1,1 @@
+"""The study: what becomes of inode eviction in memory reclaim under each proposal."""

@@ -1,0 +1,124 @@
+"""Running a scenario under a policy, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ring3.fs.eviction import Eviction
+from ring3.fs.inode import Inode
+from ring3.kernel.core import Kernel
+from ring3.kernel.report import KernelBug, Warn
+from ring3.kernel.task import PF_MEMALLOC, Task
+from ring3.mm.oom import OutOfMemory
+from ring3.reclaim.scenarios import Scenario, World, build
+
+LIMIT = 20_000_000_000  # virtual ns after which what still runs counts as a livelock
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run showed.  Times are virtual ns, memory is pages.
+
+    ``deadlock`` and ``livelock`` say who waits for what, or are empty.  Deadlock: somebody sleeps for ever,
+    or waits under PF_MEMALLOC for memory, where it cannot reclaim any.  Livelock: an allocation
+    reclaims again and again and nothing comes of it.  A WARN by itself is neither.
+    """
+
+    scenario: str
+    policy: str
+    warns: tuple[Warn, ...] = field(repr=False)
+    deadlock: str
+    livelock: str
+    panic: str
+    oom_kills: int
+    leaked: int
+    operations: int
+    time: int
+    latencies: tuple[int, ...] = field(repr=False)
+    fast: int
+    held_back: int
+
+    @property
+    def nofail_warns(self) -> tuple[Warn, ...]:
+        """The WARNs of the talk: __GFP_NOFAIL under PF_MEMALLOC."""
+        return tuple(warn for warn in self.warns if "PF_MEMALLOC" in warn.message)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What went wrong, by kind."""
+        kinds = (
+            ("warn", bool(self.warns)),
+            ("deadlock", bool(self.deadlock)),
+            ("livelock", bool(self.livelock)),
+            ("panic", bool(self.panic)),
+            ("oom", self.oom_kills > 0),
+            ("leak", self.leaked > 0),
+        )
+        return tuple(kind for kind, holds in kinds if holds)
+
+
+def run(scenario: Scenario, eviction: Eviction, kernel: Kernel | None = None) -> Outcome:
+    """Run ``scenario`` under ``eviction``, by default on a kernel that runs tasks in turn."""
+    kernel = kernel or Kernel()
+    try:
+        world = build(scenario, eviction, kernel)
+        panic = ""
+        try:
+            kernel.run(until_time=LIMIT)
+        except OutOfMemory as error:
+            panic = error.what
+        return judge(world, panic)
+    finally:
+        kernel.close()
+
+
+def judge(world: World, panic: str = "") -> Outcome:
+    """What became of ``world``, whose kernel has stopped."""
+    kernel, mm = world.kernel, world.mm
+    stuck = [] if panic else kernel.stuck()
+    for_memory = [task for task in stuck if task.waiting_on is mm.freed]
+    spinning = [task for task in for_memory if not task.flags & PF_MEMALLOC]
+    waits = _waits(stuck)
+    running = [str(task) for task in kernel.runnable]
+    dead = (bool(stuck) and len(spinning) < len(for_memory)) or bool(stuck and not for_memory)
+    live = (bool(spinning) and not dead) or bool(running and not panic)
+    return Outcome(
+        scenario=world.scenario.name,
+        policy=world.eviction.name,
+        warns=tuple(kernel.warnings),
+        deadlock=waits if dead else "",
+        livelock=(waits or f"still running: {', '.join(running)}") if live and not dead else "",
+        panic=panic,
+        oom_kills=mm.stats.oom_kills,
+        leaked=0 if panic or stuck else len(leaked(world)),
+        operations=world.done,
+        time=kernel.now(),
+        latencies=tuple(mm.stats.latencies),
+        fast=mm.stats.fast,
+        held_back=max(world.held_back, world.eviction.held_back()),
+    )
+
+
+def leaked(world: World) -> list[Inode]:
+    """Unlinked inodes that nobody uses and that nothing will ever evict before umount."""
+    return [
+        inode
+        for sb in world.supers
+        for inode in sb.inodes.values()
+        if inode.count == 0 and inode.nlink == 0 and not _reclaimable(sb.private, inode)
+    ]
+
+
+def _reclaimable(private: object, inode: Inode) -> bool:
+    return inode in getattr(private, "reclaimable", ())
+
+
+def _waits(stuck: list[Task]) -> str:
+    return "; ".join(
+        f"{task} waits for {task.waiting_on!r}"
+        f"{' under PF_MEMALLOC' if task.flags & PF_MEMALLOC else ''}"
+        for task in stuck
+    )
+
+
+__all__ = ["KernelBug", "Outcome", "judge", "leaked", "run"]

@@ -1,0 +1,312 @@
+"""What happens to a machine: which filesystem holds which inodes, and who asks for memory.
+
+A scenario is data; :func:`build` makes a kernel of it.  The first ones are the talk's reports; the larger
+ones, WORKLOADS, are what `ring3 reclaim compare` measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ring3.errors import Unsupported
+from ring3.fs.block import BlockDevice
+from ring3.fs.dcache import d_alloc, d_delete, d_lookup, dput
+from ring3.fs.eviction import Eviction
+from ring3.fs.ext4 import EXT4
+from ring3.fs.f2fs import F2FS
+from ring3.fs.fat import FAT
+from ring3.fs.inode import Inode, iget, mark_inode_dirty
+from ring3.fs.mapping import get_folio
+from ring3.fs.overlayfs import OVERLAYFS
+from ring3.fs.super import Filesystem, SuperBlock
+from ring3.fs.writeback import Flusher
+from ring3.fs.xfs import XFS
+from ring3.kernel.core import Kernel
+from ring3.mm import gfp as G
+from ring3.mm.page_alloc import alloc_pages
+from ring3.mm.slab import PAGE_SIZE, Cache
+from ring3.mm.vmscan import start_kswapd
+from ring3.mm.zone import Memory
+
+FILESYSTEMS: dict[str, Filesystem] = {fs.name: fs for fs in (FAT, EXT4, XFS, F2FS)}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``inodes`` of ``fs`` lie unused in the caches, all in ``state``; then memory gets short.
+
+    ``state``: "clean"; "linked": linked, but eviction means work (a preallocation, ...); "unlinked": the
+    last name is gone and only an unused dentry holds them, as behind overlayfs or NFS handles.
+    ``overlay``: an overlayfs on top holds those dentries.  ``pages`` is the machine's memory, ``marks``
+    are min, low and high; all but ``headroom`` pages above low is taken beforehand.  ``allocators``
+    tasks take ``allocate`` pages each and keep them for ``hold`` ms; ``users`` tasks do ``operations``
+    operations on files each.  ``own_page``: an inode takes a whole page, so that each eviction
+    frees memory.  ``latency`` is that of the disk, in virtual ns.
+    """
+
+    name: str
+    title: str
+    fs: str
+    state: str = "linked"
+    overlay: bool = False
+    kswapd: bool = False
+    inodes: int = 2
+    pages: int = 40
+    marks: tuple[int, int, int] = (4, 5, 6)
+    headroom: int = 1
+    allocators: int = 1
+    allocate: int = 4
+    users: int = 0
+    operations: int = 0
+    flusher: bool = False
+    latency: int = 100_000
+    own_page: bool = True
+    hold: int = 0
+
+
+class World:
+    """A scenario under way: the kernel and everything in it.  ``done`` counts finished operations."""
+
+    def __init__(self, scenario: Scenario, eviction: Eviction, kernel: Kernel) -> None:
+        self.scenario = scenario
+        self.eviction = eviction
+        self.kernel = kernel
+        self.mm = Memory(kernel, [("Normal", scenario.pages)], marks=[scenario.marks])
+        self.bdev = BlockDevice(kernel, self.mm, latency=scenario.latency)
+        self.supers: list[SuperBlock] = []
+        self.done = 0
+        self.held_back = 0
+
+    def mount(self, fs: Filesystem) -> SuperBlock:
+        """Mount ``fs`` with the policy under study."""
+        cache = Cache(fs.inode_cache.name, PAGE_SIZE) if self.scenario.own_page else None
+        sb = SuperBlock(self.mm, fs, self.bdev, eviction=self.eviction, inode_cache=cache)
+        self.supers.append(sb)
+        return sb
+
+
+def build(scenario: Scenario, eviction: Eviction, kernel: Kernel) -> World:
+    """Make the world of ``scenario`` in ``kernel``, with its tasks ready to run."""
+    world = World(scenario, eviction, kernel)
+    sb = world.mount(FILESYSTEMS[scenario.fs])
+    top = world.mount(OVERLAYFS) if scenario.overlay else None
+    kernel.call(_populate, world, sb, top)
+    kernel.call(_take_memory, world)
+    if scenario.kswapd:
+        start_kswapd(world.mm)
+    if scenario.flusher:
+        Flusher(world.mm, world.supers)
+    for number in range(scenario.allocators):
+        kernel.spawn(allocator, world, name=f"alloc{number}")
+    for number in range(scenario.users):
+        kernel.spawn(file_user, world, sb, number, name=f"user{number}")
+    return world
+
+
+def _populate(world: World, sb: SuperBlock, top: SuperBlock | None) -> None:
+    """Bring the inodes into the caches, unused, in the scenario's state."""
+    scenario = world.scenario
+    for ino in range(scenario.inodes):
+        inode = iget(sb, ino)
+        assert inode is not None
+        if scenario.state == "linked":
+            make_unclean(inode)
+        dentry = d_alloc(sb, str(ino), inode)
+        assert dentry is not None
+        if scenario.state == "unlinked":
+            unlink(inode)
+        if top is None:
+            dput(dentry)
+            continue
+        upper = iget(top, ino)
+        assert upper is not None
+        # The overlay's inode holds the upper dentry; nobody can look that up any more.
+        upper.private.upper = dentry
+        if scenario.state == "unlinked":
+            d_delete(dentry)
+        over = d_alloc(top, str(ino), upper)
+        assert over is not None
+        dput(over)
+
+
+def _take_memory(world: World) -> None:
+    """Leave ``headroom`` pages above the low watermark.  Nobody can be killed for these."""
+    mm = world.mm
+    zone = mm.zones[0]
+    taken = max(0, zone.free - zone.low - world.scenario.headroom)
+    zone.free -= taken
+
+
+def make_unclean(inode: Inode) -> None:
+    """Leave work for the eviction of ``inode``."""
+    if inode.sb.fs.prepare is not None:
+        inode.sb.fs.prepare(inode)
+
+
+def unlink(inode: Inode) -> None:
+    """Take the last name away."""
+    if inode.sb.fs.unlink is not None:
+        inode.sb.fs.unlink(inode)
+    inode.nlink = 0
+    inode.sb.eviction.pending(inode)
+
+
+def page_fault(mm: Memory) -> bool:
+    """A page of anonymous memory for the running task; False when it was killed for it."""
+    task = mm.kernel.current
+    folio = alloc_pages(mm, G.GFP_HIGHUSER | G.MOVABLE)
+    if folio is None or task.signal_pending:
+        if folio is not None:
+            mm.anonymous.setdefault(task, []).append(folio)
+        return False
+    mm.anonymous.setdefault(task, []).append(folio)
+    return True
+
+
+def exit_mm(mm: Memory) -> None:
+    """The running task ends: its memory comes free."""
+    from ring3.mm.oom import reap
+
+    reap(mm, mm.kernel.current)
+
+
+def allocator(world: World) -> None:
+    """Take memory, page by page, then end."""
+    for _ in range(world.scenario.allocate):
+        if not page_fault(world.mm):
+            break
+        world.done += 1
+    if world.scenario.hold:
+        world.kernel.msleep(world.scenario.hold)
+    exit_mm(world.mm)
+    world.held_back = max(world.held_back, world.eviction.held_back())
+
+
+def file_user(world: World, sb: SuperBlock, number: int) -> None:
+    """Open, read, write, close, now and then preallocate or unlink; and use some memory."""
+    kernel, mm = world.kernel, world.mm
+    task = kernel.current
+    for turn in range(world.scenario.operations):
+        if task.signal_pending:
+            break
+        ino = 100 + number * 1000 + turn
+        if not use_file(sb, ino, turn) or (turn % 8 == 0 and not page_fault(mm)):
+            break
+        world.done += 1
+        world.held_back = max(world.held_back, world.eviction.held_back())
+    exit_mm(mm)
+
+
+def use_file(sb: SuperBlock, ino: int, turn: int) -> bool:
+    """One file's turn; False when memory could not be had."""
+    dentry = d_lookup(sb, str(ino))
+    if dentry is None:
+        inode = iget(sb, ino)
+        if inode is None:
+            return False
+        dentry = d_alloc(sb, str(ino), inode)
+        if dentry is None:
+            return False
+    file = dentry.inode
+    assert file is not None
+    folio = get_folio(file.mapping, 0, G.GFP_HIGHUSER | G.MOVABLE)
+    if folio is None:
+        return False
+    if turn % 4 == 1:
+        file.mapping.dirty(folio)
+        mark_inode_dirty(file)
+    if turn % 3 == 1:
+        make_unclean(file)
+    if turn % 5 == 4:
+        unlink(file)
+        d_delete(dentry)
+    dput(dentry)
+    return True
+
+
+def _reports() -> list[Scenario]:
+    """Each filesystem, entered by direct reclaim and by kswapd: where the talk's three reports lie."""
+    found = []
+    for fs, state in (
+        ("fat", "linked"),
+        ("fat", "unlinked"),
+        ("ext4", "linked"),
+        ("ext4", "unlinked"),
+        ("xfs", "linked"),
+        ("xfs", "unlinked"),
+        ("f2fs", "linked"),
+        ("f2fs", "unlinked"),
+    ):
+        for entry in ("direct", "kswapd"):
+            found.append(
+                Scenario(
+                    f"{fs}-{state}-{entry}",
+                    f"{state} {fs} inodes, evicted by {entry} reclaim",
+                    fs,
+                    state=state,
+                    kswapd=entry == "kswapd",
+                    marks=(4, 8, 12) if entry == "kswapd" else (4, 5, 6),
+                    hold=50 if entry == "kswapd" else 0,
+                )
+            )
+    found.append(
+        Scenario(
+            "overlay-ext4-kswapd",
+            "removed ext4 files behind overlayfs, evicted by kswapd (6.12, a real workload)",
+            "ext4",
+            state="unlinked",
+            overlay=True,
+            kswapd=True,
+            marks=(4, 8, 12),
+            hold=50,
+        )
+    )
+    return found
+
+
+#: Small scenarios, for exploration: name -> scenario.
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _reports()}
+
+#: The talk's three reports, in its order: two by fuzzing, one from a real workload.
+REPORTS = ("fat-linked-direct", "ext4-unlinked-direct", "overlay-ext4-kswapd")
+
+
+def scenario(name: str) -> Scenario:
+    """The scenario called ``name``; Unsupported with the names there are."""
+    every = {**SCENARIOS, **WORKLOADS}
+    if name not in every:
+        raise Unsupported(f"no scenario {name[:40]!r}", remedy=f"one of {', '.join(every)}")
+    return every[name]
+
+
+def _workloads() -> list[Scenario]:
+    return [
+        Scenario(
+            f"{fs}-{kind}",
+            title,
+            fs,
+            state="linked" if kind == "churn" else "clean",
+            inodes=24,
+            pages=192,
+            marks=(8, 10, 12),
+            headroom=40,
+            allocators=1 if kind == "churn" else 3,
+            allocate=30 if kind == "churn" else 16,
+            users=3,
+            operations=80,
+            kswapd=True,
+            flusher=True,
+        )
+        for fs in FILESYSTEMS
+        for kind, title in (
+            ("churn", f"three tasks work on more {fs} files than fit, one takes memory"),
+            ("burst", f"three tasks take memory at once while three work on {fs} files"),
+        )
+    ]
+
+
+#: What `compare` measures: name -> scenario.
+WORKLOADS: dict[str, Scenario] = {scenario.name: scenario for scenario in _workloads()}
+
+Runner = Callable[[World], None]
