@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from ring3.sframe.elf_head import Image
 from ring3.sframe.facts import Facts
-from ring3.sframe.image import Image
 from ring3.sframe.samples import Samples, load
 from ring3.sframe.table import (
     CFA,

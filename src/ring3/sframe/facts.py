@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from ring3.errors import BadInput, Ring3Error
 from ring3.files import cache_folder, write_atomically
-from ring3.sframe import image
-from ring3.sframe.image import Image
+from ring3.sframe import elf_head
+from ring3.sframe.elf_head import Image
 from ring3.sframe.symbolise import NO_SYMBOLS, Symbols
 from ring3.sframe.unwind import How, Rules
 
@@ -58,7 +58,7 @@ NOTHING = Facts()
 
 def of_file(path: str, head: Image | None = None) -> Facts:
     """The facts of the ELF file that opens at ``path``; of a malformed one, why there are none."""
-    head = head or image.read_path(path)
+    head = head or elf_head.read_path(path)
     if head is None:
         return Facts(problem="not a 64-bit ELF file")
     return _cached(_key(path, head), lambda: _make_from(path, None))
@@ -98,7 +98,7 @@ def sidecar(build_id: str | None) -> Path | None:
     """The sidecar SFrame file of a build-id."""
     if not build_id:
         return None
-    path = cache_folder("sframe") / f"{build_id}.sframe"
+    path = cache_folder("sframe", build_id[:2]) / f"{build_id[2:]}.sframe"
     return path if path.is_file() else None
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ring3.sframe import facts, image
+from ring3.sframe import elf_head, facts
+from ring3.sframe.elf_head import Image
 from ring3.sframe.facts import NOTHING, Facts
-from ring3.sframe.image import Image
 from ring3.sframe.perf_data import Extras
 from ring3.sframe.samples import ImageName
 
@@ -25,10 +25,10 @@ class Images:
         name = self._names[number]
         kept = self._kept.get((name.path, name.build_id))
         if kept is not None:
-            return image.read_bytes(kept), facts.of_bytes(name.path, kept)
+            return elf_head.read_bytes(kept), facts.of_bytes(name.path, kept)
         if not name.path.startswith("/") or name.path.startswith(("//", "/memfd:")):
             return None, Facts(problem="no file")
-        head = image.read_path(name.path)
+        head = elf_head.read_path(name.path)
         if head is None:
             return None, Facts(problem=f"{name.path} is not here, or no ELF file")
         if name.build_id and head.build_id != name.build_id:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ring3 import arch
 from ring3.errors import BadInput, MissingPart, Unsupported
-from ring3.sframe import image, maps, perf_event
+from ring3.sframe import elf_head, maps, perf_event
 from ring3.sframe.perf_data import Extras, Writer
 from ring3.sframe.perf_event import Attr, Flag, Ring, SampleType
 
@@ -179,7 +179,7 @@ class _Recorder:
                 continue
             build_id = b""
             if mapping.file and (fd := maps.open_mapped(pid, mapping)) is not None:
-                head = image.read_fd(fd)
+                head = elf_head.read_fd(fd)
                 build_id = bytes.fromhex((head and head.build_id) or "")[:20]
                 self._keep(mapping.path, build_id.hex(), fd)
             major, minor = mapping.device
@@ -263,7 +263,7 @@ class _Recorder:
                 fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             except OSError:
                 continue
-            head = image.read_fd(fd)
+            head = elf_head.read_fd(fd)
             if not build_id or (head and head.build_id == build_id):
                 self._keep(path, build_id, fd)
                 return

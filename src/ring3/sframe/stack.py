@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ring3 import arch
 from ring3.sframe import abi as abis
-from ring3.sframe import facts, image, maps, process
+from ring3.sframe import elf_head, facts, maps, process
 from ring3.sframe.maps import Mapping
 from ring3.sframe.process import ProcessMemory, Thread
 from ring3.sframe.symbolise import NO_SYMBOLS, Symbols, read_perf_map
@@ -56,7 +56,7 @@ def _module(pid: int, mapping: Mapping, memory: ProcessMemory, jitted: Symbols) 
     if mapping.path == "[vdso]":
         size = min(mapping.end - mapping.start, _MOST_VDSO)
         data = memory.read(mapping.start, size)
-        head = image.read_bytes(data)
+        head = elf_head.read_bytes(data)
         known = facts.of_bytes("[vdso]", data)
     else:
         with _opened(pid, mapping) as (path, head):
@@ -68,14 +68,14 @@ def _module(pid: int, mapping: Mapping, memory: ProcessMemory, jitted: Symbols) 
 
 
 @contextlib.contextmanager
-def _opened(pid: int, mapping: Mapping) -> Iterator[tuple[str, image.Image | None]]:
+def _opened(pid: int, mapping: Mapping) -> Iterator[tuple[str, elf_head.Image | None]]:
     """A path that opens the mapped file, and its head; ("", None) where there is none."""
     fd = maps.open_mapped(pid, mapping) if mapping.file else None
     if fd is None:
         yield "", None
         return
     try:
-        yield f"/proc/self/fd/{fd}", image.read_fd(fd)
+        yield f"/proc/self/fd/{fd}", elf_head.read_fd(fd)
     finally:
         os.close(fd)
 
