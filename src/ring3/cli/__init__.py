@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("doctor", "doctor", "Which real parts this machine has, and how to get the others."),
     "tour": ("tour", "tour", "All four systems on what this machine has, into one page."),
     "completion": ("completion", "completion", "Print the shell's completion script."),
+    "sframe": ("sframe", "sframe", "SFrame sections: dump, convert, verify."),
     "slab": (
         "slab",
         "slab_group",

@@ -18,6 +18,7 @@ from ring3.sframe import cfi_program
 from ring3.sframe.cfi_entries import CIE, count, read_cies
 from ring3.sframe.cfi_program import STATE
 from ring3.sframe.cfi_section import REFUSED, fill, start_cies
+from ring3.sframe.image import Image
 from ring3.sframe.table import FUNCTION, ROW, Reason, Refusal, Table, empty
 
 #: Architectures that SFrame knows.
@@ -45,21 +46,28 @@ def read(elf: Elf) -> Table:
     without SFrame.
     """
     arch = architecture(elf)
-    bases = np.array([_addr(elf, ".text"), _addr(elf, ".got.plt") or _addr(elf, ".got"), 0])
+    image = Image(elf)
+    bases = np.array(
+        [
+            _signed(image.address(".text")),
+            _signed(image.address(".got.plt") or image.address(".got")),
+            0,
+        ]
+    )
     found = empty(arch)
     for name in (".eh_frame", ".debug_frame"):
-        section = elf.section(name)
-        if section is None:
+        data = image.contents(name)
+        if data is None:
             continue
         more = interpret(
             arch,
-            np.frombuffer(elf.contents(section), np.uint8),
-            section.addr,
+            data,
+            image.address(name),
             bases,
             debug=name == ".debug_frame",
             where=f"{elf.path}: {name}",
         )
-        found = more if name == ".eh_frame" else _add(found, more, elf)
+        found = more if name == ".eh_frame" else _add(found, more, image)
     return found
 
 
@@ -78,6 +86,8 @@ def interpret(
     relative to them.  Raises BadInput with ``where`` and the offset of an entry that leaves the section.
     """
     big = arch.elf.endian == "big"
+    data = data.view()
+    data.flags.writeable = False  # one type of array, compiled once
     abi = _abi(arch)
     cie_count, fde_count, fault = count(data, big, debug)
     if fault >= 0:
@@ -121,15 +131,15 @@ def _abi(arch: Arch) -> np.ndarray:
     return abi
 
 
-def _add(found: Table, more: Table, elf: Elf) -> Table:
+def _add(found: Table, more: Table, image: Image) -> Table:
     """``found`` and those functions of ``more`` that lie in code and that ``found`` does not hold."""
     functions = more.functions
     start, end = functions["start"], functions["start"] + functions["size"]
     # Functions that the linker threw away keep an entry at address 0 in .debug_frame.
     inside = np.zeros(len(functions), bool)
-    for section in elf.sections:
+    for section in image.elf.sections:
         if section.flags & 4 and section.size:
-            low = _signed(section.addr)
+            low = _signed(image.addresses[section.index])
             inside |= (start >= low) & (end <= low + section.size)
     held = found.functions
     index = np.searchsorted(held["start"], start, side="right") - 1
@@ -143,11 +153,6 @@ def _add(found: Table, more: Table, elf: Elf) -> Table:
     return Table(
         found.arch, both, np.concatenate([found.rows, more.rows]), found.refused + more.refused
     )
-
-
-def _addr(elf: Elf, name: str) -> int:
-    section = elf.section(name)
-    return _signed(section.addr) if section else 0
 
 
 def _signed(address: int) -> int:

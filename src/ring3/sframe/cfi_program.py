@@ -15,7 +15,7 @@ from numba import njit
 
 from ring3.sframe import cfi_expression
 from ring3.sframe.cfi_bytes import pointer, sleb, uleb, unsigned
-from ring3.sframe.table import CFA, DEREF, REGISTER, SAME, UNDEFINED, Reason
+from ring3.sframe.table import CFA, DEREF, REGISTER, SAME, UNDEFINED, Reason, same_rules
 
 # A state is an i64 array: three words (kind, register, offset) a rule, then whether RA is mangled, and
 # the CIE's return address column.
@@ -163,23 +163,6 @@ def write_row(state, row, start, abi):
     row.fp_reg, row.fp_offset = fp_reg, fp_offset
     row.mangled = state[MANGLED]
     return 0
-
-
-@njit(cache=True)
-def same_rules(a, b):
-    """Whether two rows say the same, wherever they start."""
-    return (
-        a.cfa_offset == b.cfa_offset
-        and a.fp_offset == b.fp_offset
-        and a.ra_offset == b.ra_offset
-        and a.cfa_reg == b.cfa_reg
-        and a.cfa == b.cfa
-        and a.ra == b.ra
-        and a.fp == b.fp
-        and a.ra_reg == b.ra_reg
-        and a.fp_reg == b.fp_reg
-        and a.mangled == b.mangled
-    )
 
 
 @njit(cache=True)

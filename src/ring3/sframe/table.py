@@ -51,6 +51,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -116,9 +117,10 @@ class Reason(IntEnum):
     AUGMENTATION = 14
     NO_RA = 15
     NO_CIE = 16
-    V2_RULE = 17
-    V2_SIGNAL = 18
-    V2_DISTANCE = 19
+    CFA_UNIT = 17
+    V2_RULE = 18
+    V2_SIGNAL = 19
+    V2_DISTANCE = 20
 
     @property
     def text(self) -> str:
@@ -135,7 +137,7 @@ _REASONS = {
     Reason.OPCODE: "unknown CFI opcode",
     Reason.TRUNCATED: "the CFI program is truncated or malformed",
     Reason.OFFSET: "an offset does not fit 32 bits",
-    Reason.REGISTER: "a register number is beyond 255",
+    Reason.REGISTER: "a register number is beyond what SFrame can say",
     Reason.SIZE: "the function is larger than 4 GiB",
     Reason.NESTING: "restore_state without remember_state, or nested too deep",
     Reason.ROWS: "more rows than a 16-bit count can say",
@@ -143,6 +145,7 @@ _REASONS = {
     Reason.AUGMENTATION: "the CIE's version, augmentation or pointer encoding is not known",
     Reason.NO_RA: "no return address is defined",
     Reason.NO_CIE: "the FDE's CIE is not there",
+    Reason.CFA_UNIT: "the CFA's offset from 160 is no multiple of 8",
     Reason.V2_RULE: "V2 has no FLEX FDEs",
     Reason.V2_SIGNAL: "V2 has no signal frames",
     Reason.V2_DISTANCE: "V2 reaches only 2 GiB from the section",
@@ -221,3 +224,20 @@ def find_row(functions: np.ndarray, rows: np.ndarray, function: int, pc: int) ->
         else:
             high = middle
     return low - 1 if low > first else -1
+
+
+@njit(cache=True)
+def same_rules(a: Any, b: Any) -> bool:
+    """Whether two rows say the same, wherever they start."""
+    return (
+        a.cfa_offset == b.cfa_offset
+        and a.fp_offset == b.fp_offset
+        and a.ra_offset == b.ra_offset
+        and a.cfa_reg == b.cfa_reg
+        and a.cfa == b.cfa
+        and a.ra == b.ra
+        and a.fp == b.fp
+        and a.ra_reg == b.ra_reg
+        and a.fp_reg == b.fp_reg
+        and a.mangled == b.mangled
+    )

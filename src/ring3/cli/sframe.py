@@ -1,0 +1,227 @@
+"""``ring3 sframe``: read, write, convert and check SFrame sections."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ring3.cli import Group
+from ring3.cli.output import emit_json, finding
+
+if TYPE_CHECKING:
+    from ring3.sframe.table import Refusal
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group(cls=Group)
+def sframe() -> None:
+    """SFrame stack-trace sections: print, convert, add, verify, measure."""
+
+
+@sframe.command(
+    examples=["ring3 sframe dump libfoo.so", "ring3 sframe dump --json x.sframe | jq .functions[0]"]
+)
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="One document a file.")
+def dump(files: tuple[Path, ...], as_json: bool) -> None:
+    """Print the .sframe section of binaries, objects, sidecars or raw sections, as objdump does.
+
+    For a binary without one the sidecar of its build-id is printed.
+    """
+    from dataclasses import asdict
+
+    from ring3.sframe import dump as dumper
+    from ring3.sframe import load
+
+    for path in files:
+        section = load.sframe(path)
+        if as_json:
+            emit_json(
+                {
+                    "file": str(path),
+                    "version": section.version,
+                    "flags": dumper.flags(section),
+                    "abi": section.arch.name,
+                    "functions": [asdict(function) for function in dumper.functions(section)],
+                }
+            )
+            continue
+        click.echo(f"\n{section.where}\n\nContents of the SFrame section .sframe:")
+        for line in dumper.text(section):
+            click.echo(line)
+
+
+def _writing(command: Any) -> Any:
+    """The options that every command that writes a section takes."""
+    for option in (
+        click.option("--strict", is_flag=True, help="Exit 1 when a function was left out."),
+        click.option(
+            "--no-share",
+            is_flag=True,
+            help="A block of rows for each function, for tools that flip the byte order.",
+        ),
+        click.option(
+            "--version",
+            type=click.Choice(["2", "3"]),
+            default="3",
+            show_default=True,
+            help="SFrame version to write.",
+        ),
+        click.option(
+            "--from",
+            "source",
+            type=click.Choice(["cfi", "orc", "sframe"]),
+            help="What to read; by default the first of these that the file holds.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@sframe.command(
+    examples=[
+        "ring3 sframe convert /usr/bin/gdb",
+        "ring3 sframe convert /lib/x86_64-linux-gnu/libc.so.6 -o libc.sframe",
+        "ring3 sframe convert --from sframe --version 2 new.so -o old.sframe",
+    ]
+)
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("-o", "--output", type=OUTPUT, help="Where to write (one file only).")
+@click.option("--raw", is_flag=True, help="Write the bare section, not an ELF file around it.")
+@click.option(
+    "--address", type=str, help="Address of the section; by default right behind the code."
+)
+@click.option("--json", "as_json", is_flag=True, help="What was written, as a list.")
+@_writing
+def convert(
+    files: tuple[Path, ...],
+    output: Path | None,
+    raw: bool,
+    address: str | None,
+    as_json: bool,
+    source: str | None,
+    version: str,
+    no_share: bool,
+    strict: bool,
+) -> None:
+    """Write an SFrame section from a file's .eh_frame, .debug_frame, ORC or older SFrame.
+
+    Without -o the result is a sidecar in the cache under the file's build-id, where `ring3 stack` and
+    `ring3 record` find it.
+    """
+    from ring3.files import write_atomically
+    from ring3.sframe import convert as converter
+
+    if output is not None and len(files) > 1:
+        raise click.UsageError("-o takes one file")
+    if raw and output is None:
+        raise click.UsageError("--raw needs -o")
+    answers = []
+    lost = False
+    for path in files:
+        made = converter.convert(
+            path,
+            source=source,
+            version=int(version),
+            share=not no_share,
+            vaddr=_number(address) if address else None,
+        )
+        if output is None:
+            target = converter.write_sidecar(made)
+        else:
+            target = output
+            write_atomically(target, made.encoded.data if raw else made.sidecar())
+        lost |= bool(made.encoded.refused)
+        answers.append(
+            {
+                "file": str(path),
+                "output": str(target),
+                "source": made.source,
+                "functions": made.encoded.functions,
+                "rows": made.encoded.rows,
+                "bytes": len(made.encoded.data),
+                "replaces": made.replaces,
+                "refused": [_refusal(refusal) for refusal in made.encoded.refused],
+            }
+        )
+        if not as_json:
+            _say(path, target, answers[-1], made.encoded.refused)
+    if as_json:
+        emit_json(answers)
+    if strict and lost:
+        finding()
+
+
+def _say(path: Path, target: Path, answer: dict[str, Any], refused: list[Refusal]) -> None:
+    ratio = f", {answer['bytes'] / answer['replaces']:.2f}x" if answer["replaces"] else ""
+    click.echo(
+        f"{path} -> {target}: {answer['functions']:,} functions, {answer['rows']:,} rows, "
+        f"{answer['bytes']:,} bytes (.eh_frame and its index: {answer['replaces']:,}{ratio})"
+    )
+    for refusal in refused:
+        click.echo(f"  not expressed: {refusal}")
+
+
+@sframe.command(
+    examples=[
+        "ring3 sframe verify program",
+        "ring3 sframe verify --sframe libc.sframe /lib/x86_64-linux-gnu/libc.so.6",
+    ]
+)
+@click.argument("file", type=FILE)
+@click.option("--sframe", "beside", type=FILE, help="The section to check, when not in FILE.")
+@click.option("--limit", default=50, show_default=True, help="Disagreements to print.")
+@click.option("--json", "as_json", is_flag=True, help="All that are kept, as one document.")
+def verify(file: Path, beside: Path | None, limit: int, as_json: bool) -> None:
+    """Compare SFrame with .eh_frame at every pc of every function.  Exit 1 when they disagree."""
+    from ring3.sframe import load
+    from ring3.sframe import verify as verifier
+
+    verdict, names = verifier.check(file, load.sframe(beside or file))
+    if as_json:
+        emit_json(
+            {
+                "file": str(file),
+                "compared": verdict.compared,
+                "differences": verdict.differences,
+                "extra": verdict.extra,
+                "disagreements": [
+                    {"function": name, **vars(found)}
+                    for name, found in zip(names, verdict.disagreements, strict=True)
+                ],
+            }
+        )
+    else:
+        for name, found in list(zip(names, verdict.disagreements, strict=True))[:limit]:
+            click.echo(f"{name} at {found.pc:#x}..{found.end:#x}")
+            click.echo(f"    sframe:    {found.sframe}")
+            click.echo(f"    .eh_frame: {found.reference}")
+        if verdict.differences > limit:
+            click.echo(f"... and {verdict.differences - limit:,} more")
+        click.echo(
+            f"{file}: {verdict.compared:,} pieces of code compared, {verdict.differences:,} "
+            f"disagree; SFrame alone covers {verdict.extra:,} bytes more"
+        )
+    if verdict.differences:
+        finding()
+
+
+def _refusal(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "start": refusal.start,
+        "size": refusal.size,
+        "code": refusal.reason.name,
+        "reason": refusal.reason.text,
+        "where": refusal.where,
+    }
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no number", param_hint="--address") from None

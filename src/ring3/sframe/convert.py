@@ -1,0 +1,72 @@
+"""From what a file holds to an SFrame section: read, encode, and where to put the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ring3.elf import Elf
+from ring3.files import write_atomically
+from ring3.sframe import load, sidecar
+from ring3.sframe.encode import Encoded, encode
+from ring3.sframe.table import Table
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A file's table and the section made of it for address ``vaddr``."""
+
+    path: Path
+    source: str
+    table: Table
+    encoded: Encoded
+    vaddr: int
+    build_id: str | None
+    replaces: int  # bytes of .eh_frame and .eh_frame_hdr
+
+    @property
+    def ratio(self) -> float:
+        """Bytes of the section over those of .eh_frame and its index."""
+        return len(self.encoded.data) / self.replaces if self.replaces else 0.0
+
+    def sidecar(self) -> bytes:
+        """The section in an ELF file of its own."""
+        return sidecar.wrap(self.encoded.data, self.vaddr, self.table.arch, self.build_id)
+
+
+def convert(
+    path: Path,
+    *,
+    source: str | None = None,
+    version: int = 3,
+    share: bool = True,
+    vaddr: int | None = None,
+) -> Conversion:
+    """Convert the ELF file at ``path``.
+
+    ``source``: "cfi", "orc" or "sframe"; None takes the best there is.  ``vaddr``: the address the
+    section is made for; None: right behind the code.  Raises BadInput and Unsupported.
+    """
+    with Elf(path) as elf:
+        source = source or load.source_of(elf)
+        table = load.table(elf, source)
+        place = sidecar.address(table) if vaddr is None else vaddr
+        encoded = encode(table, place, version=version, share=share)
+        replaces = sum(
+            section.size
+            for name in (".eh_frame", ".eh_frame_hdr")
+            if (section := elf.section(name)) is not None
+        )
+        return Conversion(path, source, table, encoded, place, elf.build_id, replaces)
+
+
+def write_sidecar(conversion: Conversion) -> Path:
+    """Write the sidecar into the cache, keyed by build-id, and return its path.
+
+    Raises ValueError for a file without a build-id.
+    """
+    if conversion.build_id is None:
+        raise ValueError("no build-id")
+    path = sidecar.path(conversion.build_id)
+    write_atomically(path, conversion.sidecar())
+    return path

@@ -1,0 +1,95 @@
+"""Assembly that makes an assembler write what is rare in SFrame."""
+
+# What each architecture's function body does in CFI, by function.
+_BODIES = {
+    "x86_64": {
+        "becomes_outermost": ["nop", ".cfi_undefined 16", "nop"],
+        "outermost": [".cfi_undefined 16", "nop"],
+        "signal": [".cfi_signal_frame", "nop", ".cfi_def_cfa_offset 16", "nop"],
+        "drap": [
+            "nop",
+            ".cfi_def_cfa 10,0",
+            "nop",
+            ".cfi_escape 0x10,0x06,0x02,0x76,0x00",
+            "nop",
+            ".cfi_escape 0x0f,0x03,0x76,0x78,0x06",
+            "nop",
+        ],
+        "deep": ["nop", ".cfi_def_cfa_offset 70000", "nop", ".cfi_offset 6,-304", "nop"],
+        "in_registers": ["nop", ".cfi_register 16,1", "nop", ".cfi_register 6,9", "nop"],
+    },
+    "arm64": {
+        "ra_only": ["nop", ".cfi_def_cfa_offset 16", ".cfi_offset 30,-16", "nop"],
+        "fp_only": ["nop", ".cfi_def_cfa_offset 16", ".cfi_offset 29,-16", "nop"],
+        "outermost": [".cfi_undefined 30", "nop"],
+        "signed": [
+            ".cfi_signal_frame",
+            ".cfi_b_key_frame",
+            "nop",
+            ".cfi_negate_ra_state",
+            "nop",
+            ".cfi_def_cfa_offset 16",
+            ".cfi_offset 30,-16",
+            ".cfi_offset 29,-8",
+            "nop",
+        ],
+        "other_base": ["nop", ".cfi_def_cfa 9,0", "nop", ".cfi_register 30,5", "nop"],
+    },
+    "s390x": {
+        "ra_only": ["nop", ".cfi_def_cfa_offset 320", ".cfi_offset 14,-48", "nop"],
+        "fp_only": ["nop", ".cfi_offset 11,-72", "nop"],
+        "outermost": [".cfi_undefined 14", "nop"],
+        "in_registers": [
+            "nop",
+            ".cfi_def_cfa 9,160",
+            "nop",
+            ".cfi_register 14,18",
+            "nop",
+            ".cfi_register 11,16",
+            "nop",
+            ".cfi_def_cfa 15,160",
+            "nop",
+        ],
+    },
+}
+
+
+def assembly(arch: str, only: tuple[str, ...] | None = None) -> str:
+    """The functions of ``arch``, perhaps only some of them, as one source file."""
+    lines = [" .text", " .cfi_sections .eh_frame, .sframe"]
+    for name, body in _BODIES[arch].items():
+        if only is None or name in only:
+            lines += [f"{name}: .cfi_startproc", *(f" {line}" for line in body), " .cfi_endproc"]
+    return "\n".join(lines) + "\n"
+
+
+#: What binutils 2.47.50 turns into wrong SFrame.
+NESTED = """ .text
+ .globl nested
+nested: .cfi_startproc
+ nop
+ .cfi_def_cfa_offset 16
+ .cfi_remember_state
+ nop
+ .cfi_def_cfa_offset 32
+ .cfi_remember_state
+ nop
+ .cfi_def_cfa_offset 48
+ nop
+ .cfi_restore_state
+ nop
+ .cfi_restore_state
+ nop
+ .cfi_endproc
+"""
+FAR_RA = """ .text
+ .globl far
+far: .cfi_startproc
+ nop
+ .cfi_def_cfa 5,0
+ nop
+ .cfi_offset 16,-200
+ nop
+ .cfi_endproc
+"""
+ARCHS = tuple(_BODIES)
