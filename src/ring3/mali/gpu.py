@@ -12,8 +12,10 @@ from ring3.mali.events import Event, GroupIdle, ProgressTimeout
 from ring3.mali.jobs import run_job
 from ring3.mali.memory import PhysicalMemory
 from ring3.mali.mmu import AddressSpace
+from ring3.mali.shader.run import Program
 
 TIMESTAMP_HZ = 1_000_000_000
+PROGRAMS = 1024  # decoded shaders kept
 
 
 @dataclass
@@ -133,6 +135,7 @@ class Gpu:
         self.flush_id = 1
         self.cycles = 0
         self._heaps: dict[tuple[int, int], Heap] = {}
+        self._programs: dict[tuple[int, int], Program] = {}
         self._timed_out: set[tuple[int, int]] = set()
         self._job_began: dict[int, int] = {}
 
@@ -184,6 +187,16 @@ class Gpu:
             yield from run_job(queue, name, fields)
         finally:
             self._job_began.pop(id(queue), None)
+
+    def program(self, space: AddressSpace, start: int) -> Program:
+        """The decoded shader at ``start``; decoded again when its code changed."""
+        key = (space.number, start)
+        found = self._programs.get(key)
+        if found is None or not found.unchanged():
+            if len(self._programs) >= PROGRAMS:
+                self._programs.clear()
+            found = self._programs[key] = Program(space, start)
+        return found
 
     def heap(self, space: int, context: int) -> Heap:
         """The tiler heap whose context is at ``context``."""

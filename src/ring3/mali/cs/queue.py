@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ring3.errors import BadInput
 from ring3.mali.cs.table import Op, decode, disassemble
@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 CALL_DEPTH = 8
 _M32, _M64 = (1 << 32) - 1, (1 << 64) - 1
 Slice = Iterator[None]
+
+
+@runtime_checkable
+class Shown(Protocol):
+    """Work that can say where it is."""
+
+    def show(self) -> str: ...
 
 
 class QueueState(Enum):
@@ -94,7 +101,7 @@ class Queue:
         self.pc = config.ring
         self.word = 0
         self.waiting_for = ""
-        self.running: object = None  # the shader or frame under execution, for reports
+        self.running: object = None  # the shader under execution, for reports
         self._machine: Slice | None = None
         self._gpu: Gpu
         self._space: AddressSpace
@@ -168,7 +175,10 @@ class Queue:
         text = f"queue {self.number} {self.state.value} pc {self.pc:#x}: {disassemble(self.word)}"
         held = [f"r{index:<2} {value:08x}" for index, value in enumerate(self.registers) if value]
         rows = [held[at : at + 6] for at in range(0, len(held), 6)]
-        return "\n".join([text, *("  " + "  ".join(row) for row in rows)])
+        lines = [text, *("  " + "  ".join(row) for row in rows)]
+        if isinstance(self.running, Shown):
+            lines.append(self.running.show())
+        return "\n".join(lines)
 
     def _idle(self) -> None:
         if self.state is not QueueState.IDLE:
@@ -179,6 +189,7 @@ class Queue:
         """Tell the driver.  After a recoverable fault the queue goes on, but does no work, to the next
         ERROR_BARRIER, so that its sync objects are still signalled, with an error."""
         report = f"{fault.what}\n{self.show()}"
+        self.running = None
         if isinstance(fault, TranslationFault):
             self._gpu.emit(
                 MmuFault(self._space.number, self._space.fault_address, self._space.fault_status)
@@ -249,6 +260,7 @@ class Queue:
         """RUN and FINISH instructions: the GPU's jobs.  A queue in error skips them."""
         if self.error:
             return
+        self.running = None
         yield from self._gpu.job(self, op.name, fields)
         self.running = None
 

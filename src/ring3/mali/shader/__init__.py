@@ -1,0 +1,1 @@
+"""The shader core: Valhall programs executed by all threads at once."""

@@ -1,0 +1,279 @@
+"""Programs and the scheduler of threads.
+
+A program is decoded once into a list of functions, one per instruction, each of which executes its
+instruction for all threads of a selection.  Threads that agree execute together; where they part at a
+branch, the group that is furthest behind in the program goes first, and groups that meet again at one
+address become one.  That reconverges loops and if-else as early as their code allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ring3.errors import BadInput, Unsupported
+from ring3.mali.events import Access, ExceptionCode, GpuFault
+from ring3.mali.isa.disasm import text
+from ring3.mali.isa.model import Instruction, decode
+from ring3.mali.mmu import AddressSpace, TranslationFault
+from ring3.mali.shader import floats, integers, memory  # noqa: F401 - they fill BUILD
+from ring3.mali.shader.flow import (
+    Condition,
+    branch_condition,
+    branch_target,
+    discard_condition,
+)
+from ring3.mali.shader.integers import BUILD, Execute
+from ring3.mali.shader.operands import Read, Selection
+from ring3.mali.shader.threads import Threads
+
+#: Instructions a thread may execute between two slices of its job.
+SLICE = 512
+
+
+@dataclass
+class Op:
+    """One decoded instruction, ready to execute."""
+
+    instruction: Instruction
+    execute: Execute | None
+    condition: Condition | None = None
+    offset: int = 0
+    target: Read | None = None
+    ends: bool = False
+    kind: str = ""  # "branch", "discard", "barrier", "blend" or ""
+
+
+@dataclass
+class Program:
+    """Code at ``start`` of an address space.  Valid as long as memory holds the same bytes."""
+
+    space: AddressSpace
+    start: int
+    ops: dict[int, Op] = field(default_factory=dict)
+    words: dict[int, int] = field(default_factory=dict)
+
+    def op(self, pc: int) -> Op:
+        found = self.ops.get(pc)
+        return found if found is not None else self._fetch(pc)
+
+    def unchanged(self) -> bool:
+        """Whether memory still holds what was decoded."""
+        if not self.words:
+            return True
+        low, high = min(self.words), max(self.words) + 8
+        try:
+            data = self.space.read(low, high - low, Access.EXECUTE)
+        except TranslationFault:
+            return False
+        return all(
+            int.from_bytes(data[pc - low : pc - low + 8], "little") == word
+            for pc, word in self.words.items()
+        )
+
+    def _fetch(self, pc: int) -> Op:
+        if pc % 8:
+            raise GpuFault(ExceptionCode.INSTR_INVALID_PC, pc, f"shader at {pc:#x}: unaligned")
+        word = int.from_bytes(self.space.read(pc, 8, Access.EXECUTE), "little")
+        try:
+            op = _build(decode(word))
+        except BadInput as error:
+            raise GpuFault(
+                ExceptionCode.INSTR_INVALID_ENC, pc, f"shader at {pc:#x}: {error}"
+            ) from error
+        except Unsupported as error:
+            raise GpuFault(
+                ExceptionCode.INSTR_INVALID_ENC,
+                pc,
+                f"shader at {pc:#x}: {text(decode(word))}: {error}",
+            ) from error
+        self.ops[pc], self.words[pc] = op, word
+        return op
+
+
+def _build(instruction: Instruction) -> Op:
+    name = instruction.encoding.mnemonic
+    ends = instruction.flow == "end"
+    if name == "NOP":
+        return Op(instruction, None, ends=ends)
+    if name == "BRANCHZ":
+        offset = 8 * instruction.immediate("offset")
+        return Op(
+            instruction, None, branch_condition(instruction), offset, kind="branch", ends=ends
+        )
+    if name == "BRANCHZI":
+        return Op(
+            instruction,
+            None,
+            branch_condition(instruction),
+            target=branch_target(instruction),
+            kind="branch",
+            ends=ends,
+        )
+    if name == "DISCARD":
+        return Op(instruction, None, discard_condition(instruction), kind="discard", ends=ends)
+    if name == "BARRIER":
+        return Op(instruction, None, kind="barrier", ends=ends)
+    build = BUILD.get(name)
+    if build is None:
+        raise Unsupported(f"{instruction.encoding.name} is not there yet")
+    if name == "BLEND":
+        offset = 8 * instruction.immediate("target")
+        return Op(instruction, build(instruction), offset=offset, kind="blend", ends=ends)
+    return Op(instruction, build(instruction), ends=ends)
+
+
+@dataclass
+class Group:
+    """Threads at one address.  ``sel`` None: all of them."""
+
+    pc: int
+    sel: Selection
+
+
+class Execution:
+    """Threads executing a program.  ``run`` goes to the end in slices; ``step`` does one instruction."""
+
+    def __init__(self, program: Program, threads: Threads) -> None:
+        self.program = program
+        self.threads = threads
+        self.groups = [Group(program.start, None)]
+        self.waiting: list[Group] = []  # at a barrier
+        self.steps = 0
+
+    @property
+    def done(self) -> bool:
+        return not self.groups and not self.waiting
+
+    def run(self) -> Iterator[None]:
+        """Execute to the end, yielding after every SLICE instructions."""
+        with np.errstate(all="ignore"):
+            while not self.done:
+                self.steps_until(SLICE)
+                yield
+
+    def finish(self) -> None:
+        """Execute to the end at once."""
+        for _ in self.run():
+            pass
+
+    def steps_until(self, count: int) -> None:
+        with np.errstate(all="ignore"):
+            for _ in range(count):
+                if self.done:
+                    return
+                self.step()
+
+    def step(self) -> None:
+        """One instruction of the group that is furthest behind."""
+        if not self.groups:
+            self._release()
+        group = self.groups[0]
+        if len(self.groups) > 1:
+            group = self._behind()
+        op = self.program.op(group.pc)
+        self.steps += 1
+        if op.kind == "branch":
+            self._branch(group, op)
+            return
+        if op.execute is not None:
+            try:
+                op.execute(self.threads, group.sel)
+            except Unsupported as error:
+                raise GpuFault(
+                    ExceptionCode.INSTR_INVALID_ENC,
+                    group.pc,
+                    f"shader at {group.pc:#x}: {text(op.instruction)}: {error}",
+                ) from error
+            except GpuFault as fault:
+                fault.what += f"\nshader at {group.pc:#x}: {text(op.instruction)}"
+                raise
+        if op.kind == "blend" and not op.ends:
+            group.pc += op.offset
+        if op.kind == "discard":
+            self._discard(group, op)
+        group.pc += 8
+        if op.kind == "barrier":
+            self.groups.remove(group)
+            self.waiting.append(group)
+        elif op.ends and group in self.groups:
+            self.groups.remove(group)
+
+    def show(self) -> str:
+        """Where the threads are, and the registers of the first one that executes."""
+        if self.done:
+            return "shader: ended"
+        group = min(self.groups or self.waiting, key=lambda each: each.pc)
+        op = self.program.op(group.pc)
+        first = 0 if group.sel is None else int(group.sel[0])
+        size = self.threads.count if group.sel is None else len(group.sel)
+        lines = [
+            f"shader pc {group.pc:#x} {size} of {self.threads.count} threads: {text(op.instruction)}"
+        ]
+        column = self.threads.registers[:, first]
+        held = [f"r{index:<2} {value:08x}" for index, value in enumerate(column.tolist()) if value]
+        lines += ["  " + "  ".join(held[at : at + 6]) for at in range(0, len(held), 6)]
+        return "\n".join(lines)
+
+    def _behind(self) -> Group:
+        """The group with the lowest address, with all others that are there merged into it."""
+        pc = min(group.pc for group in self.groups)
+        here = [group for group in self.groups if group.pc == pc]
+        if len(here) == 1:
+            return here[0]
+        sel: NDArray[np.intp] = np.sort(np.concatenate([self._indices(group) for group in here]))
+        merged = Group(pc, None if len(sel) == self.threads.count else sel)
+        self.groups = [group for group in self.groups if group.pc != pc]
+        self.groups.append(merged)
+        return merged
+
+    def _indices(self, group: Group) -> NDArray[np.intp]:
+        return np.arange(self.threads.count) if group.sel is None else group.sel
+
+    def _branch(self, group: Group, op: Op) -> None:
+        if op.condition is None:
+            raise AssertionError("a branch has a condition")
+        taken = op.condition(self.threads, group.sel)
+        after = group.pc + 8
+        if taken.all():
+            self._go(group, op, after)
+        elif not taken.any():
+            group.pc = after
+            if op.ends:
+                self.groups.remove(group)
+        else:
+            indices = self._indices(group)
+            jumping = Group(group.pc, indices[taken])
+            group.sel, group.pc = indices[~taken], after
+            self.groups.append(jumping)
+            self._go(jumping, op, after)
+
+    def _go(self, group: Group, op: Op, after: int) -> None:
+        if op.target is None:
+            group.pc = after + op.offset
+            return
+        where = np.unique(op.target(self.threads, group.sel))
+        if len(where) > 1:
+            raise Unsupported("BRANCHZI to different places from one group is not there yet")
+        target = int(where[0])
+        absolute = op.instruction.flag("absolute")
+        group.pc = target if absolute else after + target
+
+    def _discard(self, group: Group, op: Op) -> None:
+        if op.condition is None:
+            raise AssertionError("DISCARD has a condition")
+        indices = self._indices(group)
+        gone = np.broadcast_to(op.condition(self.threads, group.sel), (len(indices),))
+        killed = self.threads.stages.get("killed")
+        if killed is not None:
+            killed[indices[gone]] = True
+        group.sel = indices[~gone]
+        if not len(group.sel):
+            self.groups.remove(group)
+
+    def _release(self) -> None:
+        """Everybody who is left waits at a barrier: they go on."""
+        self.groups, self.waiting = self.waiting, []
