@@ -528,3 +528,19 @@ def test_two_kernels_in_one_process():
     first.run()
     second.run()
     assert (first.now(), second.now()) == (5 * MS, 9 * MS)
+
+
+def test_many_tasks_and_a_deep_family_of_tasks_need_no_deep_stack():
+    kernel = Kernel()
+    ran = []
+
+    def generation(left):
+        ran.append(left)
+        if left:
+            kernel.join(kernel.spawn(generation, left - 1))
+
+    for number in range(3000):
+        kernel.spawn(ran.append, -number)
+    kernel.spawn(generation, 1500)
+    assert kernel.run()
+    assert len(ran) == 3000 + 1501

@@ -26,7 +26,7 @@ from ring3.gateway.handles import DEVICE_MARK, Handles
 from ring3.gateway.memory import memfd_of
 from ring3.gateway.redirect import map_in
 from ring3.gateway.remote import RemoteMemory, take_descriptor, thread_group
-from ring3.kernel import Kernel, Task
+from ring3.kernel import Kernel, State, Task
 
 # The protocol of preload.c: struct request and struct reply.
 _REQUEST = struct.Struct("=IiQQQ256s")
@@ -117,6 +117,8 @@ class Gateway:
         self.handles = Handles(kernel)
         self.carriers: dict[Task, Carrier] = {}
         self.clients: dict[int, Client] = {}
+        self._idle: list[Task] = []
+        self._work: dict[Task, tuple[Carrier, Callable[[int], None], Callable[[], int]]] = {}
         self._exits: dict[int, int] = {}  # pid -> pidfd
         self._folder = Path(tempfile.mkdtemp(prefix="ring3-gateway-"))
         self.socket = self._folder / "socket"
@@ -210,19 +212,37 @@ class Gateway:
     def serve(
         self, carrier: Carrier, answer: Callable[[int], None], call: Callable[[], int]
     ) -> Task:
-        """Run ``call`` as a task of the kernel and hand its result, or -errno, to ``answer``."""
+        """Run ``call`` in a task of the kernel and hand its result, or -errno, to ``answer``.
 
-        def task() -> None:
-            self.carriers[self.kernel.current] = carrier
+        Tasks are used again: a call costs two switches, and a kernel that serves for days does not
+        collect dead ones.
+        """
+        if self._idle:
+            task = self._idle.pop()
+            self._work[task] = (carrier, answer, call)
+            self.kernel.wake(task)
+        else:
+            task = self.kernel.kthread_run(self._worker, name="ioctl")
+            self._work[task] = (carrier, answer, call)
+        return task
+
+    def _worker(self) -> None:
+        kernel = self.kernel
+        task = kernel.current
+        while True:
+            carrier, answer, call = self._work[task]
+            self.carriers[task] = carrier
             try:
                 result = call()
             except OSError as error:
                 result = -(error.errno or EIO)
             finally:
-                del self.carriers[self.kernel.current]
+                del self.carriers[task], self._work[task]
             answer(result)
-
-        return self.kernel.spawn(task, name="ioctl")
+            task.signal_pending = False
+            self._idle.append(task)
+            while task not in self._work:
+                kernel.block("work", State.IDLE)
 
     def _accept(self) -> None:
         with suppress(BlockingIOError):

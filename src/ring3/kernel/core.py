@@ -108,6 +108,7 @@ class Kernel:
         self.tracer: Tracer | None = None
         self.lockdep: Lockdep | None = None
         self.parts: dict[str, Any] = {}  # what other modules keep per kernel: RCU, worker pools...
+        self._wanted: Carrier | None = None  # a task that waits for a carrier to be made
         self._keys = 0
         self._alarms: list[tuple[int, int, Alarm]] = []
         self._alarm_count = 0
@@ -128,7 +129,7 @@ class Kernel:
         tid = len(self.tasks)
         task = Task(self, tid, name or str(getattr(fn, "__name__", "task")), fn, args, flags=flags)
         carriers = self.carriers
-        carrier = carriers.pop() if carriers else Carrier(parent=self.hub)
+        carrier = carriers.pop() if carriers else self._new_carrier()
         carrier.task = task
         task.carrier = carrier
         task.woken_step = self.step
@@ -161,6 +162,17 @@ class Kernel:
         if not self.run(until=lambda: task.state is DEAD):
             raise WouldDeadlock(f"{task} never ends: {self.describe_blocked()}")
         return task.result
+
+    def _new_carrier(self) -> Carrier:
+        """A carrier that has been started, by the hub if a task wants it (see :meth:`Carrier.run`)."""
+        here = getcurrent()
+        if isinstance(here, Carrier) and self.current.carrier is here:
+            self._wanted = here
+            made: Carrier = self.hub.switch()
+            return made
+        carrier = Carrier(parent=self.hub)
+        carrier.switch(here)
+        return carrier
 
     def exit_current(self, carrier: Carrier) -> None:
         """The running task is over; returns on ``carrier`` when that has its next task."""
@@ -335,6 +347,11 @@ class Kernel:
                 self.current = self.boot if chosen is None else chosen
                 if chosen is not None:
                     chosen.carrier.switch()
+                    while self._wanted is not None:
+                        asker, self._wanted = self._wanted, None
+                        carrier = Carrier(parent=self.hub)
+                        carrier.switch(self.hub)
+                        asker.switch(carrier)
                 if self.failed is not None:
                     task, self.failed = self.failed, None
                     assert task.error is not None

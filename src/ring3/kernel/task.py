@@ -55,7 +55,10 @@ class Carrier(greenlet):
 
     task: Task | None = None
 
-    def run(self) -> None:
+    def run(self, starter: greenlet) -> None:
+        # A greenlet's recursion depth begins at its starter's: it is started at once, from the bottom
+        # of the kernel's own stack, and given tasks later.
+        starter.switch()
         while True:
             task = self.task
             assert task is not None
