@@ -22,6 +22,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "tour": ("tour", "tour", "All four systems on what this machine has, into one page."),
     "completion": ("completion", "completion", "Print the shell's completion script."),
     "sframe": ("sframe", "sframe", "SFrame sections: dump, convert, verify."),
+    "reclaim": (
+        "reclaim",
+        "reclaim",
+        "Filesystems in memory reclaim: policies compared, broken, explained.",
+    ),
     "slab": (
         "slab",
         "slab_group",

@@ -1,4 +1,4 @@
-"""A block device: reads and writes that take time and may fail, bios from a mempool."""
+"""A block device: reads and writes that take time and may fail or never end, bios from a mempool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ BIO_POOL_SIZE = 2  # block/bio.c, BIO_POOL_SIZE
 
 
 class BlockDevice:
-    """``latency`` is the virtual ns of one request; requests to ``bad`` blocks fail with an I/O error."""
+    """``latency`` is the virtual ns of one request; requests to ``bad`` blocks fail with an I/O error, those
+    to ``lost`` blocks never end."""
 
     def __init__(
         self,
@@ -23,10 +24,12 @@ class BlockDevice:
         *,
         latency: int = 100_000,
         bad: frozenset[int] = frozenset(),
+        lost: frozenset[int] = frozenset(),
     ) -> None:
         self.kernel = kernel
         self.latency = latency
         self.bad = bad
+        self.lost = lost
         self.requests = 0
         cache = KmemCache(mm, Cache("bio-184", 184, hwcache_align=True))
         self.bios: Mempool[Slab] = Mempool(kernel, "bio", BIO_POOL_SIZE, cache.alloc, cache.free)
@@ -36,10 +39,9 @@ class BlockDevice:
         """Read or write ``block`` and sleep until that is done; False on an I/O error."""
         bio = self.bios.alloc(G.GFP_NOIO)
         self.requests += 1
-        if self.latency:
-            done = Completion(self.kernel, f"I/O of block {block}")
-            self.kernel.alarm(self.latency, done.complete)
-            done.wait()
+        if block in self.lost:
+            Completion(self.kernel, f"I/O of block {block}").wait()
+        self.kernel.sleep(self.latency)
         if bio is not None:
             self.bios.free(bio)
         return block not in self.bad

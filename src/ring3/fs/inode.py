@@ -52,7 +52,9 @@ class Inode:
         self.count = 1
         self.state = 0
         self.private: Any = None
-        self.mapping = AddressSpace(sb.mm, f"{sb.name} inode {ino}")
+        self.mapping = AddressSpace(
+            sb.mm, f"{sb.name} inode {ino}", shrinkable=lambda: inode_add_lru(self)
+        )
         self.gone = WaitQueue(sb.kernel, f"{sb.name} inode {ino} to be freed")
         self.key = sb.kernel.new_key()
         self.freed = False

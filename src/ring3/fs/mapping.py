@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ring3.mm import gfp as G
 from ring3.mm.page_alloc import alloc_pages, free_pages
 from ring3.mm.zone import Folio, Memory
 
 
 class AddressSpace:
-    """struct address_space: folios by page index; ``gfp_mask`` is what they are allocated with."""
+    """struct address_space: folios by page index; ``gfp_mask`` is what they are allocated with.
 
-    __slots__ = ("folios", "gfp_mask", "key", "mm", "name", "nrdirty")
+    ``shrinkable`` is called when reclaim took the last folio: the inode may go on its LRU now.
+    """
 
-    def __init__(self, mm: Memory, name: str, gfp_mask: int = G.GFP_HIGHUSER | G.MOVABLE) -> None:
+    __slots__ = ("folios", "gfp_mask", "key", "mm", "name", "nrdirty", "shrinkable")
+
+    def __init__(
+        self,
+        mm: Memory,
+        name: str,
+        gfp_mask: int = G.GFP_HIGHUSER | G.MOVABLE,
+        shrinkable: Callable[[], None] | None = None,
+    ) -> None:
+        self.shrinkable = shrinkable
         self.mm = mm
         self.name = name
         self.gfp_mask = gfp_mask
@@ -27,6 +39,8 @@ class AddressSpace:
             folio.dirty = False
             self.nrdirty -= 1
         folio.mapping = folio.buffers = None
+        if not self.folios and self.shrinkable is not None:
+            self.shrinkable()
 
     def dirty(self, folio: Folio) -> None:
         """Mark ``folio`` dirty."""
@@ -87,4 +101,5 @@ def truncate_inode_pages_final(mapping: AddressSpace) -> None:
             mm.inactive.pop(folio, None)
             mm.active.pop(folio, None)
             mapping.remove(folio)
-            free_pages(mm, folio)
+            if not folio.isolated:
+                free_pages(mm, folio)

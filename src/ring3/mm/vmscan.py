@@ -10,7 +10,7 @@ from __future__ import annotations
 from ring3.kernel.task import PF_KSWAPD, PF_KTHREAD, PF_MEMALLOC, State
 from ring3.mm import gfp as G
 from ring3.mm.shrinker import shrink_slab
-from ring3.mm.zone import Folio, Memory
+from ring3.mm.zone import Memory
 
 DEF_PRIORITY = 12
 SWAP_CLUSTER_MAX = 32
@@ -95,36 +95,36 @@ def _shrink_active_list(mm: Memory, count: int) -> None:
 
 
 def _shrink_inactive_list(mm: Memory, sc: ScanControl, count: int) -> int:
+    """Isolate a batch, free what is clean and unused, put the rest back."""
     from ring3.mm.page_alloc import free_pages
 
+    batch = list(mm.inactive)[:count]
+    for folio in batch:
+        del mm.inactive[folio]
+        folio.isolated = True
     freed = dirty = 0
-    for folio in list(mm.inactive)[:count]:
-        if folio.writeback:
+    for folio in batch:
+        folio.isolated = False
+        if folio.mapping is None:  # truncated meanwhile; ours was the last reference
+            freed += folio.pages
+            free_pages(mm, folio)
+        elif folio.writeback:
             sc.immediate += 1
-            mm.inactive[folio] = mm.inactive.pop(folio)
+            mm.inactive[folio] = None
         elif folio.dirty or folio.referenced:
             dirty += folio.dirty
             folio.referenced = False
             folio.active = True
-            del mm.inactive[folio]
             mm.active[folio] = None
         elif folio.pins:
-            mm.inactive[folio] = mm.inactive.pop(folio)
+            mm.inactive[folio] = None
         else:
-            remove_mapping(mm, folio)
+            folio.mapping.remove(folio)
             freed += folio.pages
             free_pages(mm, folio)
     if dirty and mm.wake_flusher is not None:
         mm.wake_flusher()
     return freed
-
-
-def remove_mapping(mm: Memory, folio: Folio) -> None:
-    """Take a clean page out of the page cache and off its list."""
-    mm.inactive.pop(folio, None)
-    mm.active.pop(folio, None)
-    if folio.mapping is not None:
-        folio.mapping.remove(folio)
 
 
 def reclaim_throttle(mm: Memory, timeout: int) -> None:

@@ -33,13 +33,15 @@ class Zone:
 
 class Folio:
     """2^order pages.  ``mapping`` and ``index`` say whose page cache it is in; ``buffers`` is a buffer head
-    over it.  ``pins`` are references beyond the cache's own: a pinned folio cannot be reclaimed."""
+    over it.  ``pins`` are references beyond the cache's own: a pinned folio cannot be reclaimed.
+    ``isolated``: reclaim has it off its list and is the one to free it, should it be truncated."""
 
     __slots__ = (
         "active",
         "buffers",
         "dirty",
         "index",
+        "isolated",
         "mapping",
         "order",
         "pins",
@@ -58,6 +60,7 @@ class Folio:
         self.buffers: Any = None
         self.pins = 0
         self.active = self.dirty = self.referenced = self.uptodate = self.writeback = False
+        self.isolated = False
         self.wait: WaitQueue | None = None
 
     @property

@@ -1,12 +1,11 @@
 """What happens to a machine: which filesystem holds which inodes, and who asks for memory.
 
-A scenario is data; :func:`build` makes a kernel of it.  The first ones are the talk's reports; the larger
-ones, WORKLOADS, are what `ring3 reclaim compare` measures.
+A scenario is data; :func:`start` brings it about in a :class:`World`.  The first ones are the talk's
+reports; the larger ones, WORKLOADS, are what `ring3 reclaim compare` measures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ring3.errors import Unsupported
@@ -24,6 +23,7 @@ from ring3.fs.writeback import Flusher
 from ring3.fs.xfs import XFS
 from ring3.kernel.core import Kernel
 from ring3.mm import gfp as G
+from ring3.mm.oom import reap
 from ring3.mm.page_alloc import alloc_pages
 from ring3.mm.slab import PAGE_SIZE, Cache
 from ring3.mm.vmscan import start_kswapd
@@ -42,7 +42,8 @@ class Scenario:
     are min, low and high; all but ``headroom`` pages above low is taken beforehand.  ``allocators``
     tasks take ``allocate`` pages each and keep them for ``hold`` ms; ``users`` tasks do ``operations``
     operations on files each.  ``own_page``: an inode takes a whole page, so that each eviction
-    frees memory.  ``latency`` is that of the disk, in virtual ns.
+    frees memory; inode numbers are ``stride`` apart: 16 puts each into a group and a block of the
+    table of its own.  ``latency`` is that of the disk, in virtual ns.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Scenario:
     flusher: bool = False
     latency: int = 100_000
     own_page: bool = True
+    stride: int = 1
     hold: int = 0
 
 
@@ -77,6 +79,8 @@ class World:
         self.supers: list[SuperBlock] = []
         self.done = 0
         self.held_back = 0
+        self.end = 0  # when the last task was done, in virtual ns
+        self.taken = 0
 
     def mount(self, fs: Filesystem) -> SuperBlock:
         """Mount ``fs`` with the policy under study."""
@@ -86,13 +90,16 @@ class World:
         return sb
 
 
-def build(scenario: Scenario, eviction: Eviction, kernel: Kernel) -> World:
-    """Make the world of ``scenario`` in ``kernel``, with its tasks ready to run."""
-    world = World(scenario, eviction, kernel)
+def start(world: World) -> None:
+    """Bring the caches into the scenario's state and make its tasks ready to run.
+
+    Raises WouldDeadlock when a policy leaves too little memory even for that.
+    """
+    scenario, kernel = world.scenario, world.kernel
     sb = world.mount(FILESYSTEMS[scenario.fs])
     top = world.mount(OVERLAYFS) if scenario.overlay else None
     kernel.call(_populate, world, sb, top)
-    kernel.call(_take_memory, world)
+    _take_memory(world)
     if scenario.kswapd:
         start_kswapd(world.mm)
     if scenario.flusher:
@@ -101,13 +108,12 @@ def build(scenario: Scenario, eviction: Eviction, kernel: Kernel) -> World:
         kernel.spawn(allocator, world, name=f"alloc{number}")
     for number in range(scenario.users):
         kernel.spawn(file_user, world, sb, number, name=f"user{number}")
-    return world
 
 
 def _populate(world: World, sb: SuperBlock, top: SuperBlock | None) -> None:
     """Bring the inodes into the caches, unused, in the scenario's state."""
     scenario = world.scenario
-    for ino in range(scenario.inodes):
+    for ino in range(0, scenario.inodes * scenario.stride, scenario.stride):
         inode = iget(sb, ino)
         assert inode is not None
         if scenario.state == "linked":
@@ -134,8 +140,8 @@ def _take_memory(world: World) -> None:
     """Leave ``headroom`` pages above the low watermark.  Nobody can be killed for these."""
     mm = world.mm
     zone = mm.zones[0]
-    taken = max(0, zone.free - zone.low - world.scenario.headroom)
-    zone.free -= taken
+    world.taken = max(0, zone.free - zone.low - world.scenario.headroom)
+    zone.free -= world.taken
 
 
 def make_unclean(inode: Inode) -> None:
@@ -164,11 +170,11 @@ def page_fault(mm: Memory) -> bool:
     return True
 
 
-def exit_mm(mm: Memory) -> None:
+def finish(world: World) -> None:
     """The running task ends: its memory comes free."""
-    from ring3.mm.oom import reap
-
-    reap(mm, mm.kernel.current)
+    reap(world.mm, world.kernel.current)
+    world.held_back = max(world.held_back, world.eviction.held_back())
+    world.end = world.kernel.now()
 
 
 def allocator(world: World) -> None:
@@ -179,8 +185,7 @@ def allocator(world: World) -> None:
         world.done += 1
     if world.scenario.hold:
         world.kernel.msleep(world.scenario.hold)
-    exit_mm(world.mm)
-    world.held_back = max(world.held_back, world.eviction.held_back())
+    finish(world)
 
 
 def file_user(world: World, sb: SuperBlock, number: int) -> None:
@@ -195,7 +200,7 @@ def file_user(world: World, sb: SuperBlock, number: int) -> None:
             break
         world.done += 1
         world.held_back = max(world.held_back, world.eviction.held_back())
-    exit_mm(mm)
+    finish(world)
 
 
 def use_file(sb: SuperBlock, ino: int, turn: int) -> bool:
@@ -250,6 +255,23 @@ def _reports() -> list[Scenario]:
                     hold=50 if entry == "kswapd" else 0,
                 )
             )
+    for fs, state in (
+        ("fat", "linked"),
+        ("ext4", "linked"),
+        ("ext4", "unlinked"),
+        ("xfs", "linked"),
+    ):
+        found.append(
+            Scenario(
+                f"{fs}-{state}-drain",
+                f"every {state} {fs} inode needs pages of its own: one pass empties the reserves",
+                fs,
+                state=state,
+                inodes=12,
+                stride=16,
+                pages=60,
+            )
+        )
     found.append(
         Scenario(
             "overlay-ext4-kswapd",
@@ -308,5 +330,3 @@ def _workloads() -> list[Scenario]:
 
 #: What `compare` measures: name -> scenario.
 WORKLOADS: dict[str, Scenario] = {scenario.name: scenario for scenario in _workloads()}
-
-Runner = Callable[[World], None]

@@ -1,0 +1,200 @@
+"""Every policy against every scenario: one row of figures for each policy."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from ring3.cluster import each
+from ring3.kernel.core import Kernel
+from ring3.kernel.schedulers import RandomScheduler
+from ring3.reclaim.outcome import Outcome, run
+from ring3.reclaim.policies import POLICIES, policy
+from ring3.reclaim.scenarios import SCENARIOS, WORKLOADS, scenario
+from ring3.report import Table
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: names, and the seed of the schedule (0: tasks in turn, never preempted)."""
+
+    policy: str
+    scenario: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one run showed, small enough to send between processes.  See :class:`Outcome`."""
+
+    policy: str
+    scenario: str
+    seed: int
+    warns: int
+    deadlock: str
+    livelock: str
+    panic: str
+    oom_kills: int
+    leaked: int
+    operations: int
+    time: int
+    latencies: tuple[int, ...]
+    held_back: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One policy over all runs.  Counts of runs, but for OOM kills and leaked inodes, which are summed.
+
+    Latencies are virtual ns of user tasks' allocations in the workloads that entered the slow path (the
+    others take none), throughput operations in a virtual second there, both over all runs that
+    ended; None when none did.
+    """
+
+    policy: str
+    runs: int
+    warn: int
+    deadlock: int
+    livelock: int
+    panic: int
+    oom_kills: int
+    leaked: int
+    median_latency: int | None
+    worst_latency: int | None
+    held_back: int
+    throughput: float | None
+
+
+def jobs(policies: Sequence[str], scenarios: Sequence[str], seeds: int) -> list[Job]:
+    """Every combination; a schedule in turn and ``seeds`` random ones each."""
+    return [
+        Job(p, s, seed)
+        for p in policies or POLICIES
+        for s in scenarios or [*SCENARIOS, *WORKLOADS]
+        for seed in range(seeds + 1)
+    ]
+
+
+def measure(job: Job) -> Cell:
+    """Run one job."""
+    return cell(run_seeded(job), job.seed)
+
+
+def run_seeded(job: Job) -> Outcome:
+    """The full outcome of one job; the same job gives the same outcome."""
+    kernel = Kernel(scheduler=RandomScheduler(job.seed) if job.seed else None)
+    return run(scenario(job.scenario), policy(job.policy)(), kernel)
+
+
+def cell(outcome: Outcome, seed: int) -> Cell:
+    """The figures of ``outcome``."""
+    return Cell(
+        outcome.policy,
+        outcome.scenario,
+        seed,
+        len(outcome.warns),
+        outcome.deadlock,
+        outcome.livelock,
+        outcome.panic,
+        outcome.oom_kills,
+        outcome.leaked,
+        outcome.operations,
+        outcome.time,
+        outcome.latencies,
+        outcome.held_back,
+    )
+
+
+def compare(
+    work: Sequence[Job], pool: Executor | None = None, done: Callable[[], None] = lambda: None
+) -> list[Cell]:
+    """Run every job, on ``pool`` if there is one; cells in the order of the jobs."""
+    if pool is None:
+        cells = []
+        for job in work:
+            cells.append(measure(job))
+            done()
+        return cells
+    found = {}
+    for job, result in each(pool, measure, work):
+        found[job] = result
+        done()
+    return [found[job] for job in work]
+
+
+def rows(cells: Iterable[Cell]) -> list[Row]:
+    """One row for each policy, in the order of first appearance."""
+    by_policy: dict[str, list[Cell]] = {}
+    for each_cell in cells:
+        by_policy.setdefault(each_cell.policy, []).append(each_cell)
+    return [_row(name, group) for name, group in by_policy.items()]
+
+
+def _row(name: str, cells: list[Cell]) -> Row:
+    ended = [
+        c
+        for c in cells
+        if c.scenario in WORKLOADS and c.time and not (c.deadlock or c.livelock or c.panic)
+    ]
+    latencies = [ns for c in ended for ns in c.latencies]
+    time = sum(c.time for c in ended)
+    return Row(
+        policy=name,
+        runs=len(cells),
+        warn=sum(c.warns > 0 for c in cells),
+        deadlock=sum(bool(c.deadlock) for c in cells),
+        livelock=sum(bool(c.livelock) for c in cells),
+        panic=sum(bool(c.panic) for c in cells),
+        oom_kills=sum(c.oom_kills for c in cells),
+        leaked=sum(c.leaked for c in cells),
+        median_latency=int(statistics.median(latencies)) if latencies else None,
+        worst_latency=max(latencies) if latencies else None,
+        held_back=max(c.held_back for c in cells),
+        throughput=sum(c.operations for c in ended) * 1e9 / time if time else None,
+    )
+
+
+def table(found: Sequence[Row], title: str = "Policies") -> Table:
+    """The rows as a table."""
+    columns = (
+        "policy",
+        "#runs",
+        "#WARN",
+        "#deadlock",
+        "#livelock",
+        "#panic",
+        "#OOM kills",
+        "#leaked",
+        "#median latency",
+        "#worst",
+        "#pages held back",
+        "#ops/s",
+    )
+    shown = [
+        [
+            row.policy,
+            row.runs,
+            row.warn,
+            row.deadlock,
+            row.livelock,
+            row.panic,
+            row.oom_kills,
+            row.leaked,
+            _micro(row.median_latency),
+            _micro(row.worst_latency),
+            row.held_back,
+            "-" if row.throughput is None else f"{row.throughput:.0f}",
+        ]
+        for row in found
+    ]
+    note = (
+        "WARN, deadlock, livelock, panic: runs that showed it; OOM kills and leaked inodes: in all runs."
+        " Latency: of user tasks' allocations in the slow path.  All times are virtual."
+    )
+    return Table(title, columns, shown, note)
+
+
+def _micro(ns: int | None) -> str:
+    return "-" if ns is None else f"{ns / 1000:,.0f} µs"
