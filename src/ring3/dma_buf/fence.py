@@ -10,13 +10,14 @@ Lifetimes are Python's; what the kernel counts with krefs needs no counting here
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from ring3.dma_buf.file import refuse
 from ring3.kernel.core import Kernel
 from ring3.kernel.locks import Spinlock
-from ring3.kernel.task import State
+from ring3.kernel.task import State, Task
 from ring3.kernel.wait import ERESTARTSYS
 
 Callback = Callable[["DmaFence"], object]
@@ -42,7 +43,42 @@ class Fences:
         self._next_context = 1
         self._irq_work: deque[Callable[[], object]] = deque()
         self._irq_task = False
+        self._signalling: dict[Task, int] = {}
+        lockdep = kernel.lockdep
+        self._map = lockdep.named_map("dma_fence_map") if lockdep is not None else None
         self.stub = self.signaled_stub(0)
+
+    @contextmanager
+    def signalling(self) -> Iterator[None]:
+        """The body must end for fences to be signalled: it neither allocates nor waits for other fences.
+
+        dma_fence_begin_signalling and dma_fence_end_signalling.
+        """
+        task = self.kernel.current
+        depth = self._signalling.get(task, 0)
+        self._signalling[task] = depth + 1
+        held = self._map is not None and depth == 0 and not task.preempt_count
+        if held and self._map is not None:
+            self._map.acquire(trylock=True, read=1)
+        try:
+            yield
+        finally:
+            if held and self._map is not None:
+                self._map.release()
+            if depth:
+                self._signalling[task] = depth
+            else:
+                del self._signalling[task]
+
+    def is_signalling(self) -> bool:
+        """Whether the running task is inside of :meth:`signalling`."""
+        return self.kernel.current in self._signalling
+
+    def might_wait(self) -> None:
+        """Tell lockdep that the running task may wait for fences here (__dma_fence_might_wait)."""
+        if self._map is not None and not self.is_signalling():
+            self._map.acquire()
+            self._map.release()
 
     @staticmethod
     def of(kernel: Kernel) -> Fences:
@@ -279,6 +315,7 @@ class DmaFence:
         """
         core = self.fences
         core.kernel.might_sleep("dma_fence_wait")
+        core.might_wait()
         for watcher in core.watchers:
             watcher.fence_wait(self)
         self.enable_sw_signaling()
@@ -341,6 +378,7 @@ def wait_any(
         return None
     core = fences[0].fences
     core.kernel.might_sleep("dma_fence_wait_any")
+    core.might_wait()
 
     def first() -> int | None:
         return next((i for i, fence in enumerate(fences) if fence.is_signaled_flag), None)

@@ -94,37 +94,44 @@ class File:
 
 
 class LocalMemory:
-    """User memory of a client inside this Python process: one growing arena.
+    """User memory of a client inside this Python process: blocks, each far from the others.
 
-    Addresses start at :attr:`BASE`; address 0 and everything outside faults.
+    Address 0 and everything outside of a block faults.
     """
 
-    BASE = 0x1000_0000
+    _SHIFT = 32  # a block's address is its number shifted by this
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
+        self._blocks: dict[int, bytearray] = {}
+        self._next = 1
 
     def put(self, data: bytes) -> int:
-        """Store ``data`` at a new 8-byte aligned address and return it."""
-        address = self.BASE + len(self._bytes)
-        self._bytes += data + bytes(-len(data) % 8 or 8)
-        return address
+        """A new block with ``data`` in it; its address."""
+        number, self._next = self._next, self._next + 1
+        self._blocks[number] = bytearray(data)
+        return number << self._SHIFT
 
-    def reset(self) -> None:
-        """Forget everything; addresses handed out before are invalid."""
-        self._bytes.clear()
+    def free(self, address: int) -> None:
+        """The block at ``address`` is no longer mapped."""
+        del self._blocks[address >> self._SHIFT]
+
+    def _find(self, address: int, size: int) -> tuple[bytearray, int]:
+        block = self._blocks.get(address >> self._SHIFT)
+        start = address & (1 << self._SHIFT) - 1
+        if block is None or start + size > len(block):
+            raise refuse(EFAULT, f"{size} bytes at {address:#x} are not mapped")
+        return block, start
 
     def copy_from_user(self, address: int, size: int) -> bytes:
-        start = address - self.BASE
-        if size and (start < 0 or start + size > len(self._bytes)):
-            raise refuse(EFAULT, f"{size} bytes at {address:#x} are not mapped")
-        return bytes(self._bytes[start : start + size])
+        if not size:
+            return b""
+        block, start = self._find(address, size)
+        return bytes(block[start : start + size])
 
     def copy_to_user(self, address: int, data: bytes) -> None:
-        start = address - self.BASE
-        if data and (start < 0 or start + len(data) > len(self._bytes)):
-            raise refuse(EFAULT, f"{len(data)} bytes at {address:#x} are not mapped")
-        self._bytes[start : start + len(data)] = data
+        if data:
+            block, start = self._find(address, len(data))
+            block[start : start + len(data)] = data
 
 
 class Process:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EACCES, EINVAL, ENODEV, ENOMEM
@@ -13,6 +12,7 @@ from ring3.dma_buf.dma_buf import DmaBuf
 from ring3.dma_buf.fence import Fences
 from ring3.dma_buf.file import Process, refuse
 from ring3.drm import gem
+from ring3.drm.ranges import RangeAllocator
 from ring3.kernel.core import Kernel
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class DrmDevice:
         self.files: list[DrmFile] = []
         self.unplugged = False
         self.ioctls: dict[int, tuple[Ioctl, Handler]] = {}
-        self._offsets: list[int] = []
+        self._offsets = RangeAllocator(gem.FIRST_OFFSET, gem.LAST_OFFSET)
         self._objects: dict[int, gem.GemObject] = {}
         self._imports: dict[int, gem.GemObject] = {}
 
@@ -97,30 +97,22 @@ class DrmDevice:
         return known
 
     def reserve_offset(self, obj: gem.GemObject) -> int:
-        """A range of the device's offsets for ``obj``: the first gap that is large enough."""
-        at = gem.FIRST_OFFSET
-        for start in self._offsets:
-            if start - at >= obj.size:
-                break
-            at = start + self._objects[start].size
-        insort(self._offsets, at)
+        """A range of the device's file offsets for ``obj``."""
+        at = self._offsets.allocate(obj.size)
         self._objects[at] = obj
         return at
 
     def release_offset(self, offset: int) -> None:
         """Give the range at ``offset`` back."""
-        self._offsets.remove(offset)
+        self._offsets.release(offset)
         del self._objects[offset]
 
     def object_at(self, offset: int) -> tuple[gem.GemObject, int]:
         """The buffer mapped at ``offset`` and the offset in it; EINVAL."""
-        at = bisect_right(self._offsets, offset) - 1
-        if at >= 0:
-            start = self._offsets[at]
-            obj = self._objects[start]
-            if offset < start + obj.size:
-                return obj, offset - start
-        raise refuse(EINVAL, f"no buffer is mapped at offset {offset:#x}")
+        start = self._offsets.find(offset)
+        if start is None:
+            raise refuse(EINVAL, f"no buffer is mapped at offset {offset:#x}")
+        return self._objects[start], offset - start
 
     def allocate_pages(self, offset: int, size: int) -> gem.Pages:
         """Memory for a buffer; ENOMEM when the device's limit or the machine says so."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PAGE = 4096
 #: Where the offsets for mmap begin (DRM_FILE_PAGE_OFFSET_START of a 64-bit kernel, in bytes).
 FIRST_OFFSET = 0x1_0000_0000
+LAST_OFFSET = 1 << 47
 
 #: Makes the memory of ``size`` bytes whose file offset is ``offset``.
 Allocator = Callable[[int, int], mmap.mmap]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ring3.dma_buf.fence import Callback, DmaFence
 from ring3.dma_buf.file import refuse
 from ring3.dma_buf.resv import DmaResv, Usage
+from ring3.drm.gem import GemObject
 from ring3.drm.syncobj import Syncobj
 from ring3.kernel import Spinlock
 
@@ -125,6 +126,14 @@ class Job:
         for watcher in self.sched.watchers:
             watcher.job_pushed(self)
         self.entity.push_job(self)
+
+    def update_resvs(self, objects: list[GemObject]) -> None:
+        """Put the finished fence into the reservations of ``objects``, which are locked."""
+
+    def discard(self) -> None:
+        """Drop a job that was armed but will not be pushed; nobody may have seen its fences."""
+        for watcher in self.sched.watchers:
+            watcher.job_discarded(self)
 
     @property
     def parent(self) -> DmaFence | None:

@@ -1,0 +1,209 @@
+"""The Panthor device: its parts, address space slots, reset, unplug, open and close."""
+
+from __future__ import annotations
+
+import mmap
+from errno import EINVAL, EPERM
+from typing import Any, Protocol
+
+from ring3.dma_buf.file import refuse
+from ring3.drm import gem
+from ring3.drm.device import DriverInfo, DrmDevice
+from ring3.drm.file import DrmFile
+from ring3.drm.gem import GemObject, Pages
+from ring3.drm.handles import HandleTable
+from ring3.kernel import Kernel, Work, Workqueue
+from ring3.mali import Gpu, GpuConfig, PhysicalMemory
+from ring3.panthor import ioctls, uapi
+from ring3.panthor.bo import PanthorBo
+from ring3.panthor.group import Group, QueueBackend
+from ring3.panthor.hardware import Hardware
+from ring3.panthor.inject import Injection
+from ring3.panthor.pagetable import BLOCK, TablePool
+from ring3.panthor.sched import Scheduler
+from ring3.panthor.vm import Vm
+
+MAX_VMS = 32
+MAX_GROUPS = 128
+_TABLES_AT = 1 << 30
+_ENOMEM_IDS = 16  # xa_alloc's errno when a range is full is EBUSY
+
+
+class AllocationWatcher(Protocol):
+    """Hears of every allocation that may sleep."""
+
+    def allocating(self, what: str) -> None: ...
+
+
+class PanthorFile:
+    """What an open file has: its VMs and groups."""
+
+    def __init__(self, client: int) -> None:
+        self.client = client
+        self.vms: HandleTable[Vm] = HandleTable(MAX_VMS, _ENOMEM_IDS)
+        self.groups: HandleTable[Group] = HandleTable(MAX_GROUPS, _ENOMEM_IDS)
+        self.mmio_offset = uapi.USER_MMIO_OFFSET_64BIT
+
+
+class PanthorDevice(DrmDevice):
+    """A Mali GPU with its driver.
+
+    ``gpu`` is the hardware; ``injection`` orders faults; ``resets`` counts what had to be reset.
+    """
+
+    info = DriverInfo("panthor", "Panthor DRM driver", 1, 8)
+
+    def __init__(self, kernel: Kernel, config: GpuConfig | None = None, **settings: Any) -> None:
+        super().__init__(kernel, **settings)
+        self.memory = PhysicalMemory()
+        self.gpu = Gpu(self.memory, clock=kernel.now, config=config)
+        self.injection = Injection()
+        self.allocation_watchers: list[AllocationWatcher] = []
+        self.table_pool = TablePool(self.memory, _TABLES_AT)
+        self.dummy = PanthorBo(self, BLOCK)
+        self.queue_backend = QueueBackend(self)
+        self.reset_wq = Workqueue.ordered(kernel, "panthor-reset")
+        self.sched = Scheduler(self)
+        self.hardware = Hardware(self, self.gpu)
+        self.resets: list[str] = []
+        self._reset_reason: str | None = None
+        self._reset_work = Work(kernel, self._reset, name="panthor_device_reset")
+        self._spaces: dict[int, Vm] = {}
+        self._flush_page = Pages(mmap.mmap(-1, gem.PAGE))
+        self._clients = 0
+        for ioctl, handler in ioctls.HANDLERS:
+            self.register(ioctl, handler)
+
+    def allocating(self, what: str) -> None:
+        """Memory is allocated here with GFP_KERNEL; tells those who watch."""
+        for watcher in self.allocation_watchers:
+            watcher.allocating(what)
+
+    # -- files ------------------------------------------------------------------------------------
+
+    def opened(self, file: DrmFile) -> None:
+        self._clients += 1
+        file.driver_private = PanthorFile(self._clients)
+
+    def closed(self, file: DrmFile) -> None:
+        private: PanthorFile = file.driver_private
+        for group in private.groups.clear():
+            self.sched.destroy_group(group)
+        for vm in private.vms.clear():
+            vm.destroy()
+
+    def import_object(self, dma_buf: Any) -> GemObject:
+        return ImportedBo(self, dma_buf)
+
+    def mmap_special(self, file: DrmFile, offset: int, size: int) -> Pages | None:
+        private: PanthorFile = file.driver_private
+        if offset < private.mmio_offset:
+            return None
+        if offset != private.mmio_offset or size != gem.PAGE:
+            raise refuse(EINVAL, "only the page of LATEST_FLUSH_ID is there")
+        return self._flush_page
+
+    def check_writable(self, offset: int) -> None:
+        """The flush-id page may not be mapped for writing: EPERM."""
+        if offset >= uapi.USER_MMIO_OFFSET_32BIT:
+            raise refuse(EPERM, "LATEST_FLUSH_ID is read-only")
+
+    # -- memory -----------------------------------------------------------------------------------
+
+    def physical_of(self, obj: GemObject) -> int:
+        """Where the GPU sees ``obj``."""
+        assert isinstance(obj, PanthorBo)
+        obj.pages()
+        return obj.physical
+
+    def flush_address_spaces(self) -> None:
+        """Every address space forgets what it has cached."""
+        for space in self.gpu.address_spaces:
+            space.flush()
+
+    def take_space(self, vm: Vm) -> int | None:
+        """The hardware address space of ``vm``, got now if need be; None when all are in use.
+
+        Space 0 is the firmware's.
+        """
+        vm.last_used = self.kernel.now()
+        if vm.space is None:
+            free = [n for n in range(1, len(self.gpu.address_spaces)) if n not in self._spaces]
+            if not free:
+                in_use = {group.vm for group in self.sched.slots if group}
+                idle = [held for held in self._spaces.values() if held not in in_use]
+                if not idle:
+                    return None
+                oldest = min(idle, key=lambda held: held.last_used)
+                free = [oldest.space or 0]
+                self.release_space(oldest)
+            vm.space = free[0]
+            self._spaces[vm.space] = vm
+        space = self.gpu.address_spaces[vm.space]
+        if space.page_table != vm.pages.root:
+            space.enable(vm.pages.root)
+        return vm.space
+
+    def release_space(self, vm: Vm) -> None:
+        """Take ``vm``'s address space away."""
+        if vm.space is not None:
+            self.gpu.address_spaces[vm.space].disable()
+            del self._spaces[vm.space]
+            vm.space = None
+
+    # -- reset and unplug -------------------------------------------------------------------------
+
+    def schedule_reset(self, reason: str) -> None:
+        """Reset the GPU soon, in process context."""
+        if self._reset_reason is None and not self.unplugged:
+            self._reset_reason = reason
+            self.reset_wq.queue(self._reset_work)
+
+    def _reset(self) -> None:
+        reason, self._reset_reason = self._reset_reason or "asked for", None
+        self.resets.append(reason)
+        self.kernel.printk(f"panthor: reset: {reason}")
+        self.sched.stop_all()
+        for vm in list(self._spaces.values()):
+            self.release_space(vm)
+        self.hardware.reset()
+        self.sched.start_all()
+
+    def unplug(self) -> None:
+        """The device is gone: every later call gets ENODEV, what was submitted fails, nothing hangs."""
+        if self.unplugged:
+            return
+        self.unplugged = True
+        self.reset_wq.flush()
+        self.sched.stop_all()
+        for file in list(self.files):
+            private: PanthorFile = file.driver_private
+            for _, group in private.groups:
+                with self.sched.lock:
+                    group.timedout = True
+                self.sched.wq.queue(group.term_work)
+        self.sched.wq.flush()
+        self.hardware.stop_thread()
+
+
+class ImportedBo(PanthorBo):
+    """A buffer of another device's."""
+
+    def __init__(self, device: PanthorDevice, source: Any) -> None:
+        foreign = gem.ImportedObject(device, source)
+        super().__init__(device, foreign.size)
+        self.resv = source.resv
+        self.import_source = source
+        self._foreign = foreign
+
+    def pages(self) -> Pages:
+        if self._pages is None:
+            self._pages = self._foreign.pages()
+            self.device.memory.add(self.physical, self._pages.buffer)
+        return self._pages
+
+    def drop_pages(self) -> None:
+        if self._pages is not None:
+            self.device.memory.remove(self.physical)
+            self.device.flush_address_spaces()
+            self._pages = None

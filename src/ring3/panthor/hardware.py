@@ -1,0 +1,130 @@
+"""The simulated GPU in the simulated kernel: a thread that lets it execute, and its interrupts.
+
+On a virtual clock an instruction takes :data:`SLICE` ns.  A GPU that executes for long without telling
+anything is most likely in an endless loop; its time then passes faster and faster, so that a time-out of
+seconds is reached after thousands of instructions, not after billions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ring3.kernel import State, Work
+from ring3.mali import Event, Gpu
+
+if TYPE_CHECKING:
+    from ring3.panthor.device import PanthorDevice
+    from ring3.panthor.group import Group
+
+BATCH = 64
+SLICE = 100  # ns of virtual time
+_QUIET_BATCHES = 64
+_LONGEST = 20_000_000
+
+
+class Hardware:
+    """The GPU's thread.  ``dead`` is a firmware that answers nothing until a reset."""
+
+    def __init__(self, device: PanthorDevice, gpu: Gpu) -> None:
+        self.device = device
+        self.gpu = gpu
+        self.kernel = device.kernel
+        self.dead = False
+        self.hung = False
+        self.steps = 0
+        self._events: deque[Event] = deque()
+        self._work = Work(self.kernel, self._serve, name="panthor_job_irq")
+        self._rung = False
+        self._quiet = 0
+        self._stopped = False
+        gpu.on_event = self._interrupt
+        self._thread = self.kernel.kthread_run(self._run, name="mali")
+
+    # -- the GPU's side ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        kernel = self.kernel
+        while not self._stopped:
+            done = 0 if self.dead or self.hung else self.gpu.step(BATCH)
+            self.steps += done
+            if done:
+                self._pass_time(done)
+            elif self._rung:
+                self._rung = False
+            else:
+                self._quiet = 0
+                kernel.block("doorbell", State.IDLE)
+
+    def _pass_time(self, done: int) -> None:
+        if self.kernel.clock.real:
+            self.kernel.cond_resched()
+            return
+        self._quiet += 1
+        span = done * SLICE
+        if self._quiet > _QUIET_BATCHES:
+            span = min(_LONGEST, span << min(24, (self._quiet - _QUIET_BATCHES) // 4))
+        self.kernel.sleep(span)
+
+    def _interrupt(self, event: Event) -> None:
+        """The GPU raises an interrupt: note it, and serve it where locks may be taken."""
+        self._quiet = 0
+        self._events.append(event)
+        self.device.sched.wq.queue(self._work)
+
+    def _serve(self) -> None:
+        while self._events:
+            self.device.sched.event(self._events.popleft())
+
+    # -- the driver's side ------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something changed: look again."""
+        self._rung = True
+        self.kernel.wake(self._thread)
+
+    def doorbell(self, slot: int, queue: int, insert: int) -> None:
+        """``queue`` has instructions up to ``insert``."""
+        injection = self.device.injection
+        if injection.take("hang"):
+            self.hung = True
+        if injection.take("firmware"):
+            self.dead = True
+        if self.gpu.slots[slot].group is None:
+            return
+        if injection.take("mmu_fault"):
+            group = self.gpu.slots[slot].group
+            assert group is not None
+            self.gpu.address_spaces[group.address_space].disable()
+        self.gpu.slots[slot].doorbell(queue, insert)
+        self.wake()
+
+    def start(self, slot: int, group: Group) -> None:
+        """Start or resume ``group`` in ``slot``."""
+        self.gpu.slots[slot].start(group.hardware)
+        self.wake()
+
+    def stop(self, slot: int) -> None:
+        """Suspend or terminate what is in ``slot``."""
+        if self.gpu.slots[slot].group is not None:
+            self.gpu.slots[slot].suspend()
+        if self.hung and not any(held.group for held in self.gpu.slots):
+            self.hung = False
+
+    def grant_chunk(self, slot: int, queue: int, chunk: int) -> None:
+        """Answer the tiler."""
+        queues = self.gpu.slots[slot].queues
+        if queue < len(queues):
+            queues[queue].grant_chunk(chunk)
+            self.wake()
+
+    def reset(self) -> None:
+        """Hard reset; slots are empty, address spaces off."""
+        self._events.clear()
+        self.dead = self.hung = False
+        self.gpu.reset()
+
+    def stop_thread(self) -> None:
+        """The device goes away."""
+        self._stopped = True
+        self.wake()

@@ -1,0 +1,287 @@
+"""The firmware scheduler's driver: which groups are in the GPU's slots, faults, time-outs.
+
+Groups that have work wait in run lists by priority.  While there are more of them than slots, a tick every
+10 ms lets them take turns; higher priorities go first.  Rules of "DOC: Scheduler" and the tick in
+drivers/gpu/drm/panthor/panthor_sched.c (7.2).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from errno import EINVAL, ENOMEM
+from typing import TYPE_CHECKING
+
+from ring3.kernel import WQ_UNBOUND, DelayedWork, Mutex, Workqueue
+from ring3.mali import (
+    Event,
+    ExceptionCode,
+    GroupIdle,
+    MmuFault,
+    ProgressTimeout,
+    QueueFault,
+    QueueIdle,
+    SyncUpdate,
+    TilerOutOfMemory,
+)
+from ring3.panthor.group import Group, PanthorJob, Queue, State
+
+if TYPE_CHECKING:
+    from ring3.panthor.device import PanthorDevice
+
+TICK = 10_000_000
+PRIORITIES = 4
+
+
+class Scheduler:
+    """Slots and run lists.  ``lock`` guards both and every group's state."""
+
+    def __init__(self, device: PanthorDevice) -> None:
+        self.device = device
+        kernel = device.kernel
+        self.lock = Mutex(kernel, "panthor_scheduler.lock")
+        self.wq = Workqueue(kernel, "panthor-csf-sched", flags=WQ_UNBOUND)
+        self.slots: list[Group | None] = [None] * device.gpu.config.group_slots
+        #: Groups with work and no slot, first come first.
+        self.runnable: list[deque[Group]] = [deque() for _ in range(PRIORITIES)]
+        self.tick_work = DelayedWork(kernel, self._tick, name="panthor_sched_tick")
+        self.last_tick = -TICK
+        self.resetting = False
+
+    # -- work arrives -----------------------------------------------------------------------------
+
+    def job_ready(self, group: Group, queue: Queue) -> None:
+        """A job is in ``queue``'s ring.  Lock held."""
+        if group.slot is not None:
+            self.device.hardware.doorbell(group.slot, queue.number, queue.insert)
+            if len(queue.in_flight) == 1:
+                queue.start_timeout()
+            return
+        waiting = self.runnable[group.priority]
+        if group not in waiting:
+            waiting.append(group)
+        self._tick_soon(group)
+
+    def _tick_soon(self, group: Group) -> None:
+        free = any(held is None or held.is_idle() for held in self.slots)
+        urgent = any(held and held.priority < group.priority for held in self.slots)
+        now = self.device.kernel.now()
+        delay = 0 if free or urgent else max(0, self.last_tick + TICK - now)
+        self.tick(delay)
+
+    def tick(self, delay: int = 0) -> None:
+        """Have the tick run in ``delay`` ns."""
+        if not self.resetting:
+            self.wq.mod_delayed(self.tick_work, delay)
+
+    # -- the tick ---------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        with self.lock:
+            if self.resetting or self.device.unplugged:
+                return
+            self.last_tick = self.device.kernel.now()
+            for slot, group in enumerate(self.slots):
+                if group is not None and not group.can_run():
+                    self._take_out(slot)
+            chosen = self._choose()
+            if not self._apply(chosen):
+                self.device.schedule_reset("the firmware did not answer")
+            elif any(self.runnable):
+                self.tick(TICK)
+
+    def _choose(self) -> list[Group]:
+        """The groups that shall be in slots now: by priority, in turn within one, idle ones last."""
+        held = sorted((group for group in self.slots if group), key=lambda group: group.since)
+        chosen: list[Group] = []
+        for priority in reversed(range(PRIORITIES)):
+            busy = [g for g in held if g.priority == priority and not g.is_idle()]
+            # Who has been in the longest goes behind those that wait.
+            chosen += [*busy[1:], *self.runnable[priority], *busy[:1]]
+        chosen += [group for group in held if group.is_idle()]
+        return chosen[: len(self.slots)]
+
+    def _apply(self, chosen: list[Group]) -> bool:
+        """Bring slots in line; False when the firmware does not answer."""
+        for slot, group in enumerate(self.slots):
+            if group is not None and group not in chosen:
+                if self.device.hardware.dead:
+                    return False
+                self._take_out(slot)
+        for group in chosen:
+            if group.slot is None:
+                if self.device.hardware.dead:
+                    return False
+                self._put_in(group)
+        return True
+
+    def _put_in(self, group: Group) -> None:
+        space = self.device.take_space(group.vm)
+        if space is None:
+            return  # every address space is in use: the next tick tries again
+        slot = self.slots.index(None)
+        if group in self.runnable[group.priority]:
+            self.runnable[group.priority].remove(group)
+        self.slots[slot] = group
+        group.slot, group.state = slot, State.ACTIVE
+        group.since = self.device.kernel.now()
+        group.hardware.address_space = space
+        self.device.hardware.start(slot, group)
+        for queue in group.queues:
+            self.device.hardware.doorbell(slot, queue.number, queue.insert)
+            if queue.in_flight:
+                queue.start_timeout()
+
+    def _take_out(self, slot: int) -> None:
+        """Suspend the group in ``slot``, or terminate it when it can run no more."""
+        group = self.slots[slot]
+        assert group is not None
+        self.device.hardware.stop(slot)
+        self.slots[slot] = None
+        group.slot = None
+        for queue in group.queues:
+            queue.stop_timeout()
+        if not group.can_run():
+            self.wq.queue(group.term_work)
+            return
+        group.state = State.SUSPENDED
+        if not group.is_idle():
+            self.runnable[group.priority].append(group)
+
+    # -- what the GPU tells -----------------------------------------------------------------------
+
+    def event(self, event: Event) -> None:
+        """One event of the GPU's, in process context."""
+        if isinstance(event, MmuFault):
+            self._mmu_fault(event)
+            return
+        group = self.slots[event.slot]
+        if group is None:
+            return
+        if isinstance(event, SyncUpdate | QueueIdle | GroupIdle):
+            group.check_completion()
+            if isinstance(event, GroupIdle) and any(self.runnable):
+                self.tick()
+        elif isinstance(event, QueueFault):
+            self._queue_fault(group, event)
+        elif isinstance(event, TilerOutOfMemory):
+            self._tiler_oom(group, event)
+        elif isinstance(event, ProgressTimeout):
+            self._report(group, f"CS_TILER_OOM progress timeout\n{event.report}")
+            group.fatal_queues |= 1 << event.queue
+            self.tick()
+
+    def _report(self, group: Group, text: str) -> None:
+        """Say what happened as the kernel's log does."""
+        group.reports.append(text)
+        for line in text.splitlines():
+            self.device.kernel.printk(f"panthor: {line}")
+
+    def _queue_fault(self, group: Group, event: QueueFault) -> None:
+        kind = "CS_FATAL" if event.fatal else "CS_FAULT"
+        self._report(
+            group,
+            f"{kind}: pid={group.pid}, comm={group.comm}\n"
+            f"CSG slot {event.slot} CS slot: {event.queue}\n"
+            f"{kind}.EXCEPTION_TYPE: {event.code:#x} ({event.code.name})\n"
+            f"{kind}_INFO.EXCEPTION_DATA: {event.address:#x}\n{event.report}",
+        )
+        with self.lock:
+            if not event.fatal:
+                queue = group.queues[event.queue]
+                queue.job_fault(group.hardware.state[event.queue].extract)
+                return
+            group.fatal_queues |= 1 << event.queue
+        if event.code is ExceptionCode.CS_UNRECOVERABLE:
+            self.device.schedule_reset("a queue is unrecoverable")
+        else:
+            self.tick()
+
+    def _mmu_fault(self, event: MmuFault) -> None:
+        groups = [group for group in self.slots if group and group.vm.space == event.address_space]
+        for group in groups:
+            self._report(
+                group,
+                f"Unhandled Page fault in AS{event.address_space} at VA {event.address:#018x}\n"
+                f"raw fault status: {event.status:#x}\n"
+                f"exception type {event.code:#x}: {event.code.name}\n"
+                f"access type {event.access}: {event.access.name}\npid {group.pid}: {group.comm}",
+            )
+            if not group.fatal_queues:
+                busy = [q for q in group.queues if q.in_flight] or group.queues
+                group.fatal_queues |= sum(1 << queue.number for queue in busy)
+        self.tick()
+
+    def _tiler_oom(self, group: Group, event: TilerOutOfMemory) -> None:
+        heaps = group.vm.heaps
+        chunk = 0
+        try:
+            if heaps is None:
+                raise OSError(EINVAL, "the VM has no heaps")
+            if event.frag_completed > event.vt_completed or event.vt_completed >= event.vt_started:
+                raise OSError(EINVAL, "the counters of render passes make no sense")
+            chunk = heaps.grow(event.heap, event.vt_started - event.frag_completed)
+        except OSError as error:
+            if error.errno != ENOMEM:
+                self._report(group, f"Failed to extend the tiler heap: {error.strerror}")
+                group.fatal_queues |= 1 << event.queue
+                self.tick()
+                return
+        self.device.hardware.grant_chunk(event.slot, event.queue, chunk)
+
+    # -- time-outs, destruction, reset ------------------------------------------------------------
+
+    def timed_out(self, job: PanthorJob) -> None:
+        """A job took too long: its group goes."""
+        group, queue = job.group, job.queue
+        seqno = job.done_fence.seqno if job.done_fence else 0
+        text = f"job timeout: pid={group.pid}, comm={group.comm}, seqno={seqno}"
+        shown = group.hardware.state[queue.number].show()
+        self._report(group, f"{text}\n{shown}")
+        queue.stop_timeout()
+        queue.sched.stop(job)
+        with self.lock:
+            group.timedout = True
+            self._let_go(group)
+        for pending in queue.sched.pending:
+            assert isinstance(pending, PanthorJob)
+            if pending.done_fence is not None:
+                pending.finished.set_parent(pending.done_fence)
+        queue.sched.start()
+
+    def _let_go(self, group: Group) -> None:
+        """``group`` can run no more: have it terminated.  Lock held."""
+        if group.slot is not None:
+            self.tick()
+            return
+        if group in self.runnable[group.priority]:
+            self.runnable[group.priority].remove(group)
+        self.wq.queue(group.term_work)
+
+    def destroy_group(self, group: Group) -> None:
+        """GROUP_DESTROY: what it still has fails with ECANCELED."""
+        with self.lock:
+            group.destroyed = True
+            self._let_go(group)
+
+    def stop_all(self) -> list[Group]:
+        """Before a reset: every group leaves its slot.  Those that a dead firmware does not let go are
+        lost, innocent unless they were at fault themselves."""
+        self.resetting = True
+        self.tick_work.cancel_sync()
+        stopped = []
+        with self.lock:
+            dead = self.device.hardware.dead
+            for slot, group in enumerate(self.slots):
+                if group is None:
+                    continue
+                if dead:
+                    group.innocent = group.can_run()
+                    group.timedout = True
+                self._take_out(slot)
+                stopped.append(group)
+        return stopped
+
+    def start_all(self) -> None:
+        """After a reset."""
+        self.resetting = False
+        self.tick()
