@@ -20,6 +20,7 @@ from ring3.errors import Ring3Error
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("doctor", "doctor", "Which real parts this machine has, and how to get the others."),
     "tour": ("tour", "tour", "All four systems on what this machine has, into one page."),
+    "audit": ("audit", "audit", "Find reclaim bugs in kernel source."),
     "completion": ("completion", "completion", "Print the shell's completion script."),
     "sframe": ("sframe", "sframe", "SFrame sections: dump, convert, verify."),
     "reclaim": (

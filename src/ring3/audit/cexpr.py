@@ -1,0 +1,328 @@
+"""C expressions: parsed once per text, evaluated with bits that may be unknown.
+
+A value is ``(bits, known)``: bit i of ``bits`` means something only where bit i of ``known`` is 1.
+That is enough for GFP flags (``gfp & ~__GFP_FS | __GFP_NOFAIL`` with an unknown gfp has one bit that is
+known to be clear and one that is known to be set) and for branches on constants.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from ring3.audit.tables import words
+
+ALL = (1 << 64) - 1
+Value = tuple[int, int]
+UNKNOWN: Value = (0, 0)
+TRUE: Value = (1, ALL)
+FALSE: Value = (0, ALL)
+
+_TOKEN = re.compile(
+    r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|([A-Za-z_]\w*)|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\""
+    r"|(->|<<=|>>=|<<|>>|<=|>=|==|!=|&&|\|\||\+\+|--|[-+*/%&|^]=|[-+*/%&|^~!<>=?:,.()\[\]{};]))"
+)
+_BINARY = {
+    **dict.fromkeys(("*", "/", "%"), 10),
+    **dict.fromkeys(("+", "-"), 9),
+    **dict.fromkeys(("<<", ">>"), 8),
+    **dict.fromkeys(("<", ">", "<=", ">="), 7),
+    **dict.fromkeys(("==", "!="), 6),
+    "&": 5,
+    "^": 4,
+    "|": 3,
+    "&&": 2,
+    "||": 1,
+}
+_TYPE_WORDS = frozenset(
+    words(
+        "int unsigned signed long short char void const struct enum union volatile u8 u16 u32 u64 "
+        "s8 s16 s32 s64 __u8 __u16 __u32 __u64 gfp_t size_t ssize_t loff_t sector_t bool uint "
+        "__force blk_opf_t fgf_t pgoff_t fmode_t slab_flags_t umode_t ino_t vm_flags_t"
+    )
+)
+#: Longer expressions are taken as unknown: nothing that selects a branch is so long.
+_LONGEST = 400
+_DEEPEST = 40
+
+Node = tuple[Any, ...]
+Lookup = Callable[[str], Value]
+Call = Callable[[str, tuple[Node, ...]], Value]
+
+
+@lru_cache(maxsize=200_000)
+def parse(text: str) -> Node:
+    """The expression as nested tuples; ``("?",)`` where it is not one that we read.
+
+    ``("n", number)``, ``("v", text)`` a variable or member, ``("f", name, args)``, ``("u", op, a)``,
+    ``("b", op, a, b)``, ``("c", condition, a, b)``.
+    """
+    if len(text) > _LONGEST:
+        return ("?",)
+    tokens: list[str] = []
+    position = 0
+    while position < len(text):
+        found = _TOKEN.match(text, position)
+        if not found:
+            if text[position:].strip():
+                return ("?",)
+            break
+        tokens.append(found.group(1) or found.group().strip())
+        position = found.end()
+    tokens.append("")
+    try:
+        parser = _Parser(tokens)
+        node = parser.comma(0)
+    except (IndexError, ValueError):
+        return ("?",)
+    return node if parser.at == len(tokens) - 1 else ("?",)
+
+
+class _Parser:
+    def __init__(self, tokens: list[str]) -> None:
+        self.tokens = tokens
+        self.at = 0
+
+    def peek(self) -> str:
+        return self.tokens[self.at]
+
+    def take(self, wanted: str | None = None) -> str:
+        token = self.tokens[self.at]
+        if token == "" or (wanted is not None and token != wanted):
+            raise ValueError(token)
+        self.at += 1
+        return token
+
+    def comma(self, depth: int) -> Node:
+        node = self.ternary(depth)
+        while self.peek() == ",":
+            self.take()
+            node = self.ternary(depth)
+        return node
+
+    def ternary(self, depth: int) -> Node:
+        if depth > _DEEPEST:
+            raise ValueError("too deep")
+        node = self.binary(1, depth)
+        if self.peek() == "?":
+            self.take()
+            then = node if self.peek() == ":" else self.comma(depth + 1)
+            self.take(":")
+            return ("c", node, then, self.ternary(depth + 1))
+        if self.peek() in ("=", "|=", "&=", "+=", "-=", "^="):
+            operator = self.take()
+            right = self.ternary(depth + 1)
+            return right if operator == "=" else ("b", operator[0], node, right)
+        return node
+
+    def binary(self, least: int, depth: int) -> Node:
+        if depth > _DEEPEST:
+            raise ValueError("too deep")
+        left = self.unary(depth)
+        while True:
+            operator = self.peek()
+            rank = _BINARY.get(operator, 0)
+            if rank < least:
+                return left
+            self.take()
+            left = ("b", operator, left, self.binary(rank + 1, depth + 1))
+
+    def unary(self, depth: int) -> Node:
+        if depth > _DEEPEST:
+            raise ValueError("too deep")
+        token = self.peek()
+        if token in ("!", "~", "-", "+", "&", "*"):
+            self.take()
+            inner = self.unary(depth + 1)
+            if token in ("&", "*"):
+                return ("v", token + inner[1]) if inner[0] == "v" else ("?",)
+            return ("u", token, inner)
+        if token in ("++", "--"):
+            self.take()
+            self.unary(depth + 1)
+            return ("?",)
+        if token == "(":
+            if self.cast():
+                return self.unary(depth + 1)
+            self.take()
+            node = self.comma(depth + 1)
+            self.take(")")
+            return self.postfix(node, depth)
+        if token == "sizeof":
+            self.take()
+            if self.peek() == "(":
+                self.skip()
+            else:
+                self.unary(depth + 1)
+            return ("?",)
+        self.take()
+        if token[0].isdigit():
+            base = 8 if len(token) > 1 and token[0] == "0" and token.isdigit() else 0
+            return ("n", int(token, base))
+        if token[0] == "'" or token[0] == '"':
+            return ("?",)
+        if not (token[0].isalpha() or token[0] == "_"):
+            raise ValueError(token)
+        return self.postfix(("v", token), depth)
+
+    def cast(self) -> bool:
+        """Skip ``(TYPE)`` if that is what comes."""
+        words = []
+        at = self.at + 1
+        while self.tokens[at] not in (")", ""):
+            words.append(self.tokens[at])
+            at += 1
+        if self.tokens[at] == "" or not words:
+            return False
+        if words[0] not in _TYPE_WORDS and not (len(words) > 1 and words[-1] == "*"):
+            return False
+        self.at = at + 1
+        return True
+
+    def skip(self) -> None:
+        depth = 0
+        while True:
+            token = self.take()
+            depth += (token == "(") - (token == ")")
+            if depth == 0:
+                return
+
+    def postfix(self, node: Node, depth: int) -> Node:
+        while True:
+            token = self.peek()
+            if token in ("->", "."):
+                self.take()
+                member = self.take()
+                base = node[1] if node[0] == "v" else f"{node[1]}()" if node[0] == "f" else "?"
+                node = ("v", f"{base}{token}{member}")
+            elif token == "[":
+                self.take()
+                self.comma(depth + 1)
+                self.take("]")
+                node = ("v", f"{node[1]}[]") if node[0] == "v" else ("?",)
+            elif token == "(":
+                self.take()
+                args = []
+                while self.peek() != ")":
+                    args.append(self.ternary(depth + 1))
+                    if self.peek() == ",":
+                        self.take()
+                self.take(")")
+                node = ("f", node[1], tuple(args)) if node[0] == "v" else ("?",)
+            elif token in ("++", "--"):
+                self.take()
+                node = ("?",)
+            else:
+                return node
+
+
+def truth(value: Value) -> bool | None:
+    """Whether ``value`` is nonzero; None when unknown."""
+    bits, known = value
+    if bits & known:
+        return True
+    return False if known == ALL else None
+
+
+def evaluate(node: Node, lookup: Lookup, call: Call, depth: int = 0) -> Value:
+    """The value of ``node``; ``lookup`` answers variables, ``call`` function-like things."""
+    kind = node[0]
+    if kind == "n":
+        return (node[1] & ALL, ALL)
+    if kind == "v":
+        return lookup(node[1])
+    if depth > _DEEPEST:
+        return UNKNOWN
+    if kind == "f":
+        return call(node[1], node[2])
+    if kind == "u":
+        return _unary(node[1], evaluate(node[2], lookup, call, depth + 1))
+    if kind == "c":
+        chosen = truth(evaluate(node[1], lookup, call, depth + 1))
+        if chosen is not None:
+            return evaluate(node[2] if chosen else node[3], lookup, call, depth + 1)
+        return either(
+            evaluate(node[2], lookup, call, depth + 1), evaluate(node[3], lookup, call, depth + 1)
+        )
+    if kind == "b":
+        operator = node[1]
+        left = evaluate(node[2], lookup, call, depth + 1)
+        if operator in ("&&", "||"):
+            first = truth(left)
+            if first is not None and first == (operator == "||"):
+                return TRUE if first else FALSE
+            second = truth(evaluate(node[3], lookup, call, depth + 1))
+            if second is not None and second == (operator == "||"):
+                return TRUE if second else FALSE
+            if first is None or second is None:
+                return UNKNOWN
+            return TRUE if second else FALSE
+        return _binary(operator, left, evaluate(node[3], lookup, call, depth + 1))
+    return UNKNOWN
+
+
+def either(a: Value, b: Value) -> Value:
+    """What is known when it is one of the two."""
+    known = a[1] & b[1] & ~(a[0] ^ b[0])
+    return (a[0] & known, known & ALL)
+
+
+def _unary(operator: str, value: Value) -> Value:
+    bits, known = value
+    if operator == "~":
+        return (~bits & known & ALL, known)
+    if operator == "!":
+        answer = truth(value)
+        return UNKNOWN if answer is None else (FALSE if answer else TRUE)
+    if known != ALL:
+        return UNKNOWN
+    return (-bits & ALL if operator == "-" else bits, ALL)
+
+
+def _binary(operator: str, a: Value, b: Value) -> Value:
+    if operator == "&":
+        known = (a[1] & b[1]) | (a[1] & ~a[0]) | (b[1] & ~b[0])
+        return (a[0] & a[1] & b[0] & b[1], known & ALL)
+    if operator == "|":
+        ones = (a[0] & a[1]) | (b[0] & b[1])
+        return (ones, (a[1] & b[1]) | ones)
+    if operator == "^":
+        known = a[1] & b[1]
+        return ((a[0] ^ b[0]) & known, known)
+    if operator in ("==", "!=") and (a[0] ^ b[0]) & a[1] & b[1]:
+        return TRUE if operator == "!=" else FALSE
+    if a[1] != ALL or b[1] != ALL:
+        return UNKNOWN
+    x, y = _signed(a[0]), _signed(b[0])
+    if operator in ("<<", ">>"):
+        if not 0 <= y < 64:
+            return UNKNOWN
+        return ((x << y if operator == "<<" else x >> y) & ALL, ALL)
+    if operator in ("/", "%"):
+        if y == 0:
+            return UNKNOWN
+        return (int(x / y) & ALL if operator == "/" else x - y * int(x / y) & ALL, ALL)
+    if operator in _ARITHMETIC:
+        return (_ARITHMETIC[operator](x, y) & ALL, ALL)
+    return TRUE if _COMPARE[operator](x, y) else FALSE
+
+
+_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
+    "+": lambda x, y: x + y,
+    "-": lambda x, y: x - y,
+    "*": lambda x, y: x * y,
+}
+_COMPARE: dict[str, Callable[[int, int], bool]] = {
+    "==": lambda x, y: x == y,
+    "!=": lambda x, y: x != y,
+    "<": lambda x, y: x < y,
+    ">": lambda x, y: x > y,
+    "<=": lambda x, y: x <= y,
+    ">=": lambda x, y: x >= y,
+}
+
+
+def _signed(bits: int) -> int:
+    return bits - (1 << 64) if bits >> 63 else bits

@@ -1,0 +1,196 @@
+"""Functions in contexts as a graph: walked on demand, spread from roots, searched backwards for sites."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
+
+from ring3.audit.findings import Step
+from ring3.audit.flow import NOFS, NOIO, NORECLAIM, Context, Edge, Interpreter, Site, Walked
+from ring3.audit.program import Program, flatten
+from ring3.audit.tables import PREAMBLE
+
+#: A walk over more nodes than this is cut there, and its subject says so.
+LARGEST = 30_000
+#: A function met with more sets of constants than this keeps only its GFP flags apart.
+MOST_CONTEXTS = 12
+
+Node = tuple[int, Context]
+#: Node -> the node and edge by which it was first reached; None for roots.
+Ways = dict[Node, tuple[Node, Edge] | None]
+#: Node -> what to follow next to a wanted site: an edge, or the site itself.
+Reach = dict[Node, Edge | Site]
+
+
+class Spread(NamedTuple):
+    """Nodes reached, in order of distance; ``callers`` are their edges reversed."""
+
+    ways: Ways
+    callers: dict[Node, list[tuple[Node, Edge]]]
+    cut: bool
+
+
+@dataclass
+class Graph:
+    """All walks of one subject; what is walked once is kept."""
+
+    interpreter: Interpreter
+    walked: dict[Node, Walked] = field(default_factory=dict)
+    contexts: dict[int, set[Context]] = field(default_factory=dict)
+
+    def at(self, node: Node) -> Walked:
+        """What happens in ``node``."""
+        found = self.walked.get(node)
+        if found is None:
+            found = self.interpreter.walk(*node)
+            edges = tuple(map(self._widened, found.edges))
+            found = self.walked[node] = found._replace(edges=edges)
+        return found
+
+    def _widened(self, edge: Edge) -> Edge:
+        """``edge``, without constants other than flags when its callee has too many contexts."""
+        if not edge.context.args:
+            return edge
+        contexts = self.contexts.setdefault(edge.callee, set())
+        if edge.context in contexts or len(contexts) < MOST_CONTEXTS:
+            contexts.add(edge.context)
+            return edge
+        params = self.interpreter.program.functions[edge.callee].params
+        kept = tuple(
+            (index, value)
+            for index, value in edge.context.args
+            if params[index][0] == "gfp_t" or "gfp" in params[index][1]
+        )
+        return edge._replace(context=edge.context._replace(args=kept))
+
+    def spread(self, roots: Iterable[Node], before: Spread | None = None) -> Spread:
+        """Everything reached from ``roots``, breadth first; adds to ``before`` when given."""
+        ways, callers = (before.ways, before.callers) if before else ({}, {})
+        queue: deque[Node] = deque()
+        for root in roots:
+            if root not in ways:
+                ways[root] = None
+                queue.append(root)
+        while queue and len(ways) <= LARGEST:
+            node = queue.popleft()
+            for edge in self.at(node).edges:
+                following = (edge.callee, edge.context)
+                callers.setdefault(following, []).append((node, edge))
+                if following not in ways:
+                    ways[following] = (node, edge)
+                    queue.append(following)
+        return Spread(ways, callers, bool(queue) or (before is not None and before.cut))
+
+    def reach(
+        self, spread: Spread, wanted: Callable[[Site], bool], unlocked: str | None = None
+    ) -> Reach:
+        """From which nodes, and by which way, a wanted allocation is reached; shortest ways.
+
+        Not past a place where the lock ``unlocked`` has been released.
+        """
+        found: Reach = {}
+        queue: deque[Node] = deque()
+        for node in spread.ways:
+            for site in self.at(node).sites:
+                if site.kind == "alloc" and unlocked not in site.released and wanted(site):
+                    found[node] = site
+                    queue.append(node)
+                    break
+        while queue:
+            node = queue.popleft()
+            for caller, edge in spread.callers.get(node, ()):
+                if caller not in found and unlocked not in edge.released:
+                    found[caller] = edge
+                    queue.append(caller)
+        return found
+
+
+class Chains:
+    """Ways through a graph as steps that a reader can follow."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def name(self, node: Node) -> str:
+        """The function's name."""
+        return self.program.functions[node[0]].name
+
+    def to(self, ways: Ways, node: Node) -> tuple[list[Step], Node]:
+        """The steps from a root to ``node``, and the root."""
+        steps: list[Step] = []
+        while (way := ways[node]) is not None:
+            node, edge = way
+            steps.append(self.step(node, edge))
+        return steps[::-1], node
+
+    def onward(self, reach: Reach, node: Node, what: Edge | Site) -> tuple[list[Step], Site]:
+        """The steps from ``what`` in ``node`` to a wanted site, and the site."""
+        steps: list[Step] = []
+        while isinstance(what, Edge):
+            steps.append(self.step(node, what))
+            node = (what.callee, what.context)
+            what = reach[node]
+        steps.append(self.step(node, what))
+        return steps, what
+
+    def step(self, node: Node, what: Edge | Site, call: str = "") -> Step:
+        """One step: in ``node``, ``what``."""
+        program = self.program
+        notes = ["PF_MEMALLOC"] if node[1].reclaim else []
+        scope = node[1].scope
+        if isinstance(what, Edge):
+            call = call or program.functions[what.callee].name
+            scope = what.context.scope
+            for index, value in what.context.args:
+                kind, parameter = program.functions[what.callee].params[index]
+                if kind == "gfp_t" or "gfp" in parameter:
+                    notes.append(f"{parameter}={program.flag_names(value)}")
+        elif what.kind == "alloc":
+            notes.append(program.flag_names(what.flags))
+        for bit, shown in ((NOFS, "NOFS scope"), (NOIO, "NOIO scope"), (NORECLAIM, "no reclaim")):
+            if scope & bit:
+                notes.append(shown)
+        if isinstance(what, Edge) and what.how:
+            notes.append(what.how)
+        home = "" if program.functions[node[0]].macro else program.unit[node[0]]
+        file = program.file[node[0]]
+        shown = call or (what.name if isinstance(what, Site) else "")
+        return Step(self.name(node), file, what.line, shown, ", ".join(notes), home)
+
+    def preamble(self, root: Node) -> list[Step]:
+        """From shrink_slab() to the root, when the tree has mm/."""
+        names = [*PREAMBLE, self.name(root)]
+        steps = []
+        for caller, callee in pairwise(names):
+            function = next(
+                (
+                    f
+                    for f in self.program.by_name.get(caller, ())
+                    if self.program.file[f][:3] == "mm/"
+                ),
+                None,
+            )
+            line = _line_of_call(self.program, function, callee) if function is not None else 0
+            if not line or function is None:
+                return []
+            steps.append(Step(caller, self.program.file[function], line, callee, "PF_MEMALLOC"))
+        return steps
+
+
+def doubts(steps: Iterable[Step]) -> tuple[str, ...]:
+    """Steps that are believed, not read: functions handed to others, which then call them."""
+    return tuple(
+        f"{step.call}() is {step.note[step.note.index('handed to') :]}"
+        for step in steps
+        if "handed to" in step.note
+    )
+
+
+def _line_of_call(program: Program, function: int, callee: str) -> int:
+    for event in flatten(program.body(function)[1]):
+        if event[0] == "c" and (event[2] == callee or event[2].endswith("->scan_objects")):
+            return int(event[1])
+    return 0

@@ -1,0 +1,350 @@
+"""The facts of all files joined: which function a name means where, types of expressions, operations.
+
+Functions are numbered; everything about function ``i`` is ``program.functions[i]`` and parallel lists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import cache, cached_property
+
+from ring3.audit import cexpr
+from ring3.audit.cexpr import ALL, UNKNOWN, Value
+from ring3.audit.facts import Event, Facts, Function
+from ring3.audit.tables import BOUNDARY, FILE_IS_UNIT, GFP, KNOWN_CALLS, words
+
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+_MEMBER = re.compile(r"^(.*?)(?:->|\.)\s*(\w+)$", re.S)
+_LOCK_TYPES = frozenset(
+    words("mutex rw_semaphore percpu_rw_semaphore semaphore rt_mutex ww_mutex lockdep_map")
+)
+
+
+@cache
+def unit_of(path: str) -> str:
+    """The subject a file belongs to: its filesystem, its driver; the file itself in shared folders."""
+    parts = path.split("/")
+    if len(parts) == 1:
+        return "."
+    top = parts[0]
+    if len(parts) == 2 and top in FILE_IS_UNIT:
+        return path
+    if top == "drivers":
+        depth = 4 if parts[1:3] == ["gpu", "drm"] else 5 if parts[1:3] == ["net", "ethernet"] else 3
+        return "/".join(parts[: min(depth, len(parts) - 1)])
+    if top in ("fs", "net", "sound", "block", "kernel", "mm", "lib", "security"):
+        return "/".join(parts[:2])
+    if top == "include":
+        return "include"
+    return "/".join(parts[:-1])
+
+
+class Program:
+    """A whole tree.  Made once; only caches change afterwards."""
+
+    def __init__(self, facts: Mapping[str, Facts]) -> None:
+        self.files: list[str] = list(facts)
+        self.facts = facts
+        self.functions: list[Function] = []
+        self.file: list[str] = []
+        self.unit: list[str] = []
+        self.outside: list[bool] = []
+        self.by_name: dict[str, list[int]] = defaultdict(list)
+        self.structs: dict[str, dict[str, str]] = {}
+        self.unit_structs: dict[tuple[str, str], dict[str, str]] = {}
+        self.lock_members: dict[str, set[str]] = defaultdict(set)
+        self.constants: dict[str, str] = dict(GFP)
+        self.ops: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
+        self.unit_ops: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
+        self.variable_ops: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
+        self.op_fields: dict[str, set[str]] = defaultdict(set)
+        self.globals: dict[tuple[str, str], str] = {}
+        self._values: dict[str, Value] = {}
+        self._resolved: dict[tuple[str, str], int | None] = {}
+        self.unit_functions: dict[str, list[int]] = defaultdict(list)
+        self._bodies: dict[int, tuple[dict[str, str], list[Event]]] = {}
+        # Headers of include/ last, so that theirs is the definition that everybody sees.
+        for path in sorted(facts, key=lambda name: name.startswith("include/linux/")):
+            self._add(path, facts[path])
+
+    def _add(self, path: str, facts: Facts) -> None:
+        unit = unit_of(path)
+        outside = path.startswith(BOUNDARY)
+        for function in facts.functions:
+            self.by_name[function.name].append(len(self.functions))
+            self.unit_functions[unit].append(len(self.functions))
+            self.functions.append(function)
+            self.file.append(path)
+            self.unit.append(unit)
+            self.outside.append(outside)
+        for name, members in facts.structs:
+            table = {member: kind for kind, member in members}
+            self.unit_structs[unit, name] = table
+            if name not in self.structs or path.startswith("include/"):
+                self.structs[name] = table
+            for kind, member in members:
+                if kind in _LOCK_TYPES:
+                    self.lock_members[member].add(name)
+        for struct, variable, _, fields in facts.ops:
+            for field, function_name in fields:
+                self.ops[struct, field].append((path, function_name, variable))
+                self.unit_ops[unit].append((struct, field, path, function_name))
+                self.variable_ops[variable].append((struct, field, path, function_name))
+                self.op_fields[field].add(struct)
+        for name, text in facts.constants:
+            known = self.constants.get(name)
+            if (
+                known is None
+                or known == GFP.get(name)
+                or (path.startswith("include/") and text != "0")
+            ):
+                self.constants[name] = text
+        for kind, name in facts.variables:
+            self.globals[unit, name] = kind
+
+    # -- names
+
+    def body(self, function: int) -> tuple[dict[str, str], list[Event]]:
+        """Locals and events of ``function``, read once."""
+        found = self._bodies.get(function)
+        if found is None:
+            found = self._bodies[function] = self.functions[function].read()
+        return found
+
+    def resolve(self, name: str, path: str) -> int | None:
+        """The function or macro that ``name`` means in file ``path``; None when the tree has none."""
+        key = (name, path)
+        if key not in self._resolved:
+            self._resolved[key] = self._resolve(name, path)
+        return self._resolved[key]
+
+    def _resolve(self, name: str, path: str) -> int | None:
+        candidates = self.by_name.get(name)
+        if not candidates:
+            return None
+        unit = unit_of(path)
+        best, best_score = None, (-1, 0)
+        for index in candidates:
+            where = self.file[index]
+            function = self.functions[index]
+            header = where.endswith(".h")
+            if where == path:
+                near = 5
+            elif function.static and not header:
+                continue
+            elif self.unit[index] == unit:
+                near = 4
+            elif where.startswith(("arch/", "include/asm")) or "/kunit" in where:
+                near = 0
+            elif header and not where.startswith("include/"):
+                near = 0 if function.macro else 1
+            else:
+                near = 3
+            if near == 4 and not header:
+                near = 5
+            # Of an #ifdef's two definitions the larger is the real one.
+            score = (near, len(function.body))
+            if score > best_score and (near > 0 or not function.static):
+                best, best_score = index, score
+        return best
+
+    def unit_of(self, path: str) -> str:
+        """The subject of file ``path``."""
+        return unit_of(path)
+
+    # -- constants
+
+    def constant(self, name: str) -> Value:
+        """The value of a #define or an enumerator; UNKNOWN when there is none that is a number."""
+        value = self._values.get(name)
+        if value is None:
+            self._values[name] = UNKNOWN  # a definition by itself ends here
+            text = self.constants.get(name)
+            value = UNKNOWN
+            if text is not None:
+                value = cexpr.evaluate(cexpr.parse(text), self.constant, self._constant_call)
+            if value[1] == 0 and name in GFP and text != GFP[name]:
+                value = cexpr.evaluate(cexpr.parse(GFP[name]), self.constant, self._constant_call)
+            self._values[name] = value
+        return value
+
+    def _constant_call(self, name: str, args: tuple[cexpr.Node, ...]) -> Value:
+        if name in ("BIT", "BIT_ULL", "_BITUL", "_BITULL", "BIT_MASK") and len(args) == 1:
+            shift, known = cexpr.evaluate(args[0], self.constant, self._constant_call)
+            return (1 << shift, ALL) if known == ALL and shift < 64 else UNKNOWN
+        if name in ("__force", "gfp_t") and len(args) == 1:
+            return cexpr.evaluate(args[0], self.constant, self._constant_call)
+        return UNKNOWN
+
+    @cached_property
+    def gfp(self) -> dict[str, int]:
+        """GFP bits by name: FS, IO, DIRECT_RECLAIM, NOFAIL, NOLOCKDEP."""
+        names = ["FS", "IO", "DIRECT_RECLAIM", "NOFAIL", "NOLOCKDEP"]
+        return {name: self.constant(f"__GFP_{name}")[0] for name in names}
+
+    @cached_property
+    def memalloc(self) -> int:
+        """PF_MEMALLOC."""
+        return self.constant("PF_MEMALLOC")[0] or 0x800
+
+    def flag_names(self, value: Value) -> str:
+        """``value`` as the field writes it: GFP_NOFS|__GFP_NOFAIL."""
+        bits, known = value
+        if known & self.gfp["DIRECT_RECLAIM"] == 0:
+            return "gfp unknown"
+        for name in ("GFP_KERNEL", "GFP_NOFS", "GFP_NOIO", "GFP_ATOMIC", "GFP_NOWAIT"):
+            base = self.constant(name)[0]
+            mask = self.constant("GFP_KERNEL")[0]
+            if bits & mask == base & mask:
+                break
+        extra = [
+            f"__GFP_{flag}" for flag in ("NOFAIL", "NOLOCKDEP") if bits & known & self.gfp[flag]
+        ]
+        return "|".join([name, *extra])
+
+    # -- types
+
+    def members(self, struct: str, unit: str) -> dict[str, str]:
+        """Member -> type of ``struct`` as ``unit`` sees it."""
+        return self.unit_structs.get((unit, struct)) or self.structs.get(struct) or {}
+
+    def type_of(self, text: str, function: int, depth: int = 0) -> str:
+        """The struct that expression ``text`` is, or points to, inside ``function``; "" unknown."""
+        text = text.strip()
+        while text[:1] in "&*(" and text:
+            if text[0] == "(":
+                cast = re.match(r"^\(\s*(?:const\s+)?(?:struct\s+)?(\w+)\s*\*+\s*\)", text)
+                if cast:
+                    return cast.group(1)
+                if not text.endswith(")"):
+                    break
+                text = text[1:-1].strip()
+            else:
+                text = text[1:].strip()
+        if depth > 6 or len(text) > 200:
+            return ""
+        if text.endswith("]"):
+            text = text[: text.rfind("[")].strip()
+        path, unit = self.file[function], self.unit[function]
+        if text.endswith(")"):
+            name = text.partition("(")[0].strip("( &*")
+            if name in ("container_of", "list_entry"):
+                parts = text.split(",")
+                return parts[1].replace("struct", "").strip() if len(parts) > 2 else ""
+            # A call's own closing bracket, or that of something before a member.
+            if "->" not in text.rpartition(")")[0] or _balanced_call(text):
+                callee = self.resolve(name, path)
+                return self._returned(callee, depth) if callee is not None else ""
+        found = _MEMBER.match(text)
+        if found:
+            base = self.type_of(found.group(1), function, depth + 1)
+            return self.members(base, unit).get(found.group(2), "").rstrip("*") if base else ""
+        if not _IDENTIFIER.fullmatch(text):
+            return ""
+        kind = self.body(function)[0].get(text)
+        if kind is None:
+            kind = next(
+                (kind for kind, name in self.functions[function].params if name == text), None
+            )
+        if kind is None:
+            kind = self.globals.get((unit, text), "")
+        return kind.rstrip("*")
+
+    def _returned(self, callee: int, depth: int) -> str:
+        function = self.functions[callee]
+        if not function.macro:
+            return function.returns.rstrip("*")
+        last = self.body(callee)[1][-1:]
+        if last and last[0][0] == "ret":
+            return self.type_of(last[0][2], callee, depth + 1)
+        return ""
+
+    def lock_class(self, text: str, function: int) -> str:
+        """The class of the lock that ``text`` names: ``struct.member``, or the variable's name.
+
+        ``?.member`` when no struct can be told; "" for a bare parameter.
+        """
+        shown = text.strip().lstrip("&*(").strip()
+        while shown.endswith(")") and shown.count(")") > shown.count("("):
+            shown = shown[:-1].strip()
+        if shown.endswith("]"):
+            shown = shown[: shown.rfind("[")]
+        shown = shown.removesuffix(".base").removesuffix(".dep_map")
+        found = _MEMBER.match(shown)
+        if found:
+            member = found.group(2)
+            struct = self.type_of(found.group(1), function)
+            if struct and struct in self.structs:
+                return f"{struct}.{member}"
+            owners = self.lock_members.get(member, set())
+            unit = self.unit[function]
+            mine = {owner for owner in owners if (unit, owner) in self.unit_structs}
+            for choice in (mine, owners):
+                if len(choice) == 1:
+                    return f"{next(iter(choice))}.{member}"
+            return f"?{unit}.{member}"
+        if not _IDENTIFIER.fullmatch(shown):
+            return f"?{self.unit[function]}.{shown[:40]}"
+        if any(shown == name for _, name in self.functions[function].params):
+            return ""
+        locals_ = self.body(function)[0]
+        if shown in locals_:
+            return f"?{self.unit[function]}.{shown}"
+        return shown
+
+    # -- values
+
+    def known_call(self, name: str) -> Value | None:
+        """The value of a call that no source line says (the flags of a mapping)."""
+        text = KNOWN_CALLS.get(name)
+        return self.constant(text) if text else None
+
+    @cached_property
+    def registered(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
+        """(struct, field) -> (path, function) of operations assigned in code: ``x->scan = f``."""
+        found: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+        marks = (b"scan_objects", b"count_objects")
+        for index, function in enumerate(self.functions):
+            if any(mark in function.body for mark in marks):
+                for event in flatten(self.body(index)[1]):
+                    if event[0] == "=" and event[3] == "=":
+                        member = _MEMBER.match(event[2])
+                        right = event[4].strip("& ")
+                        if member and _IDENTIFIER.fullmatch(right) and right in self.by_name:
+                            struct = self.type_of(member.group(1), index) or "shrinker"
+                            found[struct, member.group(2)].append((self.file[index], right))
+        return found
+
+
+def flatten(events: list[Event]) -> list[Event]:
+    """All events of a body, nested ones too, in source order."""
+    out: list[Event] = []
+    stack = [iter(events)]
+    while stack:
+        for event in stack[-1]:
+            out.append(event)
+            kind = event[0]
+            if kind == "if":
+                stack.append(iter(list(event[3]) + list(event[4])))
+                break
+            if kind in ("loop", "do", "block"):
+                stack.append(iter(event[3]))
+                break
+            if kind == "switch":
+                stack.append(iter([inner for _, case in event[3] for inner in case]))
+                break
+        else:
+            stack.pop()
+    return out
+
+
+def _balanced_call(text: str) -> bool:
+    """Whether ``name(...)`` is one call to its end."""
+    depth = 0
+    for at, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0 and character == ")":
+            return at == len(text) - 1
+    return False

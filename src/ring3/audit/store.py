@@ -1,0 +1,222 @@
+"""A source tree read into facts: what is in the cache by content is not parsed again."""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ring3.audit.facts import EMPTY, LARGEST, Facts, Function, extract, version
+from ring3.audit.tables import words
+from ring3.cluster import each, executor
+from ring3.errors import BadInput
+from ring3.files import cache_folder
+
+#: What `ring3 audit` reads of a kernel tree unless told otherwise.
+CORE = ("fs", "mm", "lib", "kernel", "block", "include")
+#: Not part of the running kernel.
+_SKIPPED = frozenset(
+    words("Documentation tools scripts samples usr certs LICENSES debian .git .tmp_versions")
+)
+_BATCH = 1 << 20
+#: With fewer bytes than this to parse, starting processes takes longer than parsing.
+_ALONE = 1 << 20
+
+Progress = Callable[[int, int], None]
+Batch = tuple[tuple[str, str], ...]  # (name, path)
+Row = tuple[str, bytes, bytes]  # name, key, marshalled facts
+
+
+def list_sources(root: Path, folders: Iterable[str] = ()) -> dict[str, Path]:
+    """Relative path -> file of every .c and .h below ``root`` (only in ``folders`` when given).
+
+    Symlinks to folders are not followed, so that loops end.  BadInput when there is no source.
+    """
+    if not root.is_dir():
+        raise BadInput("no such folder", where=str(root), remedy="name a source tree")
+    wanted = list(folders) or ["."]
+    kernel_tree = is_kernel(root)
+    found: dict[str, Path] = {}
+    for folder in wanted:
+        top = root / folder
+        if not top.is_dir():
+            if not folders:
+                continue
+            raise BadInput("no such folder in the tree", where=str(top))
+        for base, inner, files in os.walk(top, followlinks=False):
+            if kernel_tree and Path(base) == root:
+                inner[:] = [name for name in inner if name not in _SKIPPED]
+            inner.sort()
+            for name in sorted(files):
+                if name.endswith((".c", ".h")):
+                    path = Path(base, name)
+                    found[path.relative_to(root).as_posix()] = path
+    if not found:
+        raise BadInput("no C source below", where=str(root))
+    return found
+
+
+def is_kernel(root: Path) -> bool:
+    """Whether ``root`` is a whole kernel tree."""
+    return (root / "Kbuild").is_file() and (root / "mm").is_dir() and (root / "fs").is_dir()
+
+
+def core_folders(root: Path) -> tuple[str, ...]:
+    """The default folders of a kernel tree; none (everything) for any other tree."""
+    return tuple(name for name in CORE if (root / name).is_dir()) if is_kernel(root) else ()
+
+
+def load(
+    sources: Mapping[str, Path],
+    *,
+    overlay: Mapping[str, bytes] | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Facts]:
+    """Relative path -> facts of ``sources``, with ``overlay`` (path -> content) laid over them.
+
+    A file that cannot be read has facts that say so.  Writes to the cache only.
+    """
+    overlay = overlay or {}
+    with _Store() as store:
+        keys: dict[str, bytes] = {}
+        unreadable: dict[str, Facts] = {}
+        sizes: dict[str, int] = {}
+        for name, path in sources.items():
+            if name in overlay:
+                continue
+            try:
+                size = path.stat().st_size
+                data = path.read_bytes() if size <= LARGEST else b""
+            except OSError as error:
+                unreadable[name] = EMPTY._replace(problem=f"{error.strerror}: left out")
+                continue
+            if size > LARGEST:
+                unreadable[name] = EMPTY._replace(problem=f"{size >> 20} MiB: left out")
+                continue
+            keys[name] = _key(name, data)
+            sizes[name] = size
+        facts = store.get(keys)
+        missing = [name for name in keys if name not in facts]
+        batches = _batches(missing, sources, sizes)
+        total = len(missing)
+        if sum(sizes[name] for name in missing) <= _ALONE and cluster is None:
+            _take(map(parse_files, batches), store, facts, total, progress)
+        else:
+            with executor(cluster, workers) as pool:
+                answers = (rows for _, rows in each(pool, parse_files, batches))
+                _take(answers, store, facts, total, progress)
+    for name, content in overlay.items():
+        facts[name] = extract(content, header=name.endswith(".h"))
+    facts.update(unreadable)
+    return facts
+
+
+def _take(
+    answers: Iterable[list[Row]],
+    store: _Store,
+    facts: dict[str, Facts],
+    total: int,
+    progress: Progress | None,
+) -> None:
+    done = 0
+    for rows in answers:
+        store.put([(key, blob) for _, key, blob in rows])
+        for name, _, blob in rows:
+            facts[name] = _unpack(blob)
+        done += len(rows)
+        if progress is not None:
+            progress(done, total)
+
+
+def _batches(
+    names: list[str], sources: Mapping[str, Path], sizes: Mapping[str, int]
+) -> list[Batch]:
+    batches: list[Batch] = []
+    batch: list[tuple[str, str]] = []
+    held = 0
+    for name in names:
+        batch.append((name, str(sources[name])))
+        held += sizes[name]
+        if held >= _BATCH:
+            batches.append(tuple(batch))
+            batch, held = [], 0
+    if batch:
+        batches.append(tuple(batch))
+    return batches
+
+
+def parse_files(batch: Batch) -> list[Row]:
+    """(name, key, marshalled facts) of each (name, path): the work of one process."""
+    rows = []
+    for name, path in batch:
+        try:
+            data = Path(path).read_bytes()
+            facts = extract(data, header=name.endswith(".h"))
+        except OSError as error:  # it went away since it was listed
+            data, facts = b"", EMPTY._replace(problem=f"{error.strerror}: left out")
+        rows.append((name, _key(name, data), _pack(facts)))
+    return rows
+
+
+def _key(name: str, data: bytes) -> bytes:
+    digest = hashlib.blake2b(data, digest_size=16, key=version().encode())
+    digest.update(b"h" if name.endswith(".h") else b"c")
+    return digest.digest()
+
+
+def _pack(facts: Facts) -> bytes:
+    plain: Any = (tuple(tuple(function) for function in facts.functions), *tuple(facts)[1:])
+    return marshal.dumps(plain)
+
+
+def _unpack(blob: bytes) -> Facts:
+    plain = marshal.loads(blob)
+    return Facts(tuple(map(Function._make, plain[0])), *plain[1:])
+
+
+class _Store:
+    """Key -> facts in one SQLite file of the cache; a damaged file is thrown away."""
+
+    def __init__(self) -> None:
+        self.path = cache_folder("audit") / f"facts-{version()}.sqlite"
+
+    def __enter__(self) -> _Store:
+        for old in self.path.parent.glob("facts-*.sqlite*"):
+            if not old.name.startswith(self.path.name):
+                old.unlink(missing_ok=True)
+        try:
+            self._open()
+        except sqlite3.DatabaseError:
+            self.path.unlink(missing_ok=True)
+            self._open()
+        return self
+
+    def _open(self) -> None:
+        self.base = sqlite3.connect(self.path, timeout=60)
+        self.base.execute("PRAGMA journal_mode=WAL")
+        self.base.execute("PRAGMA synchronous=OFF")
+        self.base.execute("CREATE TABLE IF NOT EXISTS facts (key BLOB PRIMARY KEY, blob BLOB)")
+
+    def __exit__(self, *_: object) -> None:
+        self.base.close()
+
+    def get(self, keys: Mapping[str, bytes]) -> dict[str, Facts]:
+        found: dict[str, Facts] = {}
+        for name, key in keys.items():
+            row = self.base.execute("SELECT blob FROM facts WHERE key = ?", (key,)).fetchone()
+            if row is not None:
+                try:
+                    found[name] = _unpack(row[0])
+                except (EOFError, ValueError, TypeError):
+                    self.base.execute("DELETE FROM facts WHERE key = ?", (key,))
+        return found
+
+    def put(self, rows: list[tuple[bytes, bytes]]) -> None:
+        with self.base:
+            self.base.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)

@@ -1,0 +1,437 @@
+"""What the audit knows of the kernel before it reads any source: declared once, as data.
+
+Read off include/linux/{gfp_types,slab,mutex,rwsem,percpu-rwsem,sched/mm}.h of Linux 6.1, 6.12 and 7.2.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Names separated by blanks, for tables that are lists of names."""
+    return tuple(text.split())
+
+
+#: Blocking lock primitive -> (index of the lock argument, "w" exclusive or "r" shared).
+#: Spinning locks are absent: nobody may sleep, hence enter direct reclaim, under them.
+ACQUIRE: dict[str, tuple[int, str]] = {
+    **{
+        f"{name}{suffix}": (0, mode)
+        for name, mode in (
+            ("mutex_lock", "w"),
+            ("down_read", "r"),
+            ("down_write", "w"),
+            ("rt_mutex_lock", "w"),
+        )
+        for suffix in (
+            "",
+            "_nested",
+            "_interruptible",
+            "_killable",
+            "_nest_lock",
+            "_io",
+            "_killable_nested",
+            "_interruptible_nested",
+            "_non_owner",
+        )
+    },
+    "down": (0, "w"),
+    "down_interruptible": (0, "w"),
+    "down_killable": (0, "w"),
+    "percpu_down_read": (0, "r"),
+    "percpu_down_write": (0, "w"),
+    "ww_mutex_lock": (0, "w"),
+    "ww_mutex_lock_interruptible": (0, "w"),
+    "rwsem_acquire": (0, "w"),
+    "rwsem_acquire_read": (0, "r"),
+    "lock_map_acquire": (0, "w"),
+    "lock_map_acquire_read": (0, "r"),
+}
+
+RELEASE: dict[str, int] = {
+    **dict.fromkeys(
+        words(
+            "mutex_unlock up_read up_write up percpu_up_read percpu_up_write rt_mutex_unlock "
+            "ww_mutex_unlock up_read_non_owner rwsem_release lock_map_release"
+        ),
+        0,
+    ),
+}
+
+#: Names that take a lock only if nobody has it, under the name of the lock they take when they succeed.
+TRYLOCK: dict[str, tuple[int, str]] = dict.fromkeys(
+    words(
+        "mutex_trylock down_read_trylock down_write_trylock down_trylock rt_mutex_trylock "
+        "percpu_down_read_trylock ww_mutex_trylock mutex_trylock_recursive"
+    ),
+    (0, "w"),
+)
+
+#: guard(KIND)(lock), scoped_guard(KIND, lock): KIND -> mode; released at the end of the block.
+GUARD: dict[str, str] = {
+    "mutex": "w",
+    "mutex_intr": "w",
+    "mutex_kill": "w",
+    "rwsem_read": "r",
+    "rwsem_write": "w",
+    "rwsem_read_intr": "r",
+    "rwsem_write_kill": "w",
+    "percpu_read": "r",
+    "percpu_write": "w",
+}
+LOCK_CLEANUP = frozenset({"scoped_guard", "scoped_cond_guard", "guard"})
+
+#: memalloc scopes: begin -> GFP bits that allocations lose; end.
+SCOPE_BEGIN: dict[str, tuple[str, ...]] = {
+    "memalloc_nofs_save": ("__GFP_FS",),
+    "memalloc_noio_save": ("__GFP_IO", "__GFP_FS"),
+    "memalloc_noreclaim_save": ("PF_MEMALLOC",),
+}
+SCOPE_END = frozenset(
+    {"memalloc_nofs_restore", "memalloc_noio_restore", "memalloc_noreclaim_restore"}
+)
+#: scope guards (6.12 and later): guard(memalloc_nofs)().
+SCOPE_GUARD: dict[str, tuple[str, ...]] = {
+    "memalloc_nofs": ("__GFP_FS",),
+    "memalloc_noio": ("__GFP_IO", "__GFP_FS"),
+}
+
+#: GFP bits when the tree has no gfp_types.h (an out-of-tree module); bit numbers are only our own.
+GFP: dict[str, str] = {
+    "__GFP_IO": "0x40",
+    "__GFP_FS": "0x80",
+    "__GFP_DIRECT_RECLAIM": "0x400",
+    "__GFP_KSWAPD_RECLAIM": "0x800",
+    "__GFP_NOWARN": "0x2000",
+    "__GFP_RETRY_MAYFAIL": "0x4000",
+    "__GFP_NOFAIL": "0x8000",
+    "__GFP_NORETRY": "0x10000",
+    "__GFP_MEMALLOC": "0x20000",
+    "__GFP_NOMEMALLOC": "0x80000",
+    "__GFP_HARDWALL": "0x100000",
+    "__GFP_HIGHMEM": "0x02",
+    "__GFP_HIGH": "0x20",
+    "__GFP_ZERO": "0x100",
+    "__GFP_COMP": "0x40000",
+    "__GFP_MOVABLE": "0x08",
+    "__GFP_RECLAIMABLE": "0x10",
+    "__GFP_WRITE": "0x1000",
+    "__GFP_ACCOUNT": "0x400000",
+    "__GFP_NOLOCKDEP": "0x8000000",
+    "__GFP_RECLAIM": "(__GFP_DIRECT_RECLAIM|__GFP_KSWAPD_RECLAIM)",
+    "GFP_ATOMIC": "(__GFP_HIGH|__GFP_KSWAPD_RECLAIM)",
+    "GFP_KERNEL": "(__GFP_RECLAIM|__GFP_IO|__GFP_FS)",
+    "GFP_KERNEL_ACCOUNT": "(GFP_KERNEL|__GFP_ACCOUNT)",
+    "GFP_NOWAIT": "(__GFP_KSWAPD_RECLAIM|__GFP_NOWARN)",
+    "GFP_NOIO": "(__GFP_RECLAIM)",
+    "GFP_NOFS": "(__GFP_RECLAIM|__GFP_IO)",
+    "GFP_USER": "(__GFP_RECLAIM|__GFP_IO|__GFP_FS|__GFP_HARDWALL)",
+    "GFP_HIGHUSER": "(GFP_USER|__GFP_HIGHMEM)",
+    "GFP_HIGHUSER_MOVABLE": "(GFP_HIGHUSER|__GFP_MOVABLE)",
+    "PF_MEMALLOC": "0x800",
+    "PF_KSWAPD": "0x20000",
+    "SB_ACTIVE": "(1<<30)",
+    "FGP_CREAT": "0x4",
+}
+
+
+class Allocation(NamedTuple):
+    """A function or macro that allocates: where its flags are and what they are when left out.
+
+    ``needs`` names (argument, constant): it allocates only when that argument has that bit.
+    """
+
+    flags: int | None
+    default: str = "GFP_KERNEL"
+    needs: tuple[int, str] | None = None
+
+
+def _many(flags: int | None, names: str, default: str = "GFP_KERNEL") -> dict[str, Allocation]:
+    return {name: Allocation(flags, default) for name in names.split()}
+
+
+#: The allocator's faces.  Walks stop here: what is below is the allocator itself.
+ALLOCATIONS: dict[str, Allocation] = {
+    **_many(
+        1,
+        "kmalloc kzalloc kvmalloc kvzalloc kmem_cache_alloc kmem_cache_zalloc kstrdup kstrdup_const "
+        "kmalloc_large kvmalloc_node_noprof vzalloc_flags kmem_alloc_flags mempool_alloc "
+        "idr_preload_flags kmalloc_obj kzalloc_obj kvmalloc_obj kvzalloc_obj alloc_bitmap bitmap_zalloc "
+        "bitmap_alloc radix_tree_maybe_preload_flags kmalloc_nolock __vmalloc alloc_percpu_gfp_flags "
+        "percpu_counter_init_flags __kmalloc kmem_cache_alloc_bulk_flags devm_kmalloc_flags",
+    ),
+    **_many(
+        2,
+        "kcalloc kmalloc_array kvcalloc kvmalloc_array kmemdup kmemdup_nul kmemdup_array kvmemdup "
+        "kstrndup kmem_cache_alloc_lru krealloc kvrealloc kmalloc_objs kzalloc_objs kvmalloc_objs "
+        "kvzalloc_objs devm_kzalloc devm_kmalloc xa_reserve krealloc_node memdup_user_flags",
+    ),
+    **_many(3, "kmalloc_flex kzalloc_flex kvmalloc_flex kvzalloc_flex krealloc_array xa_store "),
+    **_many(
+        0,
+        "alloc_page alloc_pages __get_free_page __get_free_pages get_zeroed_page folio_alloc "
+        "filemap_alloc_folio __page_cache_alloc kasprintf kvasprintf radix_tree_preload "
+        "radix_tree_maybe_preload idr_preload alloc_pages_exact_flags __folio_alloc_node folio_alloc_mpol",
+    ),
+    **_many(
+        1, "alloc_pages_exact alloc_pages_node __alloc_pages bio_kmalloc bio_alloc_clone_flags"
+    ),
+    "kmalloc_node": Allocation(1),
+    "kzalloc_node": Allocation(1),
+    "kmem_cache_alloc_node": Allocation(1),
+    "bio_alloc": Allocation(3),
+    "bio_alloc_bioset": Allocation(3),
+    "xa_alloc": Allocation(4),
+    "xa_alloc_cyclic": Allocation(5),
+    "xa_insert": Allocation(3),
+    "idr_alloc": Allocation(4),
+    "idr_alloc_cyclic": Allocation(4),
+    "idr_alloc_u32": Allocation(4),
+    "ida_alloc": Allocation(1),
+    "ida_alloc_range": Allocation(3),
+    "alloc_percpu_gfp": Allocation(1),
+    "alloc_percpu": Allocation(None),
+    "__alloc_percpu": Allocation(None),
+    "alloc_workqueue": Allocation(None),
+    "kthread_create": Allocation(None),
+    "kthread_run": Allocation(None),
+    "vmalloc": Allocation(None),
+    "vzalloc": Allocation(None),
+    "vmalloc_user": Allocation(None),
+    "vmalloc_array": Allocation(None),
+    "vcalloc": Allocation(None),
+    "memdup_user": Allocation(None, "GFP_USER"),
+    "vmemdup_user": Allocation(None, "GFP_USER"),
+    "memdup_user_nul": Allocation(None, "GFP_USER"),
+    "strndup_user": Allocation(None, "GFP_USER"),
+    "kmem_cache_create": Allocation(None),
+    "add_to_page_cache_lru": Allocation(3),
+    "filemap_add_folio": Allocation(3),
+    "pagecache_get_page": Allocation(3, needs=(2, "FGP_CREAT")),
+    "__filemap_get_folio": Allocation(3, needs=(2, "FGP_CREAT")),
+    "__filemap_get_folio_mpol": Allocation(3, needs=(2, "FGP_CREAT")),
+    "percpu_counter_init": Allocation(2),
+    "mempool_create_kmalloc_pool": Allocation(None),
+    "mempool_create_slab_pool": Allocation(None),
+    "blkdev_issue_discard": Allocation(3),
+    "blkdev_issue_zeroout": Allocation(3),
+    "sb_issue_discard": Allocation(3),
+    "sb_issue_zeroout": Allocation(3),
+    "shmem_read_mapping_page_gfp": Allocation(2),
+    "shmem_read_folio_gfp": Allocation(2),
+    "sg_alloc_table": Allocation(2),
+    "crypto_alloc_shash": Allocation(None),
+    "crypto_alloc_skcipher": Allocation(None),
+    "crypto_alloc_cipher": Allocation(None),
+    "skcipher_request_alloc": Allocation(1),
+    "register_shrinker": Allocation(None),
+    "shrinker_alloc": Allocation(None),
+    "list_lru_init": Allocation(None),
+    "ilookup5_placeholder": Allocation(None),
+}
+#: These always come back with an element of the pool in the end, so they never loop in the allocator.
+MEMPOOLS = frozenset({"mempool_alloc", "bio_alloc", "bio_alloc_bioset", "bio_alloc_clone"})
+
+#: Functions with a gfp_t that do not allocate with it.
+NO_ALLOCATION = (
+    "gfp",
+    "might_alloc",
+    "fs_reclaim",
+    "current_gfp",
+    "should_fail",
+    "mapping_set_gfp",
+    "blk_mq_get",
+    "submit_bio",
+    "try_to_free",
+    "shrink_",
+    "bio_init",
+    "cond_",
+)
+
+#: An expression's value that no source line says.
+KNOWN_CALLS: dict[str, str] = {
+    # inode_init_always() gives every mapping GFP_HIGHUSER_MOVABLE; filesystems may lower it.
+    "mapping_gfp_mask": "GFP_HIGHUSER_MOVABLE",
+    "readahead_gfp_mask": "GFP_HIGHUSER_MOVABLE",
+}
+
+#: Calls through which execution leaves what a reclaim chain is about: allocator, scheduler, locking,
+#: printk, block submission.  Prefixes of paths; the unit that is analysed is always entered.
+BOUNDARY = (
+    "arch/",
+    "block/",
+    "crypto/",
+    "Documentation/",
+    "drivers/",
+    "include/asm-generic/",
+    "include/trace/",
+    "include/linux/sched",
+    "include/linux/printk",
+    "include/linux/bug.h",
+    "include/linux/spinlock",
+    "include/linux/mutex.h",
+    "include/linux/rwsem.h",
+    "include/linux/percpu-rwsem.h",
+    "include/linux/slab.h",
+    "include/linux/gfp.h",
+    "include/linux/wait.h",
+    "include/linux/rcupdate.h",
+    "include/linux/lockdep",
+    "include/linux/mm.h",
+    "include/linux/workqueue.h",
+    "include/linux/completion.h",
+    "include/linux/string",
+    "include/linux/device.h",
+    "include/linux/mempool.h",
+    "include/linux/kthread.h",
+    "include/linux/percpu",
+    "include/linux/jump_label",
+    "include/linux/uaccess",
+    "include/linux/highmem",
+    "include/linux/memcontrol.h",
+    "include/linux/fault-inject",
+    "include/linux/module.h",
+    "include/linux/kref.h",
+    "include/linux/kobject",
+    "include/linux/ratelimit",
+    "include/net/",
+    "init/",
+    "io_uring/",
+    "ipc/",
+    "kernel/",
+    "lib/",
+    "mm/backing-dev.c",
+    "mm/compaction.c",
+    "mm/gup.c",
+    "mm/huge_memory.c",
+    "mm/hugetlb",
+    "mm/kasan/",
+    "mm/kfence/",
+    "mm/khugepaged.c",
+    "mm/kmemleak.c",
+    "mm/ksm.c",
+    "mm/list_lru.c:list_lru_add",
+    "mm/memcontrol",
+    "mm/memory-failure.c",
+    "mm/memory.c",
+    "mm/mempolicy.c",
+    "mm/mempool.c",
+    "mm/migrate.c",
+    "mm/mmap",
+    "mm/oom_kill.c",
+    "mm/page_alloc.c",
+    "mm/page_io.c",
+    "mm/percpu",
+    "mm/rmap.c",
+    "mm/shrinker.c:shrinker_",
+    "mm/slab",
+    "mm/slub.c",
+    "mm/swap",
+    "mm/util.c",
+    "mm/vma",
+    "mm/vmalloc.c",
+    "mm/vmscan.c",
+    "mm/vmstat.c",
+    "mm/workingset.c",
+    "mm/zswap.c",
+    "net/",
+    "rust/",
+    "samples/",
+    "scripts/",
+    "security/",
+    "sound/",
+    "tools/",
+    "usr/",
+    "virt/",
+)
+
+#: Folders whose files are subjects of their own; anywhere else the folder is the subject.
+FILE_IS_UNIT = frozenset({"fs", "mm", "kernel", "lib", "block", "ipc", "init", "security", "."})
+#: Shared filesystem machinery: entered from every filesystem, with that filesystem's operations.
+SHARED = ("fs/jbd2", "fs/quota", "fs/notify", "fs/iomap", "fs/crypto", "fs/verity", "fs/kernfs")
+
+#: Operations reclaim calls: struct -> field -> how reclaim gets there.
+ROOTS: dict[str, dict[str, str]] = {
+    "super_operations": {
+        "evict_inode": "the inode cache is shrunk",
+        "drop_inode": "the last reference goes in the dentry cache's shrinker",
+        "destroy_inode": "an evicted inode is freed",
+        "free_inode": "an evicted inode is freed",
+        "nr_cached_objects": "the superblock's shrinker counts",
+        "free_cached_objects": "the superblock's shrinker scans",
+    },
+    "dentry_operations": {
+        "d_delete": "a dentry loses its last reference",
+        "d_prune": "the dentry cache is shrunk",
+        "d_release": "a dentry is freed",
+        "d_iput": "a dentry gives its inode back",
+    },
+    "address_space_operations": {
+        "writepage": "a dirty page is reclaimed",
+        "releasepage": "a clean page is reclaimed",
+        "release_folio": "a clean folio is reclaimed",
+        "freepage": "a reclaimed page leaves the page cache",
+        "free_folio": "a reclaimed folio leaves the page cache",
+    },
+    "shrinker": {
+        "scan_objects": "a shrinker scans",
+        "count_objects": "a shrinker counts",
+    },
+}
+#: Roots of these structs are only called when the allocation has __GFP_FS.
+NEEDS_FS = frozenset({"super_operations", "dentry_operations", "address_space_operations"})
+
+#: The way from reclaim to a shrinker, outermost first; shown when the tree has it.
+PREAMBLE = ("shrink_slab", "do_shrink_slab")
+
+#: Reclaim waits here for somebody else: call -> index of what is waited for.
+WAITS: dict[str, int] = {
+    "wait_for_completion": 0,
+    "wait_for_completion_io": 0,
+    "flush_work": 0,
+    "flush_delayed_work": 0,
+    "cancel_work_sync": 0,
+    "cancel_delayed_work_sync": 0,
+    "flush_workqueue": 0,
+    "drain_workqueue": 0,
+    "dma_fence_wait": 0,
+    "dma_fence_wait_timeout": 0,
+    "dma_resv_wait_timeout": 0,
+    "kthread_stop": 0,
+}
+
+#: Classes that say nothing: freeze levels share one name and are only ever read in operation, sleepable
+#: RCU is no lock, the zspage lock is tried.
+NO_LOCKS = frozenset({"sb_writers.rw_sem", "srcu_struct.dep_map", "zspage_lock.dep_map"})
+
+#: A function handed to these runs later, elsewhere.
+DEFERRED = words(
+    "INIT_WORK INIT_DELAYED_WORK INIT_DEFERRABLE_WORK __INIT_WORK timer_setup setup_timer "
+    "call_rcu call_srcu kthread_run kthread_create request_irq request_threaded_irq "
+    "devm_request_irq hrtimer_init hrtimer_setup tasklet_init tasklet_setup init_rcu_work "
+    "INIT_RCU_WORK queue_rcu_work register_shrinker init_task_work task_work_add "
+    "kmem_cache_create rhashtable_init kthread_init_work init_completion INIT_WORK_ONSTACK "
+    "init_waitqueue_func_entry module_init seq_open single_open proc_create "
+    "debugfs_create_file bio_init init_llist_node add_timer async_schedule schedule_work "
+    "register_filesystem devm_add_action devm_add_action_or_reset trace_seq_printf sget "
+    "sget_fc mount_bdev get_tree_bdev get_tree_nodev mount_nodev vfs_get_super"
+)
+
+#: Calls that do not come back, or that end the matter: nothing after them is believed.
+NORETURN = frozenset({"BUG", "panic", "do_exit", "make_task_dead", "unreachable"})
+#: Branches for errors: reached only once the filesystem is already broken.
+ERROR_HANDLERS = words(
+    "__ext4_error __ext4_std_error __ext4_error_inode ext4_error ext4_handle_error "
+    "__ext4_abort f2fs_stop_checkpoint __fat_fs_error fat_fs_error xfs_force_shutdown "
+    "xfs_do_force_shutdown btrfs_abort_transaction __btrfs_abort_transaction "
+    "btrfs_handle_fs_error __btrfs_handle_fs_error jbd2_journal_abort reiserfs_error "
+    "reiserfs_abort ocfs2_error __ocfs2_error ocfs2_abort __ocfs2_abort nilfs_error "
+    "__nilfs_error gfs2_withdraw gfs2_lm_withdraw ntfs_error __ntfs_error jfs_error "
+    "exfat_fs_error __exfat_fs_error ufs_error ext2_error udf_err ubifs_ro_mode dump_stack "
+    "panic WARN WARN_ON WARN_ON_ONCE pr_err printk ubifs_err xfs_corruption_error xfs_alert "
+    "ext4_warning __ext4_warning xfs_err xfs_warn btrfs_err ext4_msg __ext4_msg affs_error "
+    "hfs_dbg omfs_error quota_error __quota_error ext4_error_inode ext4_grp_locked_error "
+    "__ext4_grp_locked_error f2fs_handle_error f2fs_bug_on bch2_fs_inconsistent fat_msg "
+    "_fat_msg exfat_msg"
+)

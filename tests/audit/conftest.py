@@ -1,0 +1,33 @@
+"""The audit's own small tree: C files of ours, each pattern marked on its line by ``LINE name``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ring3.audit.run import Report, audit
+
+TREE = Path(__file__).parent / "tree"
+
+
+@pytest.fixture(scope="session")
+def marks() -> dict[tuple[str, int], str]:
+    """(file, line) -> mark."""
+    found = {}
+    for path in sorted(TREE.glob("*.c")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            mark = re.search(r"LINE ([\w-]+)", line)
+            if mark:
+                found[path.name, number] = mark.group(1)
+    return found
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The audit of the small tree, with a cache of its own."""
+    import os
+
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    return audit(TREE)

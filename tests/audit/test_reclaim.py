@@ -1,0 +1,50 @@
+"""Findings in the small tree are exactly the lines marked in its source."""
+
+from __future__ import annotations
+
+from ring3.audit.run import Report
+
+Marks = dict[tuple[str, int], str]
+
+
+def places(report: Report, rule: str) -> set[tuple[str, int]]:
+    return {(one.at.file, one.at.line) for one in report.findings if one.rule == rule}
+
+
+def marked(marks: Marks, *names: str) -> set[tuple[str, int]]:
+    assert set(names) <= set(marks.values())
+    return {place for place, name in marks.items() if name in names}
+
+
+def test_nofail_under_pf_memalloc_is_found_and_guards_hold(toy: Report, marks: Marks) -> None:
+    wanted = marked(marks, "nofail-site", "nofail-macro", "nofail-callback")
+    assert places(toy, "nofail-in-reclaim") == wanted
+
+
+def test_flags_are_propagated_and_shown_at_every_step(toy: Report, marks: Marks) -> None:
+    site = marked(marks, "nofail-site").pop()
+    one = next(f for f in toy.findings if (f.at.file, f.at.line) == site)
+    assert [step.function for step in one.chain] == ["toy_evict_inode", "toy_table", "toy_block"]
+    assert "gfp=GFP_NOFS" in one.chain[0].note
+    assert "GFP_NOFS|__GFP_NOFAIL" in one.chain[-1].note
+
+
+def test_a_callback_is_believed_less_than_a_call(toy: Report, marks: Marks) -> None:
+    levels = {
+        (f.at.file, f.at.line): f.level for f in toy.findings if f.rule == "nofail-in-reclaim"
+    }
+    assert levels[marked(marks, "nofail-callback").pop()] == "warning"
+    assert levels[marked(marks, "nofail-site").pop()] == "error"
+
+
+def test_locks_around_reclaiming_allocations(toy: Report, marks: Marks) -> None:
+    wanted = marked(marks, "lock-direct", "lock-helper-site", "lock-scoped-guard", "lock-guard")
+    assert places(toy, "lock-across-reclaim") == wanted
+
+
+def test_a_lock_finding_shows_how_reclaim_takes_the_lock(toy: Report, marks: Marks) -> None:
+    direct = marked(marks, "lock-direct").pop()
+    one = next(f for f in toy.findings if (f.at.file, f.at.line) == direct)
+    assert one.lock == "toy_sb_info.table_lock"
+    taken = one.other[-1]
+    assert (taken.file, taken.line) == marked(marks, "reclaim-takes").pop()

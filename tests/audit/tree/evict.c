@@ -1,0 +1,67 @@
+#include "toy.h"
+
+/* Reached with TOY_DROP only: the branch for TOY_LOAD is not part of reclaim. */
+static void toy_table(struct inode *inode, enum toy_mode mode, gfp_t gfp)
+{
+	void *block;
+
+	if (mode == TOY_LOAD)
+		block = kmalloc(64, GFP_KERNEL | __GFP_NOFAIL);	/* not from evict */
+	gfp |= __GFP_NOFAIL;
+	block = toy_block(inode, gfp);			/* LINE nofail-propagated */
+	kfree(block);
+}
+
+static void *toy_block(struct inode *inode, gfp_t gfp)
+{
+	return kmem_cache_alloc(toy_cache, gfp);	/* LINE nofail-site */
+}
+
+static void toy_macro(void)
+{
+	void *p = toy_alloc(32);			/* LINE nofail-macro */
+}
+
+/* Guarded: nothing here is reached from reclaim. */
+static void toy_guarded(struct inode *inode)
+{
+	if (current->flags & PF_MEMALLOC)
+		return;
+	kmalloc(8, GFP_KERNEL | __GFP_NOFAIL);
+}
+
+static void toy_atomic(void)
+{
+	kmalloc(8, GFP_ATOMIC | __GFP_NOFAIL);		/* does not sleep */
+}
+
+static int toy_isolate(struct list_head *item, void *arg)
+{
+	arg = kmalloc(8, GFP_NOFS | __GFP_NOFAIL);	/* LINE nofail-callback */
+	return 0;
+}
+
+static void toy_evict_inode(struct inode *inode)
+{
+	struct toy_sb_info *sbi = TOY_SB(inode->i_sb);
+	struct toy_inode_info *ti = TOY_I(inode);
+
+	mutex_lock(&ti->own_lock);			/* the inode's own: nobody else has it */
+	mutex_unlock(&ti->own_lock);
+	if (!mutex_trylock(&sbi->quiet_lock))
+		return;
+	mutex_unlock(&sbi->quiet_lock);
+	toy_table(inode, TOY_DROP, GFP_NOFS);
+	toy_macro();
+	toy_guarded(inode);
+	toy_atomic();
+	toy_walk(inode, toy_isolate);
+	mutex_lock(&sbi->table_lock);			/* LINE reclaim-takes */
+	mutex_unlock(&sbi->table_lock);
+	toy_log_begin(sbi);
+	toy_log_end(sbi);
+}
+
+static const struct super_operations toy_sops = {
+	.evict_inode	= toy_evict_inode,
+};

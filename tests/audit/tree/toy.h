@@ -1,0 +1,27 @@
+/* A file system that exists for the audit's tests: every pattern once, real and harmless side by side. */
+enum toy_mode { TOY_LOAD, TOY_DROP };
+
+struct toy_sb_info {
+	struct mutex table_lock;
+	struct mutex quiet_lock;
+	struct rw_semaphore log_sem;
+	struct work_struct flush_work;
+};
+
+struct toy_inode_info {
+	struct mutex own_lock;
+	struct inode vfs_inode;
+};
+
+static inline struct toy_sb_info *TOY_SB(struct super_block *sb)
+{
+	return sb->s_fs_info;
+}
+
+static inline struct toy_inode_info *TOY_I(struct inode *inode)
+{
+	return container_of(inode, struct toy_inode_info, vfs_inode);
+}
+
+#define toy_alloc(size, ...) toy_alloc_flags(size, GFP_NOFS, ##__VA_ARGS__)
+#define toy_alloc_flags(size, gfp) kmalloc(size, (gfp) | __GFP_NOFAIL)
