@@ -30,6 +30,24 @@ ORACLES: dict[str, tuple[Tree, str]] = {
             "assembler, linker, objdump and readelf that know SFrame V3",
         ),
         (
+            Tree("llvm-23", "sid", "amd64", ("llvm-23",), closure=True),
+            "an assembler that writes SFrame V2",
+        ),
+        (
+            Tree("kernel", "sid", "amd64", ("linux-image-cloud-amd64",), closure=True),
+            "a kernel image and modules with ORC (layout of Linux 6.4 and later)",
+        ),
+        (
+            Tree(
+                "kernel-6.1",
+                "bookworm",
+                "amd64",
+                ("linux-image-cloud-amd64", "linux-kbuild-6.1"),
+                closure=True,
+            ),
+            "modules with the ORC layout of Linux 6.1, and the objtool that prints it",
+        ),
+        (
             Tree("linux-7.2", "sid", "amd64", ("linux-source-7.2",)),
             "kernel source for the audit, the UAPI headers and the selftests",
         ),

@@ -46,7 +46,7 @@ class Image:
             align = max(section.align, 1)
             at += -at % align
             addresses.append(at)
-            at += section.size
+            at += section.size + 1  # no section's end is another's beginning
         return addresses
 
     def address(self, name: str) -> int:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from ring3.elf import Elf
 from ring3.errors import BadInput, MissingPart
-from ring3.sframe import cfi, section, sidecar
+from ring3.sframe import cfi, orc, section, sidecar
 from ring3.sframe.decode import decode
 from ring3.sframe.image import Image
 from ring3.sframe.section import Section
 from ring3.sframe.table import Table
 
 #: Sources of a table that a file may hold, best first, and the section that shows it.
-SOURCES = {"cfi": (".eh_frame", ".debug_frame"), "sframe": (".sframe",)}
+SOURCES = {"cfi": (".eh_frame", ".debug_frame"), "orc": (".orc_unwind",), "sframe": (".sframe",)}
 
 
 def own_section(elf: Elf) -> Section | None:
@@ -70,6 +70,8 @@ def table(elf: Elf, source: str | None = None) -> Table:
     source = source or source_of(elf)
     if source == "cfi":
         return cfi.read(elf)
+    if source == "orc":
+        return orc.read(elf)
     found = own_section(elf)
     if found is None:
         raise BadInput("no .sframe section", where=str(elf.path))
