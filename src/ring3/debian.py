@@ -93,6 +93,11 @@ def _unpack(tree: Tree) -> Path:
     fresh.mkdir(parents=True)
     for package in sorted(archives.glob("*.deb")):
         subprocess.run(["dpkg-deb", "-x", package, fresh], check=True)
+    if tree.closure:
+        # Debian merged these into /usr; the links belong to no package of the closure.
+        for name in ("bin", "sbin", "lib", "lib64"):
+            if (fresh / "usr" / name).is_dir() and not (fresh / name).exists():
+                (fresh / name).symlink_to(f"usr/{name}")
     (fresh / ".packages").write_text("\n".join(sorted(tree.packages)) + "\n")
     shutil.rmtree(tree.path, ignore_errors=True)
     fresh.rename(tree.path)
