@@ -6,9 +6,14 @@ import shutil
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
 
 from ring3 import oracles
 from ring3.errors import MissingPart
+
+# A shared machine may take its time; hangs are pytest-timeout's to find.
+settings.register_profile("ring3", deadline=None)
+settings.load_profile("ring3")
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from ring3.errors import Ring3Error
 #: Command -> (module in ring3.cli, attribute, one line of help).  One line here adds a group.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("doctor", "doctor", "Which real parts this machine has, and how to get the others."),
-    "tour": ("tour", "tour", "All four systems on what this machine has, into one page."),
     "audit": ("audit", "audit", "Find reclaim bugs in kernel source."),
+    "tour": (".tour", "tour", "All four systems on what this machine has, into one page."),
     "completion": ("completion", "completion", "Print the shell's completion script."),
     "sframe": ("sframe", "sframe", "SFrame sections: dump, convert, verify."),
     "reclaim": (
@@ -72,8 +72,9 @@ class RootGroup(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        # The tour stands above the command line on the map: ".tour" is one package further up.
         module, attribute, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f"ring3.cli.{module}"), attribute)
+        command: click.Command = getattr(importlib.import_module(f".{module}", __name__), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -15,7 +15,7 @@ from ring3.sframe.record import Settings, Summary
 
 @click.command(
     cls=Command,
-    context_settings={"ignore_unknown_options": True},
+    context_settings={"allow_interspersed_args": False},  # options behind CMD are CMD's
     examples=[
         "ring3 record -- python3 slow.py",
         "ring3 record -o cc1.data -F 1999 -- gcc -O2 -c big.c",
