@@ -4,11 +4,41 @@ from __future__ import annotations
 
 import platform
 
-from ring3.arch import arm64, s390, x86
-from ring3.arch.model import Arch, Dwarf, ElfIdent, Endian, Syscall, Toolchain
+from ring3.arch import (
+    alpha,
+    arm,
+    arm64,
+    loongarch,
+    m68k,
+    mips,
+    openrisc,
+    parisc,
+    powerpc,
+    riscv,
+    s390,
+    sh,
+    sparc,
+    x86,
+)
+from ring3.arch.model import Arch, Dwarf, ElfIdent, Endian, Entry, Signals, Syscall, Toolchain
 from ring3.errors import Unsupported
 
-FAMILIES = (x86, arm64, s390)
+FAMILIES = (
+    x86,
+    arm64,
+    arm,
+    riscv,
+    powerpc,
+    s390,
+    mips,
+    loongarch,
+    m68k,
+    sparc,
+    sh,
+    parisc,
+    openrisc,
+    alpha,
+)
 
 #: Every variant by name, in the order of the families.
 ARCHS: dict[str, Arch] = {arch.name: arch for family in FAMILIES for arch in family.VARIANTS}
@@ -50,6 +80,8 @@ __all__ = [
     "Dwarf",
     "ElfIdent",
     "Endian",
+    "Entry",
+    "Signals",
     "Syscall",
     "Toolchain",
     "by_elf",

@@ -7,9 +7,14 @@ of it exist.
 
 from dataclasses import replace
 
-from ring3.arch.model import Arch, Dwarf, ElfIdent, Syscall, Toolchain
+from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Toolchain
 
 _X = tuple(f"x{n}" for n in range(31))
+# Pairs that AAPCS64 has calls preserve, with their byte offset in jmp_buf.
+_KEPT = (
+    *(((f"x{n}", f"x{n + 1}"), 8 * (n - 19)) for n in range(19, 31, 2)),
+    *(((f"d{n}", f"d{n + 1}"), 8 * (n + 4)) for n in range(8, 16, 2)),
+)
 
 ARM64 = Arch(
     name="arm64",
@@ -25,12 +30,35 @@ ARM64 = Arch(
         error="-4095",
         clobbers=("memory",),
     ),
+    condition="defined(__aarch64__) && !defined(__AARCH64EB__)",
+    entry=Entry(
+        start=("mov x29, xzr", "mov x0, sp", "and sp, x0, #-16", "bl {start}"),
+        setjmp=(
+            *(f"stp {a}, {b}, [x0, #{at}]" for (a, b), at in _KEPT),
+            "mov x2, sp",
+            "str x2, [x0, #160]",
+            "mov w0, wzr",
+            "ret",
+        ),
+        longjmp=(
+            *(f"ldp {a}, {b}, [x0, #{at}]" for (a, b), at in _KEPT),
+            "ldr x2, [x0, #160]",
+            "mov sp, x2",
+            "cmp w1, #0",
+            "csinc w0, w1, wzr, ne",
+            "ret",
+        ),
+        jmp_words=21,
+    ),
+    signals=Signals(),
     perf_regs=(*_X, "sp", "pc"),
     page_sizes=(4096, 16384, 65536),
     toolchain=Toolchain(
         gcc="aarch64-linux-gnu",
         gcc_package="gcc-aarch64-linux-gnu",
+        clang="aarch64-linux-gnu",
         zig="aarch64-linux-none",
+        musl="aarch64-linux-musl",
         qemu="aarch64",
         headers_package="linux-libc-dev-arm64-cross",
         headers="/usr/aarch64-linux-gnu/include",
@@ -39,6 +67,7 @@ ARM64 = Arch(
 ARM64_BE = replace(
     ARM64,
     name="arm64be",
+    condition="defined(__AARCH64EB__)",
     elf=ElfIdent(machine=183, bits=64, endian="big"),
     toolchain=Toolchain(zig="aarch64_be-linux-none", qemu="aarch64_be"),
 )

@@ -45,10 +45,54 @@ class Syscall:
     number: str  # register that holds the call's number
     args: tuple[str, ...]  # registers of the arguments; "stack+N" for those in memory
     result: str
-    error: str  # "-4095": result in [-4095, -1]; else the register or flag that says "error"
+    # "-4095": result in [-4095, -1], also where ``instruction`` ends by turning a flag into that;
+    # else the register that is not zero when the result is a positive error number.
+    error: str
     clobbers: tuple[str, ...] = ()
+    args_kept: bool = True  # registers of arguments hold them still when the call returns
+    sixth: tuple[
+        str, ...
+    ] = ()  # the whole of a call with six arguments where it needs memory (i386)
+    word_bits: int = 0  # width of an argument where it is not that of ``long`` (x32, mips n32: 64)
     pairs_aligned: bool = False  # a 64-bit argument of a 32-bit ABI starts at an even register
+    pread_padded: bool = False  # pread64/pwrite64 have an unused word before the offset (sh)
+    clone_tls_last: bool = True  # clone(flags, stack, ptid, ctid, tls); else tls before ctid
+    clone_stack_first: bool = False  # clone(stack, flags, ...)
+    fork_flag: str | None = None  # register that is 1 in the child, whose result is no zero (sparc)
+    mmap2_shift: int = 12  # mmap2's offset counts units of 1 << this many bytes
+    mmap_by_pointer: bool = False  # mmap takes one pointer to its six arguments (s390)
     base: int = 0  # added to every number (x32 0x40000000, mips o32 4000, ...)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """How a program begins and how signal handlers and jumps return: assembler, one line each.
+
+    ``{name}`` is the symbol being defined or called.  Lines that begin with ``#`` are for the C
+    preprocessor.
+    """
+
+    start: tuple[str, ...]  # from the kernel's stack to a C call of {start}(pointer to argc)
+    setjmp: tuple[str, ...]  # stores the registers that calls preserve; the result is 0
+    longjmp: tuple[str, ...]  # loads them; the result is the second argument, 1 for 0
+    jmp_words: int  # 64-bit words of jmp_buf
+    symbol: str = "_start"  # where the linker looks for the first instruction
+    label: tuple[str, ...] = ("{name}:",)  # what makes a symbol of code (ppc64: a descriptor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """What rt_sigaction takes: the order of the kernel's struct and the way back from a handler."""
+
+    layout: tuple[str, ...] = ("handler", "flags", "restorer", "mask")
+    flags_type: str = "unsigned long"
+    mask_bytes: int = 8
+    restorer: tuple[str, ...] = ()  # assembler that calls rt_sigreturn, where the kernel needs it
+    restorer_flag: int = 0x04000000  # SA_RESTORER; 0 where the field needs no flag
+    restorer_argument: int = (
+        0  # which argument of rt_sigaction it is, counted from 1 (alpha, sparc)
+    )
+    restorer_offset: int = 0  # added to the address that is handed over (sparc: -8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +101,10 @@ class Toolchain:
 
     gcc: str | None = None  # prefix of the cross tools, without the dash
     gcc_flags: tuple[str, ...] = ()
+    libgcc: bool = True  # whether that GCC has its library for these flags
+    clang: str | None = None  # clang --target
+    clang_flags: tuple[str, ...] = ()
+    musl: str | None = None  # zig's target with its musl, for comparisons
     gcc_package: str | None = None  # Debian package
     zig: str | None = None  # zig cc -target
     zig_flags: tuple[str, ...] = ()
@@ -75,6 +123,9 @@ class Arch:
     elf: ElfIdent
     dwarf: Dwarf | None = None
     syscall: Syscall | None = None
+    condition: str = ""  # C preprocessor expression that is true when compiling for the variant
+    entry: Entry | None = None
+    signals: Signals | None = None
     toolchain: Toolchain = field(default_factory=Toolchain)
     perf_regs: tuple[str, ...] = ()  # order of PERF_SAMPLE_REGS_USER; "" where a slot is unused
     page_sizes: tuple[int, ...] = (4096,)

@@ -4,7 +4,7 @@ Sources: ELF ABI s390x Supplement (table 1.19, DWARF numbers), syscall(2), asm/p
 The return address has no register of its own: the CIE's return column is r14.
 """
 
-from ring3.arch.model import Arch, Dwarf, ElfIdent, Syscall, Toolchain
+from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Toolchain
 
 S390X = Arch(
     name="s390x",
@@ -30,12 +30,41 @@ S390X = Arch(
         result="r2",
         error="-4095",
         clobbers=("memory",),
+        mmap_by_pointer=True,
+        clone_stack_first=True,
     ),
+    condition="defined(__s390x__)",
+    entry=Entry(
+        start=(
+            "lgr %r2, %r15",
+            "aghi %r15, -160",
+            "xc 0(8,%r15), 0(%r15)",
+            "brasl %r14, {start}",
+        ),
+        setjmp=(
+            "stmg %r6, %r15, 0(%r2)",
+            *(f"std %f{n}, {8 * (n + 2)}(%r2)" for n in range(8, 16)),
+            "lghi %r2, 0",
+            "br %r14",
+        ),
+        longjmp=(
+            "lmg %r6, %r15, 0(%r2)",
+            *(f"ld %f{n}, {8 * (n + 2)}(%r2)" for n in range(8, 16)),
+            "ltr %r2, %r3",
+            "bnzr %r14",
+            "lghi %r2, 1",
+            "br %r14",
+        ),
+        jmp_words=18,
+    ),
+    signals=Signals(restorer=("svc 173",)),
     perf_regs=(*(f"r{n}" for n in range(16)), *(f"f{n}" for n in range(16)), "mask", "addr"),
     toolchain=Toolchain(
         gcc="s390x-linux-gnu",
         gcc_package="gcc-s390x-linux-gnu",
+        clang="s390x-linux-gnu",
         zig="s390x-linux-none",
+        musl="s390x-linux-musl",
         qemu="s390x",
         headers_package="linux-libc-dev-s390x-cross",
         headers="/usr/s390x-linux-gnu/include",

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("doctor", "doctor", "Which real parts this machine has, and how to get the others."),
     "audit": ("audit", "audit", "Find reclaim bugs in kernel source."),
     "tour": (".tour", "tour", "All four systems on what this machine has, into one page."),
+    "nolibc": ("nolibc", "nolibc", "A libc of headers only: vendor, build, measure."),
     "completion": ("completion", "completion", "Print the shell's completion script."),
     "sframe": ("sframe", "sframe", "SFrame sections: dump, convert, verify."),
     "reclaim": (

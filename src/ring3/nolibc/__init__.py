@@ -1,0 +1,1 @@
+"""A libc that is only headers: templates, generation per architecture, toolchains, builds, sizes."""

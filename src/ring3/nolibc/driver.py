@@ -1,0 +1,155 @@
+"""``ring3 nolibc cc``: the compiler's own command line, with nolibc put in."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ring3.arch import Arch
+from ring3.errors import BadInput
+from ring3.nolibc import build, toolchain
+
+#: What ``smallest`` adds to the flags it always uses, by name.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "tuned": (),
+    "-O2": ("-O2",),
+    "-Oz": ("-Oz",),
+    "-flto": ("-flto",),
+    "-fno-inline-small-functions": ("-fno-inline-small-functions",),
+    "-fno-inline-functions-called-once": ("-fno-inline-functions-called-once",),
+    "-flto -fno-inline-small-functions": ("-flto", "-fno-inline-small-functions"),
+}
+#: Only where nothing runs before main and nothing at exit.
+NO_CONSTRUCTORS = "-DNOLIBC_NO_CONSTRUCTORS"
+_STOPS_EARLY = frozenset({"-c", "-S", "-E", "-M", "-MM", "-fsyntax-only"})
+_ONLY_ASKS = ("--version", "-v", "-###", "-dump", "-print-")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the compiler did: its exit code and messages; ``choice`` names the kept flags."""
+
+    code: int
+    log: str
+    output: Path | None = None
+    size: int = 0
+    choice: str = ""
+
+
+def cc(
+    arch: Arch,
+    args: Sequence[str],
+    *,
+    kind: str | None = None,
+    smallest: bool = False,
+    compat: bool = False,
+) -> Result:
+    """Run the compiler for ``arch`` with ``args`` and nolibc; as a driver, it hands the exit code on."""
+    compiler = toolchain.find(arch, kind)  # type: ignore[arg-type] # click checked the name
+    words = [*compiler.command]
+    if not any(arg.startswith(_ONLY_ASKS) for arg in args):
+        words += build.header_flags(arch, compat=compat)
+    links = not any(arg in _STOPS_EARLY for arg in args)
+    if smallest:
+        if not links:
+            raise BadInput("--smallest needs a linked program", remedy="leave out -c, -S or -E")
+        return _smallest(arch, compiler, args, compat=compat)
+    tail = build.link_flags(compiler) if links else []
+    done = _run([*words, *args, *tail])
+    return Result(done.returncode, done.stdout + done.stderr)
+
+
+def _smallest(
+    arch: Arch, compiler: toolchain.Compiler, args: Sequence[str], *, compat: bool
+) -> Result:
+    output = Path(_output(args))
+    best: Result | None = None
+    first_failure: Result | None = None
+    rest = _without_output(args)
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder, "kept")
+        for name, flags in VARIANTS.items():
+            for extra in ((), (NO_CONSTRUCTORS,)):
+                made = Path(folder, "made")
+                words = [
+                    *compiler.command,
+                    *build.header_flags(arch, compat=compat),
+                    *build.known_flags((*build.TUNED, *flags, *extra), compiler),
+                    *rest,
+                    *("-o", str(made)),
+                    *build.link_flags(compiler),
+                ]
+                done = _run(words)
+                result = Result(done.returncode, done.stdout + done.stderr)
+                if done.returncode:
+                    first_failure = first_failure or result
+                    break
+                if extra and _has_constructors(made):
+                    break
+                size = made.stat().st_size
+                if (best is None or size < best.size) and _starts(arch, made):
+                    shutil.move(made, kept)
+                    choice = " ".join((name, *extra))
+                    best = Result(0, result.log, output, size, choice)
+        if best is None:
+            return first_failure or Result(1, f"{output}: no variant ran\n")
+        shutil.move(kept, output)
+    return best
+
+
+def _has_constructors(program: Path) -> bool:
+    """Whether the linker kept an .init_array or .fini_array with something in it."""
+    from ring3.elf import Elf  # noqa: PLC0415 - only for linked programs
+
+    with Elf(program) as elf:
+        return any(
+            section is not None and section.size
+            for section in map(elf.section, (".init_array", ".fini_array"))
+        )
+
+
+def _starts(arch: Arch, program: Path) -> bool:
+    """Whether the program gets through start-up: no signal of a fault within a second.
+
+    A program that waits for input, or that nothing here can run, passes.
+    """
+    if toolchain.runner(arch) is None:
+        return True
+    ran = build.run(program, arch, timeout=1)
+    return ran.code is None or ran.code not in (-4, -7, -8, -11, 132, 135, 136, 139)
+
+
+def _output(args: Sequence[str]) -> str:
+    for at, arg in enumerate(args):
+        if arg == "-o" and at + 1 < len(args):
+            return args[at + 1]
+        if arg.startswith("-o") and len(arg) > 2:
+            return arg[2:]
+    return "a.out"
+
+
+def _without_output(args: Sequence[str]) -> list[str]:
+    kept, skip = [], False
+    for arg in args:
+        if skip:
+            skip = False
+        elif arg == "-o":
+            skip = True
+        elif not (arg.startswith("-o") and len(arg) > 2):
+            kept.append(arg)
+    return kept
+
+
+def _run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env=toolchain.environment(),
+    )

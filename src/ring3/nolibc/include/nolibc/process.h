@@ -1,0 +1,3 @@
+#ifndef NOLIBC_PROCESS_H
+#define NOLIBC_PROCESS_H
+#endif

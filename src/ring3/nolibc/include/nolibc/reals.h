@@ -1,0 +1,3 @@
+#ifndef NOLIBC_REALS_H
+#define NOLIBC_REALS_H
+#endif

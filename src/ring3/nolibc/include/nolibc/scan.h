@@ -1,0 +1,3 @@
+#ifndef NOLIBC_SCAN_H
+#define NOLIBC_SCAN_H
+#endif

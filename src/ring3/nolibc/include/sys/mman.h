@@ -1,0 +1,117 @@
+#ifndef _NOLIBC_SYS_MMAN_H
+#define _NOLIBC_SYS_MMAN_H
+
+#include "../nolibc/sys.h"
+#include "../nolibc/types.h"
+#include "../stdarg.h"
+#include <linux/mman.h>
+
+#define MAP_FAILED ((void *)-1)
+#ifndef MAP_ANON
+#define MAP_ANON MAP_ANONYMOUS
+#endif
+#ifndef MADV_NORMAL
+#include <asm/mman.h>
+#endif
+#define POSIX_MADV_NORMAL 0
+#define POSIX_MADV_RANDOM 1
+#define POSIX_MADV_SEQUENTIAL 2
+#define POSIX_MADV_WILLNEED 3
+#define POSIX_MADV_DONTNEED 4
+
+NOLIBC_FN void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+#if NOLIBC_MMAP_BY_POINTER
+	unsigned long args[6];
+
+	args[0] = (unsigned long)at;
+	args[1] = size;
+	args[2] = (unsigned long)protection;
+	args[3] = (unsigned long)flags;
+	args[4] = (unsigned long)fd;
+	args[5] = (unsigned long)offset;
+	/* The compiler must not drop what only the kernel reads. */
+	__asm__ volatile("" : : "r" (args) : "memory");
+	return (void *)__nolibc_ret(__nolibc_call(__NR_mmap, NOLIBC_P(args)));
+#elif defined(__NR_mmap2)
+	if (offset & ((1 << NOLIBC_MMAP2_SHIFT) - 1) || offset >> (32 + NOLIBC_MMAP2_SHIFT)) {
+		NOLIBC_SET_ERRNO(EINVAL);
+		return MAP_FAILED;
+	}
+	return (void *)__nolibc_ret(__nolibc_call(__NR_mmap2, NOLIBC_P(at), NOLIBC_P(size),
+						  protection, flags, fd,
+						  (__nolibc_word)(offset >> NOLIBC_MMAP2_SHIFT)));
+#else
+	return (void *)__nolibc_ret(__nolibc_call(__NR_mmap, NOLIBC_P(at), NOLIBC_P(size),
+						  protection, flags, fd, (__nolibc_word)offset));
+#endif
+}
+
+NOLIBC_FN int munmap(void *at, size_t size)
+{
+	return (int)__nolibc_ret(__nolibc_call(__NR_munmap, NOLIBC_P(at), NOLIBC_P(size)));
+}
+
+NOLIBC_FN void *mremap(void *at, size_t old, size_t size, int flags, ...)
+{
+	va_list ap;
+	void *to;
+
+	va_start(ap, flags);
+	to = flags & MREMAP_FIXED ? va_arg(ap, void *) : NULL;
+	va_end(ap);
+	return (void *)__nolibc_ret(__nolibc_call(__NR_mremap, NOLIBC_P(at), NOLIBC_P(old),
+						  NOLIBC_P(size), flags, NOLIBC_P(to)));
+}
+
+NOLIBC_FN int mprotect(void *at, size_t size, int protection)
+{
+	return (int)__nolibc_ret(__nolibc_call(__NR_mprotect, NOLIBC_P(at), NOLIBC_P(size), protection));
+}
+
+NOLIBC_FN int madvise(void *at, size_t size, int advice)
+{
+	return (int)__nolibc_ret(__nolibc_call(__NR_madvise, NOLIBC_P(at), NOLIBC_P(size), advice));
+}
+
+NOLIBC_FN int msync(void *at, size_t size, int flags)
+{
+	return (int)__nolibc_ret(__nolibc_call(__NR_msync, NOLIBC_P(at), NOLIBC_P(size), flags));
+}
+
+NOLIBC_FN int mincore(void *at, size_t size, unsigned char *pages)
+{
+	return (int)__nolibc_ret(__nolibc_call(__NR_mincore, NOLIBC_P(at), NOLIBC_P(size), NOLIBC_P(pages)));
+}
+
+NOLIBC_FN int mlock(const void *at, size_t size)
+{
+	return (int)__nolibc_ret(__nolibc_call(__NR_mlock, NOLIBC_P(at), NOLIBC_P(size)));
+}
+
+NOLIBC_FN int mlock2(const void *at, size_t size, unsigned int flags)
+{
+	return (int)__nolibc_ret(__nolibc_call(__NR_mlock2, NOLIBC_P(at), NOLIBC_P(size), flags));
+}
+
+NOLIBC_FN int munlock(const void *at, size_t size)
+{
+	return (int)__nolibc_ret(__nolibc_call(__NR_munlock, NOLIBC_P(at), NOLIBC_P(size)));
+}
+
+NOLIBC_FN int mlockall(int flags)
+{
+	return (int)__nolibc_ret(__nolibc_call(__NR_mlockall, flags));
+}
+
+NOLIBC_FN int munlockall(void)
+{
+	return (int)__nolibc_ret(__nolibc_call(__NR_munlockall));
+}
+
+NOLIBC_FN int memfd_create(const char *name, unsigned int flags)
+{
+	return (int)__nolibc_ret(__nolibc_call(__NR_memfd_create, NOLIBC_P(name), flags));
+}
+
+#endif
