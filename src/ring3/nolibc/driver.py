@@ -103,7 +103,7 @@ def _smallest(
 
 def _has_constructors(program: Path) -> bool:
     """Whether the linker kept an .init_array or .fini_array with something in it."""
-    from ring3.elf import Elf  # noqa: PLC0415 - only for linked programs
+    from ring3.elf import Elf
 
     with Elf(program) as elf:
         return any(

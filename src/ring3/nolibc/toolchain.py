@@ -107,7 +107,7 @@ def _runs_natively(arch: Arch) -> bool:
     """Whether the running kernel executes a program of ``arch``: tried with one that only exits."""
     if arch.family != archs.host().family or not compilers(arch):
         return False
-    from ring3.nolibc import build  # noqa: PLC0415 - build needs this module
+    from ring3.nolibc import build
 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "true.c")

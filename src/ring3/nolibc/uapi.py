@@ -86,7 +86,7 @@ def _from_source(arch: Arch) -> tuple[Path, Path]:
 
 
 def _others() -> list[Arch]:
-    from ring3.arch import ARCHS  # noqa: PLC0415 - only for a family that the package lacks
+    from ring3.arch import ARCHS
 
     return list(ARCHS.values())
 
