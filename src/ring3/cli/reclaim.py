@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from ring3.cli import Group
 from ring3.cli.output import console, emit_json, progress
 from ring3.cluster import executor
 from ring3.reclaim import compare as study
+from ring3.reclaim import splats
+from ring3.reclaim.explain import explain
+from ring3.reclaim.explain import text as explanation_text
 from ring3.reclaim.policies import POLICIES, policy
 from ring3.reclaim.scenarios import scenario
 from ring3.report import Table, to_terminal
@@ -66,3 +71,26 @@ def policies_command(as_json: bool) -> None:
         emit_json([dict(zip(("policy", "source", "reading"), row, strict=True)) for row in rows])
     else:
         to_terminal([Table("", ("policy", "source", "as understood here"), rows)], console())
+
+
+@reclaim.command(
+    "explain",
+    examples=["ring3 reclaim explain splat.txt", "dmesg | ring3 reclaim explain /dev/stdin"],
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--all", "every", is_flag=True, help="Also reports that have nothing to do with reclaim."
+)
+@click.option("--json", "as_json", is_flag=True)
+def explain_command(file: Path, every: bool, as_json: bool) -> None:
+    """Walk the kernel reports in FILE from the bottom of the stack to the top.
+
+    WARN, lockdep, hung task and allocation failure; from dmesg, journalctl, syzbot or a mail.
+    """
+    answers = [explain(splat) for splat in splats.read(file)]
+    shown = [a for a in answers if every or a.entry or "fs_reclaim" in " ".join(a.verdict)]
+    shown = shown or answers[:1]
+    if as_json:
+        emit_json([{**vars(a), "steps": [vars(step) for step in a.steps]} for a in shown])
+    else:
+        click.echo("\n\n".join(explanation_text(answer) for answer in shown))
