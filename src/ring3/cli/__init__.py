@@ -39,6 +39,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "export",
         "A recording as flame graph, speedscope, pprof, collapsed stacks.",
     ),
+    "compare": (
+        "compare",
+        "compare",
+        "What frame pointers, SFrame and .eh_frame lose on the same samples.",
+    ),
     "record": ("record", "record", "Sample a command or a process, to be unwound afterwards."),
     "stack": ("stack", "stack", "The stacks of a process or a core dump, complete or why not."),
 }

@@ -8,7 +8,6 @@ import click
 
 from ring3.cli import Command
 from ring3.cli.output import emit_json
-from ring3.errors import BadInput
 from ring3.sframe import stack as stacks
 from ring3.sframe.stack import ThreadStack
 from ring3.sframe.unwind import Frame
@@ -16,11 +15,19 @@ from ring3.sframe.unwind import Frame
 
 @click.command(
     cls=Command,
-    examples=["ring3 stack 4242", "ring3 stack core.4242", "ring3 stack --json $(pidof node)"],
+    examples=[
+        "ring3 stack 4242",
+        "ring3 stack --json core.4242",
+        "ring3 stack qemu_a.core --exe a.out --sysroot /usr/aarch64-linux-gnu",
+    ],
 )
 @click.argument("target", metavar="PID|CORE")
+@click.option(
+    "--exe", type=click.Path(path_type=Path), help="The program, where a core names none."
+)
+@click.option("--sysroot", type=click.Path(path_type=Path), help="Where a core's files are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def stack(target: str, as_json: bool) -> None:
+def stack(target: str, exe: Path | None, sysroot: Path | None, as_json: bool) -> None:
     """Print the stack of every thread of a running process or a core dump.
 
     Each frame says what gave it, each trace whether it is complete or why it stopped.  The process is
@@ -29,7 +36,7 @@ def stack(target: str, as_json: bool) -> None:
     if target.isdecimal():
         threads = stacks.of_process(int(target))
     else:
-        raise BadInput("neither a process nor a core dump", where=target)
+        threads = stacks.of_core(Path(target), exe, sysroot)
     if as_json:
         emit_json({"target": target, "threads": [_as_json(thread) for thread in threads]})
         return

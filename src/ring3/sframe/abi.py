@@ -42,7 +42,7 @@ class Abi:
     record_cfa: int
     return_register: bool  # a return address may live in ``ra`` (not on AMD64: it is ``pc``)
     address_mask: int  # what remains of a pointer without its authentication code
-    signal: SignalFrame
+    signals: tuple[SignalFrame, ...]
 
 
 def _places(count: int, first: int, order: tuple[int, ...]) -> tuple[int, ...]:
@@ -60,7 +60,7 @@ def _amd64() -> Abi:
     gregs = (8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7, 16)
     code = bytes.fromhex("48c7c00f0000000f05")  # mov $15, %rax; syscall
     signal = SignalFrame(code, _places(17, 40, gregs), 40 + 8 * 16)
-    return Abi(_AMD64, 16, 7, 6, 16, 17, 0, True, 16, False, (1 << 64) - 1, signal)
+    return Abi(_AMD64, 16, 7, 6, 16, 17, 0, True, 16, False, (1 << 64) - 1, (signal,))
 
 
 def _arm64(arch: Arch) -> Abi:
@@ -69,15 +69,19 @@ def _arm64(arch: Arch) -> Abi:
     code = bytes.fromhex("681180d2010000d4")  # mov x8, #139; svc #0 (little-endian on either)
     signal = SignalFrame(code, _places(33, first, tuple(range(33))), first + 8 * 32)
     # 48 bits of address; bit 55 tells user from kernel, and here all is user.
-    return Abi(arch, 32, 31, 29, 30, 33, 0, True, 0, True, (1 << 48) - 1, signal)
+    return Abi(arch, 32, 31, 29, 30, 33, 0, True, 0, True, (1 << 48) - 1, (signal,))
 
 
 def _s390x() -> Abi:
-    # 160 bytes of register save area at SP, 8 for the old trampoline, siginfo (128), then ucontext:
-    # 40 bytes of flags, link and stack, the PSW (mask, address), r0-r15.
-    gprs = 160 + 8 + 128 + 40 + 16
-    signal = SignalFrame(bytes.fromhex("0aad"), _places(66, gprs, tuple(range(16))), gprs - 8)
-    return Abi(_S390X, 65, 15, 11, 14, 66, -160, False, 0, True, (1 << 64) - 1, signal)
+    # 160 bytes of register save area at SP; then, with rt_sigreturn, 8 bytes for the old trampoline,
+    # siginfo (128) and the 40 bytes of ucontext's flags, link and stack, or, with the sigreturn of
+    # handlers without SA_SIGINFO, the mask and a pointer.  Then the PSW (mask, address) and r0-r15.
+    signals = []
+    for code, psw in (("0aad", 160 + 8 + 128 + 40), ("0a77", 160 + 16)):  # svc 173, svc 119
+        places = _places(66, psw + 16, tuple(range(16)))
+        signals.append(SignalFrame(bytes.fromhex(code), places, psw + 8))
+    mask = (1 << 64) - 1
+    return Abi(_S390X, 65, 15, 11, 14, 66, -160, False, 0, True, mask, tuple(signals))
 
 
 _ABIS = {

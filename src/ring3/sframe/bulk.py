@@ -141,11 +141,11 @@ def unwind(samples: Samples, known: World, limit: int = MOST_FRAMES) -> Traces:
     numbers = np.array(
         [
             *(abi.pc, abi.sp, abi.fp, abi.ra, abi.sp_from_cfa, abi.frame_record, abi.record_cfa),
-            *(abi.return_register, np.uint64(abi.address_mask).astype(np.int64), abi.signal.pc),
+            *(abi.return_register, np.uint64(abi.address_mask).astype(np.int64)),
         ],
         np.int64,
     )
-    saved = np.array(abi.signal.registers, np.int64)
+    saved = np.array([[*kind.registers, kind.pc] for kind in abi.signals], np.int64)
     at = 0
     while True:
         at = _unwind(
@@ -234,6 +234,8 @@ def _unwind(
                     exact = how == _SIGNAL_FRAME
                     mapping = find_mapping(mappings, space, end, pc if exact else pc - 1)
                     if mapping < 0:
+                        mapping = find_mapping(mappings, space, end, pc)
+                    if mapping < 0:
                         pcs[out] = pc
                         hows[out] = how
                         mapping_of[out] = -1
@@ -309,16 +311,17 @@ def _step(
             rule = rows[table.row + row]
             signal = near[function].flags & SIGNAL
             if signal:
-                fine, caller = _word(data, big, sample, values[sp_number] + abi[9])
-                if fine and find_mapping(mappings, space, space_end, caller) >= 0:
-                    base = values[sp_number]
-                    for number in range(len(saved)):
-                        known[number] = False
-                        if saved[number] >= 0:
-                            known[number], values[number] = _word(
-                                data, big, sample, base + saved[number]
-                            )
-                    return _GO_ON, caller, _SIGNAL_FRAME
+                base = values[sp_number]
+                for kind in range(len(saved)):
+                    fine, caller = _word(data, big, sample, base + saved[kind, -1])
+                    if fine and find_mapping(mappings, space, space_end, caller) >= 0:
+                        for number in range(len(values)):
+                            known[number] = False
+                            if saved[kind, number] >= 0:
+                                known[number], values[number] = _word(
+                                    data, big, sample, base + saved[kind, number]
+                                )
+                        return _GO_ON, caller, _SIGNAL_FRAME
             stop, caller = _apply(data, big, sample, rule, abi, values, known, exact)
             if stop == _GO_ON:
                 return _GO_ON, caller, _SIGNAL_FRAME if signal else table.how

@@ -13,7 +13,7 @@ import json
 import mmap
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ring3.sframe.table import Table
 
 _MAGIC = b"ring3fct"
-_VERSION = 2
+_VERSION = 3
 STT_FUNC = 2
 STT_GNU_IFUNC = 10
 _SHF_EXECINSTR = 4
@@ -95,7 +95,7 @@ def debug_file(build_id: str | None) -> Path | None:
 
 
 def sidecar(build_id: str | None) -> Path | None:
-    """The sidecar SFrame file of a build-id."""
+    """The sidecar SFrame file of a build-id, where :func:`ring3.sframe.sidecar.path` puts it."""
     if not build_id:
         return None
     path = cache_folder("sframe", build_id[:2]) / f"{build_id[2:]}.sframe"
@@ -128,12 +128,24 @@ def make(elf: Elf) -> Facts:
     return Facts(tables, _symbols(elf), "" if tables else problem or "it has no unwind tables")
 
 
-def _sources(elf: Elf) -> list[tuple[How, Callable[[], Table]]]:
-    from ring3.sframe import cfi
+def _sources(elf: Elf) -> Iterator[tuple[How, Callable[[], Table]]]:
+    """The tables that there are for a file, in the order in which they are asked."""
+    from ring3.elf import Elf as Reader
+    from ring3.sframe import cfi, load
+    from ring3.sframe.decode import decode
 
-    out: list[tuple[How, Callable[[], Table]]] = []
-    out.append((How.CONVERTED, lambda: cfi.read(elf)))
-    return out
+    def of_section(path: Path | None) -> Table:
+        with Reader(path) if path else contextlib.nullcontext(elf) as holder:
+            section = load.own_section(holder)
+            if section is None:
+                raise BadInput("no .sframe section", where=str(holder.path))
+            return decode(section)
+
+    if elf.section(".sframe"):
+        yield How.SFRAME, lambda: of_section(None)
+    if beside := sidecar(elf.build_id):
+        yield How.SIDECAR, lambda: of_section(beside)
+    yield How.CONVERTED, lambda: cfi.read(elf)
 
 
 def _symbols(elf: Elf) -> Symbols:

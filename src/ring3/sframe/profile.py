@@ -104,6 +104,7 @@ def _functions_of_frames(
 ) -> np.ndarray:
     """The function number of each frame: one look-up for each different place in a file."""
     exact = (traces.how == How.REGISTERS) | (traces.how == How.SIGNAL)
+    exact[:-1] |= traces.how[1:] == How.SIGNAL  # a trampoline
     lookup = traces.pc - ~exact
     mapped = traces.mapping >= 0
     mapping = np.where(mapped, traces.mapping, 0)

@@ -11,6 +11,7 @@ from pathlib import Path
 from ring3 import arch
 from ring3.sframe import abi as abis
 from ring3.sframe import elf_head, facts, maps, process
+from ring3.sframe.core import Core
 from ring3.sframe.maps import Mapping
 from ring3.sframe.process import ProcessMemory, Thread
 from ring3.sframe.symbolise import NO_SYMBOLS, Symbols, read_perf_map
@@ -40,6 +41,18 @@ def of_process(pid: int) -> list[ThreadStack]:
             ThreadStack(thread, unwind(thread.registers, memory.word, modules, abi))
             for thread in threads
         ]
+
+
+def of_core(
+    path: Path, executable: Path | None = None, sysroot: Path | None = None
+) -> list[ThreadStack]:
+    """The stacks of all threads of a core dump; the arguments and errors are :class:`Core`'s."""
+    core = Core(path, executable, sysroot)
+    modules = core.modules()
+    return [
+        ThreadStack(thread, unwind(thread.registers, core.word, modules, core.abi))
+        for thread in core.threads()
+    ]
 
 
 def process_modules(pid: int, memory: ProcessMemory) -> Modules:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import NamedTuple
 
-from ring3.sframe.abi import Abi
+from ring3.sframe.abi import Abi, SignalFrame
 from ring3.sframe.symbolise import NO_SYMBOLS, Symbols, demangle
 
 # The numbers of :mod:`ring3.sframe.table`, which is not imported for its weight; a test compares them.
@@ -226,23 +226,24 @@ def unwind(
     walker = _Walker(memory, modules, abi)
     how, exact = How.REGISTERS, True
     frames: list[Frame] = []
-    stop: Stop | None = None
-    while stop is None:
-        sp = registers.values[abi.sp]
-        lookup = registers.pc if exact else registers.pc - 1
-        module = modules.find(lookup)
-        frames.append(Frame(registers.pc, sp, how, exact, module))
+    module = modules.find(registers.pc)
+    while True:
+        frames.append(Frame(registers.pc, registers.values[abi.sp], how, exact, module))
         if len(frames) >= limit:
             return Trace(frames, Stop.DEPTH)
-        step = walker.step(registers, lookup, module, exact)
+        step = walker.step(registers, frames[-1].lookup, module, exact)
         if isinstance(step, Stop):
-            stop = step
-        else:
-            registers, how = step
-            exact = how is How.SIGNAL
-            if modules.find(registers.pc if exact else registers.pc - 1) is None:
-                stop = Stop.BAD_PC
-    return Trace(frames, stop)
+            return Trace(frames, step)
+        registers, how = step
+        exact = how is How.SIGNAL
+        if exact:  # what was returned to is the trampoline itself, not behind a call in it
+            frames[-1] = replace(frames[-1], exact=True)
+        module = modules.find(registers.pc if exact else registers.pc - 1)
+        # A trampoline may begin where its mapping does.
+        module = module or modules.find(registers.pc)
+        if module is None:
+            frames.append(Frame(registers.pc, registers.values[abi.sp], how, exact))
+            return Trace(frames, Stop.BAD_PC)
 
 
 class _Walker:
@@ -258,15 +259,19 @@ class _Walker:
     ) -> tuple[Registers, How] | Stop:
         """The caller's registers and what gave them, or why there are none."""
         # Some trampolines have no rules (musl), some wrong ones (the vDSO's, one byte behind another's).
-        if self._is_trampoline(registers.pc) and (interrupted := self._interrupted(registers)):
-            return interrupted, How.SIGNAL
+        for kind in self._abi.signals:
+            if self._runs(registers.pc, kind.code) and (
+                saved := self._interrupted(registers, kind)
+            ):
+                return saved, How.SIGNAL
         for how, rules in module.tables if module else ():
             found = rules.find(lookup - module.bias) if module else None
             if found is None:
                 continue
             rule, signal = found
-            if signal and (interrupted := self._interrupted(registers)):
-                return interrupted, How.SIGNAL
+            for kind in self._abi.signals if signal else ():
+                if saved := self._interrupted(registers, kind):
+                    return saved, How.SIGNAL
             caller = self._apply(rule, registers, exact)
             if isinstance(caller, Registers):
                 return caller, How.SIGNAL if signal else how
@@ -353,26 +358,25 @@ class _Walker:
         values[self._abi.fp] = fp
         return Registers(pc, values)
 
-    def _is_trampoline(self, pc: int) -> bool:
-        """Whether the code at ``pc`` is rt_sigreturn, as a libc without CFI for it has it."""
-        code = self._abi.signal.code
+    def _runs(self, pc: int, code: bytes) -> bool:
+        """Whether the instructions at ``pc`` are ``code``."""
         order = self._abi.arch.elf.endian
+        inside = pc & 7
         held = b""
-        for at in range(0, len(code), 8):
-            word = self._memory(pc + at)
+        for at in range(pc - inside, pc + len(code), 8):
+            word = self._memory(at)
             if word is None:
                 return False
             held += word.to_bytes(8, order)
-        return held.startswith(code)
+        return held[inside:].startswith(code)
 
-    def _interrupted(self, registers: Registers) -> Registers | None:
+    def _interrupted(self, registers: Registers, kind: SignalFrame) -> Registers | None:
         """All registers of the frame that a signal interrupted, from where the kernel saved them."""
         sp = registers.values[self._abi.sp]
         if sp is None:
             return None
-        frame = self._abi.signal
-        pc = self._memory(sp + frame.pc)
+        pc = self._memory(sp + kind.pc)
         if pc is None or self._modules.find(pc) is None:
             return None
-        values = [self._memory(sp + at) if at >= 0 else None for at in frame.registers]
+        values = [self._memory(sp + at) if at >= 0 else None for at in kind.registers]
         return Registers(pc, values)

@@ -1,0 +1,59 @@
+"""``ring3 compare``: what each way of unwinding loses on the same samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ring3.cli import Command
+from ring3.cli.output import console, emit_json, progress
+
+
+@click.command(
+    cls=Command,
+    examples=["ring3 compare ring3.data", "ring3 compare --json perf.data | jq .methods"],
+)
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def compare(recording: Path, as_json: bool) -> None:
+    """Unwind a recording by frame pointers, SFrame and .eh_frame, and print what each loses.
+
+    Frames are matched against .eh_frame's, in every sample where .eh_frame reaches an outermost frame.
+    """
+    from rich.table import Table
+
+    from ring3.sframe import compare as comparing
+    from ring3.sframe import samples
+
+    with progress() as bars:
+        task = bars.add_task("reading the recording", total=None)
+        found = comparing.compare(
+            samples.read(recording), lambda what: bars.update(task, description=f"by {what}")
+        )
+    if as_json:
+        emit_json(found.as_json())
+        return
+    click.echo(
+        f"{found.samples} samples, {found.unwound} with registers; {found.compared} complete by "
+        f"{found.reference}, with {found.reference_frames} frames"
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("method")
+    columns = (
+        *("truncated", "with a frame lost", "frames lost", "at the leaf", "between", "at the end"),
+        "wrong",
+    )
+    for column in columns:
+        table.add_column(column, justify="right")
+    for method in found.methods:
+        traces, frames = max(found.compared, 1), max(found.reference_frames, 1)
+        table.add_row(
+            method.name,
+            f"{method.truncated / traces:.1%}",
+            f"{method.with_lost / traces:.1%}",
+            f"{method.lost / frames:.2%}",
+            *(str(n) for n in (method.lost_at_leaf, method.lost_between, method.lost_at_end)),
+            str(method.wrong),
+        )
+    console().print(table)
