@@ -148,3 +148,221 @@ def descriptor(space: AddressSpace, tables: int, table: int, index: int, kind: t
             f"entry {index} of resource table {table}, which has {resource.size} bytes",
         )
     return kind.read(space, resource.address + kind.BYTES * index)
+
+
+@dataclass(frozen=True)
+class TilerContext(Descriptor):
+    """Words 24 to 31 are the tiler's own (``PrivateState``)."""
+
+    BYTES = 128
+    polygon_list: int = at(0, 0, 64)
+    hierarchy_mask: int = at(2, 0, 13)
+    first_provoking_vertex: int = at(2, 18, 1)
+    width: int = at(3, 0, 16, plus=1)
+    height: int = at(3, 16, 16, plus=1)
+    heap: int = at(6, 0, 64)
+    completed_top: int = at(10, 0, 64)
+    completed_bottom: int = at(12, 0, 64)
+    chunk: int = at(24, 0, 64)
+    used: int = at(26)
+    chunk_size: int = at(27)
+    last_list: int = at(28, 0, 64)
+    first_chunk: int = at(30, 0, 64)
+
+
+@dataclass(frozen=True)
+class TilerHeap(Descriptor):
+    BYTES = 32
+    type: int = at(0, 0, 4)
+    buffer_type: int = at(0, 4, 4)
+    size: int = at(1)
+    base: int = at(2, 0, 64)
+    bottom: int = at(4, 0, 64)
+    top: int = at(6, 0, 64)
+
+
+@dataclass(frozen=True)
+class DepthStencil(Descriptor):
+    BYTES = 32
+    type: int = at(0, 0, 4)
+    front_compare: int = at(0, 4, 3)
+    front_fail: int = at(0, 7, 3)
+    front_depth_fail: int = at(0, 10, 3)
+    front_depth_pass: int = at(0, 13, 3)
+    back_compare: int = at(0, 16, 3)
+    back_fail: int = at(0, 19, 3)
+    back_depth_fail: int = at(0, 22, 3)
+    back_depth_pass: int = at(0, 25, 3)
+    stencil_from_shader: int = at(0, 30, 1)
+    stencil_test: int = at(0, 31, 1)
+    front_write_mask: int = at(1, 0, 8)
+    back_write_mask: int = at(1, 8, 8)
+    front_value_mask: int = at(1, 16, 8)
+    back_value_mask: int = at(1, 24, 8)
+    front_reference: int = at(2, 0, 8)
+    back_reference: int = at(2, 8, 8)
+    depth_clamp_mode: int = at(4, 23, 2)
+    depth_source: int = at(4, 25, 2)
+    depth_write: int = at(4, 27, 1)
+    depth_bias: int = at(4, 28, 1)
+    depth_function: int = at(4, 29, 3)
+    depth_units: float = at(5, kind="float")
+    depth_factor: float = at(6, kind="float")
+    depth_bias_clamp: float = at(7, kind="float")
+
+
+@dataclass(frozen=True)
+class Blend(Descriptor):
+    BYTES = 16
+    load_destination: int = at(0, 0, 1)
+    alpha_to_one: int = at(0, 8, 1)
+    enable: int = at(0, 9, 1)
+    srgb: int = at(0, 10, 1)
+    round_to_fb: int = at(0, 11, 1)
+    constant: int = at(0, 16, 16)
+    rgb: int = at(1, 0, 12)
+    alpha: int = at(1, 12, 12)
+    color_mask: int = at(1, 28, 4)
+    internal: int = at(2, 0, 64)
+    mode: int = at(2, 0, 2)
+    target: int = at(2, 16, 4)
+    memory_format: int = at(3, 0, 22)
+    raw: int = at(3, 22, 1)
+    register_format: int = at(3, 24, 3)
+
+
+@dataclass(frozen=True)
+class Framebuffer(Descriptor):
+    BYTES = 64
+    pre_frame_0: int = at(0, 0, 3)
+    pre_frame_1: int = at(0, 3, 3)
+    post_frame: int = at(0, 6, 3)
+    frame_argument: int = at(2, 0, 64)
+    frame_shaders: int = at(6, 0, 64)
+    width: int = at(8, 0, 16, plus=1)
+    height: int = at(8, 16, 16, plus=1)
+    min_x: int = at(9, 0, 16)
+    min_y: int = at(9, 16, 16)
+    max_x: int = at(10, 0, 16)
+    max_y: int = at(10, 16, 16)
+    sample_count_log2: int = at(11, 0, 3)
+    first_provoking_vertex: int = at(11, 14, 1)
+    targets: int = at(11, 19, 4, plus=1)
+    stencil_clear: int = at(12, 0, 8)
+    stencil_write: int = at(12, 8, 1)
+    z_internal: int = at(12, 16, 2)
+    z_write: int = at(12, 18, 1)
+    has_extension: int = at(12, 21, 1)
+    z_clear: float = at(13, kind="float")
+    tiler: int = at(14, 0, 64)
+
+
+@dataclass(frozen=True)
+class ZsExtension(Descriptor):
+    BYTES = 64
+    zs_format: int = at(0, 0, 4)
+    zs_block: int = at(0, 4, 4)
+    s_format: int = at(0, 16, 4)
+    s_block: int = at(0, 20, 4)
+    zs_base: int = at(8, 0, 64)
+    zs_row_stride: int = at(10)
+    s_base: int = at(12, 0, 64)
+    s_row_stride: int = at(14)
+
+
+@dataclass(frozen=True)
+class RenderTarget(Descriptor):
+    BYTES = 64
+    internal_format: int = at(0, 26, 6)
+    write: int = at(1, 0, 1)
+    format: int = at(1, 3, 5)
+    block: int = at(1, 8, 4)
+    msaa: int = at(1, 12, 2)
+    srgb: int = at(1, 14, 1)
+    swizzle: int = at(1, 16, 12)
+    base: int = at(8, 0, 64)
+    row_stride: int = at(10)
+    surface_stride: int = at(11)
+    clear: int = at(12, 0, 128)
+
+
+@dataclass(frozen=True)
+class Draw(Descriptor):
+    """Draw call descriptor: what the fragment stage needs; frame shaders have one in memory."""
+
+    BYTES = 128
+    flags0: int = at(0)
+    flags1: int = at(1)
+    min_z: float = at(6, kind="float")
+    max_z: float = at(7, kind="float")
+    depth_stencil: int = at(10, 0, 64)
+    blend_count: int = at(12, 0, 4)
+    blend: int = at(12, 4, 60, shift=4)
+    occlusion: int = at(14, 0, 64)
+    attribute_offset: int = at(16)
+    fau_count: int = at(17, 0, 8)
+    resources: int = at(24, 0, 64)
+    shader: int = at(26, 0, 64)
+    thread_storage: int = at(28, 0, 64)
+    fau: int = at(30, 0, 64)
+
+
+@dataclass(frozen=True)
+class Texture(Descriptor):
+    BYTES = 32
+    type: int = at(0, 0, 4)
+    dimension: int = at(0, 4, 2)
+    format: int = at(0, 10, 22)
+    width: int = at(1, 0, 16, plus=1)
+    height: int = at(1, 16, 16, plus=1)
+    swizzle: int = at(2, 0, 12)
+    levels: int = at(2, 16, 5, plus=1)
+    samples_log2: int = at(3, 13, 3)
+    surfaces: int = at(4, 0, 64)
+    array_size: int = at(6, 0, 16, plus=1)
+    depth: int = at(7, 0, 16, plus=1)
+
+
+@dataclass(frozen=True)
+class Plane(Descriptor):
+    BYTES = 32
+    type: int = at(0, 0, 4)
+    plane_type: int = at(0, 4, 4)
+    ordering: int = at(0, 8, 4)
+    clump: int = at(0, 24, 8)
+    size: int = at(1)
+    pointer: int = at(2, 0, 64)
+    row_stride: int = at(4)
+    slice_stride: int = at(6, kind="int")
+
+
+@dataclass(frozen=True)
+class PolygonList(Descriptor):
+    """One batch of primitives as our tiler writes it into a heap chunk; the rasteriser reads it there.
+
+    The layout is ours: hardware's is not documented.  ``triangles`` is int32 (count, 4): three vertices and
+    a primitive number.  ``positions`` is float32 (vertices, 8): x, y, z, 1/w and room for more;
+    ``varyings`` is ``stride`` bytes a vertex.
+    """
+
+    BYTES = 256
+    magic: int = at(0)
+    count: int = at(1)
+    next: int = at(2, 0, 64)
+    triangles: int = at(4, 0, 64)
+    positions: int = at(6, 0, 64)
+    varyings: int = at(8, 0, 64)
+    vertices: int = at(10)
+    stride: int = at(11)
+    scissor: int = at(12, 0, 64)
+    low_depth: float = at(14, kind="float")
+    high_depth: float = at(15, kind="float")
+    flags: int = at(16)
+    min_x: int = at(17, 0, 16)
+    min_y: int = at(17, 16, 16)
+    max_x: int = at(18, 0, 16)
+    max_y: int = at(18, 16, 16)
+    draw: int = at(32, 0, 1024)
+
+
+POLYGON_LIST = 0x504F4C59

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from ring3.errors import BadInput, Unsupported
 from ring3.mali.events import Access, ExceptionCode, GpuFault
-from ring3.mali.isa.disasm import text
+from ring3.mali.isa.disasm import disassemble, text
 from ring3.mali.isa.model import Instruction, decode
 from ring3.mali.mmu import AddressSpace, TranslationFault
-from ring3.mali.shader import floats, integers, memory  # noqa: F401 - they fill BUILD
+from ring3.mali.shader import floats, integers, memory, stages, textures  # noqa: F401 - they fill BUILD
 from ring3.mali.shader.flow import (
     Condition,
     branch_condition,
@@ -59,6 +59,13 @@ class Program:
     def op(self, pc: int) -> Op:
         found = self.ops.get(pc)
         return found if found is not None else self._fetch(pc)
+
+    def show(self, pc: int) -> str:
+        """The instruction at ``pc`` as text, whether or not it can execute."""
+        try:
+            return disassemble(int.from_bytes(self.space.read(pc, 8), "little"))
+        except TranslationFault:
+            return "not mapped"
 
     def unchanged(self) -> bool:
         """Whether memory still holds what was decoded."""
@@ -126,7 +133,7 @@ def _build(instruction: Instruction) -> Op:
     return Op(instruction, build(instruction), ends=ends)
 
 
-@dataclass
+@dataclass(eq=False)
 class Group:
     """Threads at one address.  ``sel`` None: all of them."""
 
@@ -207,11 +214,11 @@ class Execution:
         if self.done:
             return "shader: ended"
         group = min(self.groups or self.waiting, key=lambda each: each.pc)
-        op = self.program.op(group.pc)
         first = 0 if group.sel is None else int(group.sel[0])
         size = self.threads.count if group.sel is None else len(group.sel)
         lines = [
-            f"shader pc {group.pc:#x} {size} of {self.threads.count} threads: {text(op.instruction)}"
+            f"shader pc {group.pc:#x}, {size} of {self.threads.count} threads: "
+            f"{self.program.show(group.pc)}"
         ]
         column = self.threads.registers[:, first]
         held = [f"r{index:<2} {value:08x}" for index, value in enumerate(column.tolist()) if value]

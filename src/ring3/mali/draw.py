@@ -1,0 +1,187 @@
+"""RUN_IDVS: index-driven vertex shading.  Indices to primitives, vertices through the position and varying
+shaders, primitives into polygon lists."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ring3.mali.compute import environment, shader
+from ring3.mali.descriptors import Draw, LocalStorage, PolygonList
+from ring3.mali.events import ExceptionCode, GpuFault
+from ring3.mali.shader.run import Execution
+from ring3.mali.shader.threads import Threads
+from ring3.mali.tiler import Tiler
+
+if TYPE_CHECKING:
+    from ring3.mali.cs.queue import Queue
+
+POSITION_BYTES = 32  # x, y, z, 1/w; then point size and more when the shader writes them
+TRIANGLES, STRIP, FAN = 8, 10, 12
+SECONDARY_SHADER, RESTART = 1 << 18, 1 << 19
+_MOST_TRIANGLES = 16384
+_MOST_INDICES = 1 << 26
+Indices = NDArray[np.int64]
+
+
+def run_idvs(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
+    """Shade and bin one draw call, in batches that fit a heap chunk."""
+    regs = queue.registers
+    flags = regs[56] | fields["flags_override"]
+    tiler = Tiler(queue, queue.reg64(40))
+    indices = read_indices(queue, flags)
+    primitives = assemble(flags & 255, indices, bool(flags & RESTART), flags >> 8 & 7)
+    instances = regs[34]
+    if not len(primitives) or not instances:
+        return
+    stride = -(-regs[48] // 16) * 16 if flags & SECONDARY_SHADER else 0
+    batch = max(1, min(_MOST_TRIANGLES, tiler.room // (3 * max(POSITION_BYTES, stride, 16))))
+    per_instance = len(primitives)
+    for first in range(0, per_instance * instances, batch):
+        numbers = np.arange(first, min(first + batch, per_instance * instances))
+        instance = numbers // per_instance
+        corners = primitives[numbers % per_instance]
+        keys = corners + (instance << 32)[:, None]
+        unique, inverse = np.unique(keys, return_inverse=True)
+        vertices = (unique & 0xFFFFFFFF, unique >> 32)
+        positions = yield from _shade(tiler, fields, vertices, POSITION_BYTES, 0)
+        varyings = 0
+        if stride:
+            varyings = yield from _shade(tiler, fields, vertices, stride, 1)
+        triangles = np.empty((len(numbers), 4), dtype="<i4")
+        triangles[:, :3] = inverse.reshape(-1, 3)
+        triangles[:, 3] = numbers % per_instance
+        where = yield from tiler.allocate(triangles.nbytes)
+        queue.space.write(where, triangles.tobytes())
+        polygons = PolygonList(
+            count=len(triangles),
+            triangles=where,
+            positions=positions,
+            varyings=varyings,
+            vertices=len(unique),
+            stride=stride,
+            scissor=queue.reg64(42),
+            low_depth=_float(regs[44]),
+            high_depth=_float(regs[45]),
+            flags=flags,
+            draw=int.from_bytes(_draw(queue, fields).pack(), "little"),
+            **bounds(queue, positions, len(unique)),
+        )
+        yield from tiler.append(polygons)
+        yield
+
+
+def _draw(queue: Queue, fields: dict[str, int]) -> Draw:
+    """The draw call descriptor that the fragment stage will use."""
+    regs = queue.registers
+    fau = queue.reg64(12)
+    blend = queue.reg64(50)
+    return Draw(
+        flags0=regs[57],
+        flags1=regs[58],
+        min_z=_float(regs[44]),
+        max_z=_float(regs[45]),
+        depth_stencil=queue.reg64(52),
+        blend_count=blend & 15,
+        blend=blend & ~15,
+        occlusion=queue.reg64(46),
+        fau_count=fau >> 56,
+        fau=fau & (1 << 48) - 1,
+        resources=queue.reg64(4 if fields["fragment_srt_select"] else 0),
+        shader=queue.reg64(20),
+        thread_storage=queue.reg64(28 if fields["fragment_tsd_select"] else 24),
+    )
+
+
+def _float(bits: int) -> float:
+    return float(np.array([bits], dtype=np.uint32).view(np.float32)[0])
+
+
+def read_indices(queue: Queue, flags: int) -> Indices:
+    """The vertex indices of one instance, before the vertex offset."""
+    regs = queue.registers
+    count, kind = regs[33], flags >> 8 & 7
+    if count > _MOST_INDICES:
+        raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, f"a draw of {count} indices")
+    if not kind:
+        return np.arange(count, dtype=np.int64)
+    size = 1 << kind - 1
+    start = regs[35] * size
+    available = max(0, regs[39] - start) // size
+    data = np.zeros(count, dtype=f"<u{size}")
+    inside = min(count, available)
+    if inside:
+        raw = queue.space.read(queue.reg64(54) + start, inside * size)
+        data[:inside] = np.frombuffer(raw, dtype=data.dtype)
+    return data.astype(np.int64)
+
+
+def assemble(mode: int, indices: Indices, restart: bool, kind: int) -> Indices:
+    """Primitives (n, 3) of vertex indices; strips and fans keep winding and first provoking vertex."""
+    if restart and kind:
+        cut = np.flatnonzero(indices == (1 << (8 << kind - 1)) - 1)
+        bounds_ = [-1, *cut.tolist(), len(indices)]
+        runs = [assemble(mode, indices[a + 1 : b], False, kind) for a, b in pairwise(bounds_)]
+        return np.concatenate(runs) if runs else np.empty((0, 3), dtype=np.int64)
+    count = len(indices)
+    if mode == TRIANGLES:
+        return indices[: count // 3 * 3].reshape(-1, 3)
+    if mode not in (STRIP, FAN):
+        raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, f"drawing mode {mode} is not there yet")
+    at = np.arange(max(0, count - 2))
+    if mode == FAN:
+        return np.stack((indices[at + 1], indices[at + 2], np.repeat(indices[:1], len(at))), axis=1)
+    odd = at & 1
+    return np.stack((indices[at], indices[at + 1 + odd], indices[at + 2 - odd]), axis=1)
+
+
+def bounds(queue: Queue, positions: int, count: int) -> dict[str, int]:
+    """The pixels that a batch can touch, from its vertices; everything when one is behind the eye."""
+    data = queue.space.read(positions, count * POSITION_BYTES)
+    points = np.frombuffer(data, dtype="<f4").reshape(count, -1)
+    x, y, w = points[:, 0], points[:, 1], points[:, 3]
+    if not (np.isfinite(points[:, :4]).all() and (w > 0).all()):
+        return {"min_x": 0, "min_y": 0, "max_x": 65535, "max_y": 65535}
+
+    def pixel(value: float) -> int:
+        return int(min(max(value, 0), 65535))
+
+    return {
+        "min_x": pixel(x.min() - 1),
+        "min_y": pixel(y.min() - 1),
+        "max_x": pixel(x.max() + 1),
+        "max_y": pixel(y.max() + 1),
+    }
+
+
+def _shade(
+    tiler: Tiler,
+    fields: dict[str, int],
+    vertices: tuple[Indices, Indices],
+    stride: int,
+    secondary: int,
+) -> Generator[None, None, int]:
+    """Run the position (0) or varying (1) shader over a batch; the address of its outputs."""
+    queue, (index, instance) = tiler.queue, vertices
+    where = yield from tiler.allocate(len(index) * stride)
+    srt = 2 if secondary and fields["varying_srt_select"] else 0
+    fau = 10 if secondary and fields["varying_fau_select"] else 8
+    tsd = 26 if secondary and fields["varying_tsd_select"] else 24
+    described, program = shader(queue, 18 if secondary else 16)
+    threads = Threads(len(index), queue.space, flush=described.flush_to_zero)
+    environment(queue, threads, srt, fau)
+    if queue.reg64(tsd):
+        threads.thread_bytes = LocalStorage.read(queue.space, queue.reg64(tsd)).thread_bytes
+    threads.stages["outputs"] = (where, stride)
+    threads.stages["attribute_offset"] = queue.registers[32]
+    threads.registers[59] = np.arange(len(index))
+    threads.registers[60] = (index + queue.registers[36]).astype(np.uint32)
+    threads.registers[61] = instance
+    execution = Execution(program, threads)
+    queue.running = execution
+    yield from execution.run()
+    return where

@@ -1,0 +1,368 @@
+"""RUN_FRAGMENT: polygon lists to pixels.
+
+For each batch of the list, in order: triangles become runs of pixels, fragments are shaded thousands at a
+time, then tested and blended.  Where fragments of one chunk meet on a pixel they are taken in order of
+primitive, one round after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ring3.errors import Unsupported
+from ring3.mali.descriptors import (
+    POLYGON_LIST,
+    Blend,
+    DepthStencil,
+    Draw,
+    Framebuffer,
+    LocalStorage,
+    PolygonList,
+    ShaderProgram,
+    TilerContext,
+)
+from ring3.mali.draw import POSITION_BYTES
+from ring3.mali.events import ExceptionCode, GpuFault
+from ring3.mali.raster import Interpolator, Setup, Triangles, clip, orient, scan
+from ring3.mali.shader.operands import Selection
+from ring3.mali.shader.run import Execution, Program
+from ring3.mali.shader.threads import Threads
+from ring3.mali.tilebuffer import (
+    RGBA8,
+    DepthBuffer,
+    Target,
+    blend_rgba8,
+    conversion,
+    load_frame,
+    quantize,
+)
+
+if TYPE_CHECKING:
+    from ring3.mali.cs.queue import Queue
+
+FRONT_CCW, CULL_FRONT, CULL_BACK = 1 << 16, 1 << 17, 1 << 18
+LOW_CULL, HIGH_CULL = 1 << 16, 1 << 17
+OPAQUE, FIXED, OFF = 1, 2, 3
+_MOST_LISTS = 1 << 20
+
+
+@dataclass
+class Pass:
+    """The state of one draw call, ready for its fragments."""
+
+    queue: Queue
+    frame: Framebuffer
+    targets: list[Target]
+    depth: DepthBuffer
+    draw: Draw
+    state: DepthStencil
+    blends: list[Blend]
+    program: Program | None
+    described: ShaderProgram | None
+
+
+def run_fragment(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
+    """Render a frame: clear, frame shaders, every batch of the polygon list, write back."""
+    space = queue.space
+    try:
+        frame, targets, depth = load_frame(space, queue.reg64(40))
+        for index, mode in enumerate((frame.pre_frame_0, frame.pre_frame_1)):
+            if mode:
+                draw = Draw.read(space, frame.frame_shaders + Draw.BYTES * index)
+                one = prepare(queue, frame, targets, depth, draw)
+                yield from full_screen(one)
+        if frame.tiler:
+            yield from _lists(queue, frame, targets, depth)
+        yield
+        for target in targets:
+            target.write_back(space)
+        depth.write_back(space)
+    except Unsupported as error:
+        raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, queue.pc, str(error)) from error
+
+
+def _lists(
+    queue: Queue, frame: Framebuffer, targets: list[Target], depth: DepthBuffer
+) -> Iterator[None]:
+    space = queue.space
+    where = TilerContext.read(space, frame.tiler).polygon_list
+    for _ in range(_MOST_LISTS):
+        if not where:
+            return
+        polygons = PolygonList.read(space, where)
+        if polygons.magic != POLYGON_LIST:
+            raise GpuFault(
+                ExceptionCode.DATA_INVALID_FAULT, where, f"no polygon list at {where:#x}"
+            )
+        draw = Draw.parse(polygons.draw.to_bytes(Draw.BYTES, "little"))
+        one = prepare(queue, frame, targets, depth, draw)
+        yield from _batch(one, polygons)
+        where = polygons.next
+    raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, where, "the polygon list does not end")
+
+
+def prepare(
+    queue: Queue, frame: Framebuffer, targets: list[Target], depth: DepthBuffer, draw: Draw
+) -> Pass:
+    """Read what a draw call descriptor points at."""
+    space = queue.space
+    state = DepthStencil.read(space, draw.depth_stencil)
+    blends = [
+        Blend.read(space, draw.blend + Blend.BYTES * index) for index in range(draw.blend_count)
+    ]
+    program = described = None
+    if draw.shader:
+        described = ShaderProgram.read(space, draw.shader)
+        program = queue.gpu.program(space, described.binary)
+    return Pass(queue, frame, targets, depth, draw, state, blends, program, described)
+
+
+def _box(frame: Framebuffer, scissor: int) -> tuple[int, int, int, int]:
+    """Frame bounds and scissor; ends excluded."""
+    low_x, low_y = scissor & 0xFFFF, scissor >> 16 & 0xFFFF
+    high_x, high_y = scissor >> 32 & 0xFFFF, scissor >> 48
+    return (
+        max(frame.min_x, low_x),
+        max(frame.min_y, low_y),
+        min(frame.max_x, high_x, frame.width - 1) + 1,
+        min(frame.max_y, high_y, frame.height - 1) + 1,
+    )
+
+
+def _batch(one: Pass, polygons: PolygonList) -> Iterator[None]:
+    space, frame = one.queue.space, one.frame
+    box = _box(frame, polygons.scissor)
+    outside = (
+        polygons.min_x >= box[2]
+        or polygons.min_y >= box[3]
+        or polygons.max_x < box[0]
+        or polygons.max_y < box[1]
+    )
+    if outside or box[0] >= box[2] or box[1] >= box[3]:
+        return
+    if polygons.count > 1 << 24 or polygons.vertices > 1 << 26:
+        raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, "a polygon list beyond all measure")
+    raw = space.read(polygons.triangles, 16 * polygons.count)
+    corners = np.frombuffer(raw, dtype="<i4").reshape(-1, 4)
+    if corners.size and not 0 <= corners[:, :3].min() <= corners[:, :3].max() < polygons.vertices:
+        raise GpuFault(
+            ExceptionCode.DATA_INVALID_FAULT, polygons.triangles, "a vertex out of range"
+        )
+    data = space.read(polygons.positions, POSITION_BYTES * polygons.vertices)
+    points = np.frombuffer(data, dtype="<f4").reshape(-1, POSITION_BYTES // 4)[:, :4]
+    varyings = None
+    if polygons.stride:
+        data = space.read(polygons.varyings, polygons.stride * polygons.vertices)
+        varyings = np.frombuffer(data, dtype=np.uint8).reshape(-1, polygons.stride)
+    triangles = Triangles(
+        points[corners[:, :3]],
+        corners[:, :3],
+        corners[:, 3],
+        np.ones(len(corners), dtype=bool),
+    )
+    near = polygons.low_depth if polygons.flags & LOW_CULL else -np.inf
+    far = polygons.high_depth if polygons.flags & HIGH_CULL else np.inf
+    flags = one.draw.flags0
+    with np.errstate(all="ignore"):
+        triangles, snapped = orient(clip(triangles, near, far), bool(flags & FRONT_CCW))
+        keep = np.ones(len(snapped), dtype=bool)
+        if flags & CULL_FRONT:
+            keep &= ~triangles.front
+        if flags & CULL_BACK:
+            keep &= triangles.front
+        if not keep.all():
+            triangles, snapped = triangles.take(keep), snapped[keep]
+        if not len(snapped):
+            return
+        runs = scan(snapped, box)
+        setup = Setup(triangles, varyings)
+    for which, x, y in runs.chunks():
+        interpolator = Interpolator(setup, which, x.astype(np.float32), y.astype(np.float32))
+        front = np.broadcast_to(triangles.front[which], x.shape)
+        numbers = triangles.numbers[which]
+        yield from shade(one, interpolator, (x, y), front, numbers)
+
+
+def full_screen(one: Pass) -> Iterator[None]:
+    """A frame shader: every pixel of the frame, no primitive."""
+    frame = one.frame
+    width = frame.max_x + 1 - frame.min_x
+    total = width * (frame.max_y + 1 - frame.min_y)
+    for first in range(0, total, 32768):
+        at = np.arange(first, min(first + 32768, total))
+        x, y = at % width + frame.min_x, at // width + frame.min_y
+        front = np.ones(len(at), dtype=bool)
+        yield from shade(one, None, (x, y), front, np.zeros(1, dtype=np.int32))
+
+
+def shade(
+    one: Pass,
+    interpolator: Interpolator | None,
+    pixels: tuple[NDArray[Any], NDArray[Any]],
+    front: NDArray[np.bool_],
+    numbers: NDArray[Any],
+) -> Iterator[None]:
+    """Shade fragments of one chunk, test and blend them."""
+    x, y = pixels
+    at = y * one.frame.width + x
+    with np.errstate(all="ignore"):
+        depth = _depth(one, interpolator, len(at), front)
+    colors: dict[int, tuple[Any, Any]] = {}
+    alive = np.ones(len(at), dtype=bool)
+    stencil: NDArray[Any] | None = None
+    if one.program is not None and one.described is not None:
+        threads = _threads(one, len(at))
+        threads.registers[57] = numbers.astype(np.uint32)
+        threads.registers[58] = ~front
+        threads.registers[59] = x | y << 16
+        threads.registers[60] = 1
+        threads.registers[61] = 1
+        threads.stages.update(
+            varyings=interpolator,
+            colors=colors,
+            depth=np.zeros(len(at), dtype=np.float32),
+            stencil=np.zeros(len(at), dtype=np.uint32),
+            killed=~alive,
+            blend_modes=[blend.mode for blend in one.blends],
+        )
+        execution = Execution(one.program, threads)
+        one.queue.running = execution
+        yield from execution.run()
+        alive = ~threads.stages["killed"]
+        if threads.stages.get("wrote_depth"):
+            depth = threads.stages["depth"]
+        if threads.stages.get("wrote_stencil"):
+            stencil = threads.stages["stencil"]
+    else:
+        yield
+    for chosen in _rounds(at, alive, interpolator):
+        passed = one.depth.test(
+            at[chosen],
+            depth[chosen],
+            front[chosen],
+            one.state,
+            None if stencil is None else stencil[chosen],
+        )
+        _merge(one, at, colors, chosen if passed.all() else chosen[passed])
+
+
+def _depth(
+    one: Pass, interpolator: Interpolator | None, count: int, front: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Fixed-function depth of fragments, with bias, clamped."""
+    if interpolator is None:
+        return np.zeros(count, dtype=np.float32)
+    state = one.state
+    # Nobody looks at depth that is neither compared nor written.
+    if state.depth_function == 7 and not state.depth_write:
+        return np.zeros(count, dtype=np.float32)
+    depth = interpolator.depth(None)
+    if state.depth_bias:
+        planes = interpolator.setup.position(2)
+        slope = np.maximum(np.abs(planes.dadx), np.abs(planes.dady))
+        unit = np.float32(2.0 ** -(16 if one.frame.z_internal == 0 else 24))
+        bias = np.float32(state.depth_units) * unit + np.float32(state.depth_factor) * slope
+        if state.depth_bias_clamp > 0:
+            bias = np.minimum(bias, np.float32(state.depth_bias_clamp))
+        elif state.depth_bias_clamp < 0:
+            bias = np.maximum(bias, np.float32(state.depth_bias_clamp))
+        depth = depth + bias[interpolator.which]
+    low, high = np.float32(one.draw.min_z), np.float32(one.draw.max_z)
+    if state.depth_clamp_mode != 2:
+        low, high = np.float32(0), np.float32(1)
+    return np.minimum(np.maximum(depth, low), high)
+
+
+def _threads(one: Pass, count: int) -> Threads:
+    if one.described is None:
+        raise AssertionError("a shader has a descriptor")
+    draw, space = one.draw, one.queue.space
+    threads = Threads(count, space, flush=one.described.flush_to_zero)
+    threads.resources = draw.resources
+    words = min(draw.fau_count * 2, len(threads.uniforms))
+    if words:
+        data = space.read(draw.fau, 4 * words)
+        threads.uniforms[:words] = np.frombuffer(data, dtype="<u4")
+    if draw.thread_storage:
+        storage = LocalStorage.read(space, draw.thread_storage)
+        threads.thread_bytes = storage.thread_bytes
+    threads.specials["atest_datum"] = _constant(0)
+    for index, blend in enumerate(one.blends):
+        threads.specials[f"blend_descriptor_{index}"] = _constant(blend.internal)
+    return threads
+
+
+def _constant(value: int) -> Callable[[int, Selection], NDArray[Any]]:
+    """A special constant of 64 bits that is the same for every thread."""
+    words = np.array([value & 0xFFFFFFFF, value >> 32], dtype=np.uint32)
+    return lambda word, sel: words[word : word + 1]
+
+
+def _rounds(
+    at: NDArray[Any], alive: NDArray[np.bool_], interpolator: Interpolator | None
+) -> Iterator[NDArray[np.intp]]:
+    """Fragments so that no pixel is twice in one round, and order on each pixel is kept."""
+    chosen = np.flatnonzero(alive)
+    if interpolator is None or len(interpolator.which) == 1:
+        yield chosen
+        return
+    keys = at[chosen]
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    fresh = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+    if fresh.all():
+        yield chosen
+        return
+    starts = np.flatnonzero(fresh)
+    rank = np.arange(len(ordered)) - np.repeat(starts, np.diff([*starts.tolist(), len(ordered)]))
+    ranks = np.empty(len(ordered), dtype=np.int64)
+    ranks[order] = rank
+    for number in range(int(rank.max()) + 1):
+        yield chosen[ranks == number]
+
+
+def _merge(
+    one: Pass, at: NDArray[Any], colors: dict[int, tuple[Any, Any]], chosen: NDArray[np.intp]
+) -> None:
+    """Blend the colours of fragments on distinct pixels into the render targets."""
+    for index, (values, covered) in colors.items():
+        if index >= len(one.blends) or not one.draw.flags1 >> 16 + index & 1:
+            continue
+        blend = one.blends[index]
+        if blend.mode == OFF or not blend.enable or blend.target >= len(one.targets):
+            continue
+        target = one.targets[blend.target]
+        mine = chosen if covered.all() else chosen[covered[chosen]]
+        if len(mine) == len(at):
+            pixels, source = at, values
+        else:
+            pixels, source = at[mine], values[mine]
+        if not len(pixels):
+            continue
+        target.put(pixels, _blended(target, blend, pixels, source))
+
+
+def _blended(
+    target: Target, blend: Blend, at: NDArray[Any], values: NDArray[Any]
+) -> NDArray[np.uint8]:
+    if target.described.internal_format != RGBA8:
+        kind, order = conversion(blend)
+        wanted = np.zeros((len(values), kind.channels), dtype=values.dtype)
+        for channel, stored in enumerate(order[: values.shape[1]]):
+            if stored < kind.channels:
+                wanted[:, stored] = values[:, channel]
+        fresh = kind.pack(wanted)
+    else:
+        fresh = quantize(values)
+        if blend.mode == FIXED:
+            fresh = blend_rgba8(fresh, target.get(at), blend)
+    if blend.color_mask != 15 and target.described.internal_format == RGBA8:
+        old = target.get(at)
+        kept = [channel for channel in range(4) if not blend.color_mask >> channel & 1]
+        fresh[:, kept] = old[:, kept]
+    return fresh

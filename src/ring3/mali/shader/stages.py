@@ -1,0 +1,316 @@
+"""Instructions of the vertex and fragment stages: attributes, varyings, coverage, blending.
+
+What they need is in ``threads.stages``: ``outputs`` of a vertex shader, ``varyings`` (an Interpolator),
+``colors``, ``depth``, ``stencil`` of a fragment shader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ring3.errors import Unsupported
+from ring3.mali.descriptors import Attribute, Buffer, descriptor
+from ring3.mali.formats import pixel_format, to_rgba
+from ring3.mali.isa.declare import SPECIAL
+from ring3.mali.isa.model import Instruction
+from ring3.mali.shader.integers import Execute, builds
+from ring3.mali.shader.memory import active_count, spread
+from ring3.mali.shader.operands import Array, Selection, source32, store32, store64
+from ring3.mali.shader.threads import Threads
+
+if TYPE_CHECKING:
+    from ring3.mali.raster import Interpolator
+
+OUTPUT_TABLE = 13  # LEA_BUF_IMM: the vertex's own outputs
+_COUNTS = {"none": 1, "v2": 2, "v3": 3, "v4": 4}
+
+
+def components(instruction: Instruction) -> int:
+    return _COUNTS[instruction.modifier("vecsize")]
+
+
+def stage(threads: Threads, name: str, instruction: Instruction) -> Any:
+    found = threads.stages.get(name)
+    if found is None:
+        raise Unsupported(f"{instruction.encoding.name} does not belong to this shader stage")
+    return found
+
+
+def write_vector(
+    threads: Threads, sel: Selection, register: int, values: NDArray[Any], kind: str
+) -> None:
+    """(n, c) numbers to staging registers in register format ``kind``; 16-bit ones two to a register."""
+    if kind in ("f16", "s16", "u16"):
+        dtype = {"f16": np.float16, "s16": np.int16, "u16": np.uint16}[kind]
+        if values.shape[1] & 1:
+            values = np.concatenate((values, np.zeros_like(values[:, :1])), axis=1)
+        raw = values.astype(dtype) if kind == "f16" else values.astype(np.int64).astype(dtype)
+        words = np.ascontiguousarray(raw).view(np.uint32)
+    elif kind == "f32" or (kind == "auto" and values.dtype.kind == "f"):
+        words = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
+    else:
+        words = values.astype(np.int64).astype(np.uint32)
+    for index in range(words.shape[1]):
+        store32(threads, sel, register + index, words[:, index])
+
+
+def read_vector(
+    threads: Threads, sel: Selection, register: int, count: int, kind: str
+) -> NDArray[Any]:
+    """The inverse: (n, count) float32, or int64 for integer formats."""
+    wide = kind not in ("f16", "s16", "u16")
+    words = count if wide else (count + 1) // 2
+    rows = threads.registers[register : register + words]
+    chosen = rows if sel is None else rows[:, sel]
+    data = np.ascontiguousarray(chosen.T)
+    if kind in {"f32", "auto"}:
+        return data.view(np.float32)
+    if wide:
+        return data.view(np.int32 if kind == "s32" else np.uint32).astype(np.int64)
+    dtype = {"f16": np.float16, "s16": np.int16, "u16": np.uint16}[kind]
+    narrow = data.view(dtype)[:, :count]
+    return narrow.astype(np.float32 if kind == "f16" else np.int64)
+
+
+# -- vertex stage ---------------------------------------------------------------------------------
+
+
+@builds("LEA_BUF_IMM")
+def _lea_buf_imm(instruction: Instruction) -> Execute:
+    table, index = instruction.immediate("table"), instruction.immediate("index")
+    if table != OUTPUT_TABLE or index:
+        raise Unsupported(f"LEA_BUF_IMM of table {table}, entry {index} is not there yet")
+    linear = source32(instruction, 0)
+    register, _ = instruction.staging(instruction.encoding.staging[0])
+
+    def run(threads: Threads, sel: Selection) -> None:
+        base, stride = stage(threads, "outputs", instruction)
+        at = linear(threads, sel).astype(np.int64) * stride + base
+        store64(threads, sel, register, at)
+
+    return run
+
+
+@builds("LD_ATTR_IMM", "LD_ATTR")
+def _ld_attr(instruction: Instruction) -> Execute:
+    vertex, instance = source32(instruction, 0), source32(instruction, 1)
+    immediate = instruction.encoding.mnemonic == "LD_ATTR_IMM"
+    handle = None if immediate else source32(instruction, 2)
+    register, _ = instruction.staging(instruction.encoding.staging[0])
+    count, kind = components(instruction), instruction.modifier("regfmt")
+
+    def run(threads: Threads, sel: Selection) -> None:
+        if handle is None:
+            table, index = instruction.immediate("table"), instruction.immediate("index")
+        else:
+            where = np.unique(handle(threads, sel))
+            if len(where) > 1:
+                raise Unsupported("LD_ATTR of an index that diverges is not defined")
+            table, index = int(where[0]) >> 24, int(where[0]) & 0xFFFFFF
+        attribute = descriptor(threads.space, threads.resources, table, index, Attribute)
+        lanes = active_count(threads, sel)
+        vertices = spread(vertex(threads, sel), lanes).astype(np.int64)
+        instances = spread(instance(threads, sel), lanes).astype(np.int64)
+        values = fetch_attribute(threads, attribute, vertices, instances)
+        write_vector(threads, sel, register, values[:, :count], kind)
+
+    return run
+
+
+def fetch_attribute(
+    threads: Threads, attribute: Attribute, vertices: Array, instances: Array
+) -> NDArray[Any]:
+    """Attribute values (n, 4) in R, G, B, A; out of bounds reads are zero."""
+    if attribute.type != 5:
+        return np.zeros((len(vertices), 4), dtype=np.float32)
+    buffer = descriptor(
+        threads.space, threads.resources, attribute.table, attribute.buffer_index, Buffer
+    )
+    element = vertices
+    if attribute.offset_enable:
+        element = element + threads.stages.get("attribute_offset", 0)
+    if attribute.frequency:
+        element = _divided(attribute, instances)
+    kind, order = pixel_format(attribute.format)
+    offset = element * attribute.stride + attribute.offset
+    inside = (offset >= 0) & (offset + kind.size <= buffer.size)
+    if inside.all():
+        return to_rgba(kind, order, threads.load(offset + buffer.address, kind.size))
+    data = np.zeros((len(offset), kind.size), dtype=np.uint8)
+    if inside.any():
+        data[inside] = threads.load(offset[inside] + buffer.address, kind.size)
+    return to_rgba(kind, order, data)
+
+
+def _divided(attribute: Attribute, instances: Array) -> Array:
+    if attribute.attribute_type == 2:
+        return instances >> attribute.divisor_r
+    if attribute.attribute_type == 3:
+        # The reciprocal of the divisor, as Mali encodes it: (n * (2**31 + D) + E) >> (32 + R).
+        scaled = instances.astype(np.uint64) + np.uint64(attribute.divisor_e)
+        return (
+            scaled * np.uint64(attribute.divisor_d | 1 << 31) >> np.uint64(32 + attribute.divisor_r)
+        ).astype(np.int64)
+    return instances
+
+
+# -- fragment stage -------------------------------------------------------------------------------
+
+
+@builds("LD_VAR_BUF_IMM", "LD_VAR_BUF")
+def _ld_var_buf(instruction: Instruction) -> Execute:
+    immediate = instruction.encoding.mnemonic == "LD_VAR_BUF_IMM"
+    offset = None if immediate else source32(instruction, 1)
+    kind = instruction.encoding.type
+    return _load_varying(
+        instruction,
+        lambda threads, sel: (
+            instruction.immediate("index") if offset is None else _agreed(offset(threads, sel))
+        ),
+        instruction.modifier("source_format"),
+        kind,
+    )
+
+
+def _agreed(value: Array) -> int:
+    found = np.unique(value)
+    if len(found) > 1:
+        raise Unsupported("a varying index that diverges is not there yet")
+    return int(found[0])
+
+
+def _load_varying(
+    instruction: Instruction,
+    offset: Callable[[Threads, Selection], int],
+    source: str,
+    kind: str,
+) -> Execute:
+    register, _ = instruction.staging(instruction.encoding.staging[0])
+    count = components(instruction)
+
+    def run(threads: Threads, sel: Selection) -> None:
+        varyings: Interpolator = stage(threads, "varyings", instruction)
+        at = offset(threads, sel)
+        if source in ("src_flat32", "src_flat16"):
+            bits = 32 if source == "src_flat32" else 16
+            raw = varyings.flat(at, count, bits, sel)
+            write_vector(threads, sel, register, raw, f"u{bits}")
+            return
+        values = varyings.smooth(at, count, 16 if source == "src_f16" else 32, sel)
+        write_vector(threads, sel, register, values, kind)
+
+    return run
+
+
+@builds("LD_VAR_IMM", "LD_VAR", "LD_VAR_FLAT_IMM", "LD_VAR_FLAT")
+def _ld_var(instruction: Instruction) -> Execute:
+    name = instruction.encoding.mnemonic
+    immediate, flat = name.endswith("IMM"), "FLAT" in name
+    handle = None if immediate else source32(instruction, 0 if flat else 1)
+    register, _ = instruction.staging(instruction.encoding.staging[0])
+    count, kind = components(instruction), instruction.modifier("regfmt")
+
+    def run(threads: Threads, sel: Selection) -> None:
+        varyings: Interpolator = stage(threads, "varyings", instruction)
+        if handle is None:
+            table, index = instruction.immediate("table"), instruction.immediate("index")
+        else:
+            where = _agreed(handle(threads, sel))
+            table, index = where >> 24, where & 0xFFFFFF
+        attribute = descriptor(threads.space, threads.resources, table, index, Attribute)
+        # Varyings of vertex packets are addressed from 1024 on.
+        at = attribute.offset - 1024
+        form, _ = pixel_format(attribute.format)
+        if flat or form.integer:
+            write_vector(threads, sel, register, varyings.flat(at, count, form.bits, sel), "u32")
+        else:
+            values = varyings.smooth(at, count, form.bits, sel)
+            write_vector(threads, sel, register, values, kind)
+
+    return run
+
+
+@builds("LD_VAR_SPECIAL")
+def _ld_var_special(instruction: Instruction) -> Execute:
+    index = instruction.immediate("index")
+    register, _ = instruction.staging(instruction.encoding.staging[0])
+    kind = instruction.modifier("regfmt")
+    if index not in (2, 3):
+        raise Unsupported(f"LD_VAR_SPECIAL of entry {index} is not there yet")
+
+    def run(threads: Threads, sel: Selection) -> None:
+        varyings: Interpolator = stage(threads, "varyings", instruction)
+        value = varyings.oow(sel) if index == 2 else varyings.depth(sel)
+        write_vector(threads, sel, register, value[:, None], kind)
+
+    return run
+
+
+@builds("ATEST")
+def _atest(instruction: Instruction) -> Execute:
+    """Alpha to coverage is off without multisampling: coverage passes."""
+    coverage = source32(instruction, 0)
+    register, _ = instruction.staging(instruction.encoding.staging[0])
+    return lambda threads, sel: store32(threads, sel, register, coverage(threads, sel))
+
+
+@builds("ZS_EMIT")
+def _zs_emit(instruction: Instruction) -> Execute:
+    depth, stencil, coverage = (source32(instruction, number) for number in range(3))
+    register, _ = instruction.staging(instruction.encoding.staging[0])
+    z, s = instruction.flag("z"), instruction.flag("stencil")
+
+    def run(threads: Threads, sel: Selection) -> None:
+        every = slice(None) if sel is None else sel
+        if z:
+            stage(threads, "depth", instruction)[every] = depth(threads, sel).view(np.float32)
+            threads.stages["wrote_depth"] = True
+        if s:
+            stage(threads, "stencil", instruction)[every] = stencil(threads, sel) & np.uint32(255)
+            threads.stages["wrote_stencil"] = True
+        store32(threads, sel, register, coverage(threads, sel))
+
+    return run
+
+
+def blend_target(instruction: Instruction) -> int:
+    """Which render target's descriptor a BLEND names."""
+    byte = instruction.source(instruction.encoding.sources[0])
+    name = SPECIAL[instruction.page].get((byte & 63) - 32 >> 1, "") if byte >= 0xE0 else ""
+    if not name.startswith("blend_descriptor_"):
+        raise Unsupported("BLEND with a descriptor from a register is not there yet")
+    return int(name.rpartition("_")[2])
+
+
+@builds("BLEND")
+def _blend(instruction: Instruction) -> Execute:
+    target = blend_target(instruction)
+    coverage = source32(instruction, 1)
+    register, _ = instruction.staging(instruction.encoding.staging[0])
+    count, kind = components(instruction), instruction.modifier("regfmt")
+
+    def run(threads: Threads, sel: Selection) -> None:
+        modes = stage(threads, "blend_modes", instruction)
+        if target < len(modes) and modes[target] == 0:
+            raise Unsupported("a blend shader is not there yet")
+        values = read_vector(threads, sel, register, count, kind)
+        covered = np.broadcast_to(coverage(threads, sel) != 0, (len(values),))
+        colors = threads.stages["colors"]
+        if sel is None and covered.all():
+            colors[target] = (values, covered)
+            return
+        old = colors.get(target)
+        if old is None or old[0].shape[1] != values.shape[1]:
+            shape = (threads.count, values.shape[1])
+            old = (np.zeros(shape, values.dtype), np.zeros(threads.count, dtype=bool))
+        full = np.array(old[0]), np.array(old[1])
+        every = slice(None) if sel is None else sel
+        full[0][every] = values
+        full[1][every] = covered
+        colors[target] = full
+
+    return run

@@ -1,0 +1,315 @@
+"""The tile buffer: colours, depth and stencil of a frame, from clear to write-back.
+
+It holds the whole frame: on the simulated chip there is room.  Colours are kept as the internal format's
+bytes, depth as float32 (D32) or as integers of 16 or 24 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ring3.errors import Unsupported
+from ring3.mali.descriptors import Blend, DepthStencil, Framebuffer, RenderTarget, ZsExtension
+from ring3.mali.events import ExceptionCode, GpuFault
+from ring3.mali.formats import Format, pixel_format, to_tiled
+from ring3.mali.mmu import AddressSpace
+
+RGBA8 = 1
+_RAW_SIZES = {32: 1, 33: 2, 34: 4, 35: 8, 36: 16}
+_FORMAT_SIZES = {0: 1, 1: 2, 2: 3, 3: 4, 4: 6, 5: 8, 6: 12, 7: 16, 16: 1, 17: 2, 18: 3, 19: 4}
+TILED, LINEAR = 1, 2
+_MOST_PIXELS = 1 << 26
+Index = NDArray[np.int64]
+
+
+class Target:
+    """One render target: (height, width, bytes) in internal format."""
+
+    def __init__(self, described: RenderTarget, width: int, height: int) -> None:
+        self.described = described
+        self.width, self.height = width, height
+        internal = described.internal_format
+        if internal == RGBA8:
+            self.size = 4
+        elif internal in _RAW_SIZES:
+            self.size = _RAW_SIZES[internal]
+        else:
+            raise Unsupported(f"internal colour format {internal} is not there yet")
+        clear = described.clear.to_bytes(16, "little")[: self.size]
+        self.words = np.empty((height * width, self.size), dtype=np.uint8)
+        self.words[:] = np.frombuffer(clear, dtype=np.uint8)
+
+    def put(self, at: Index, values: NDArray[np.uint8]) -> None:
+        """Store bytes (n, size) at pixels ``at`` (y * width + x)."""
+        if self.size == 4:
+            self.words.view(np.uint32)[at, 0] = np.ascontiguousarray(values).view(np.uint32)[:, 0]
+        else:
+            self.words[at] = values
+
+    def get(self, at: Index) -> NDArray[np.uint8]:
+        if self.size == 4:
+            return self.words.view(np.uint32)[at].view(np.uint8)
+        return self.words[at]
+
+    def write_back(self, space: AddressSpace) -> None:
+        """To memory, in the write-back format and layout."""
+        described = self.described
+        if not described.write or not described.block:
+            return
+        if described.format not in _FORMAT_SIZES or described.msaa:
+            raise Unsupported(
+                f"write-back of format {described.format}, MSAA {described.msaa} is not there yet"
+            )
+        size = _FORMAT_SIZES[described.format]
+        image = self.words.reshape(self.height, self.width, self.size)
+        if self.described.internal_format == RGBA8:
+            order = _stored_order(described.swizzle)
+            if order != (0, 1, 2, 3):
+                image = image[:, :, list(order)]
+            image = image[:, :, :size]
+        elif size != self.size:
+            raise Unsupported(f"{self.size}-byte pixels written back as {size} bytes")
+        store_image(space, described.base, described.row_stride, described.block, image)
+
+
+def _stored_order(swizzle: int) -> tuple[int, ...]:
+    """Which of R, G, B, A goes to each stored channel; the field gives the stored one for each of RGBA."""
+    wanted = [swizzle >> 3 * channel & 7 for channel in range(4)]
+    return tuple(wanted.index(stored) if stored in wanted else stored for stored in range(4))
+
+
+def store_image(
+    space: AddressSpace, base: int, stride: int, block: int, image: NDArray[np.uint8]
+) -> None:
+    """(height, width, size) pixels to a linear or u-interleaved surface."""
+    height, width, size = image.shape
+    if block == LINEAR:
+        rows = np.ascontiguousarray(image).reshape(height, width * size)
+    elif block == TILED:
+        padded = np.zeros((-(-height // 16) * 16, -(-width // 16) * 16, size), dtype=np.uint8)
+        padded[:height, :width] = image
+        rows = to_tiled(padded)
+    else:
+        raise Unsupported(f"block format {block} (AFBC) is not there yet")
+    if stride == rows.shape[1]:
+        space.write(base, rows.tobytes())
+        return
+    for index, row in enumerate(rows):
+        space.write(base + index * stride, row.tobytes())
+
+
+# -- blending -------------------------------------------------------------------------------------
+
+
+def _over_255(product: NDArray[Any]) -> NDArray[Any]:
+    """product / 255, rounded to nearest, exact for products of two bytes."""
+    product = product + 128
+    return (product + (product >> 8)) >> 8
+
+
+def blend_rgba8(
+    source: NDArray[np.uint8], old: NDArray[np.uint8], blend: Blend
+) -> NDArray[np.uint8]:
+    """Fixed-function blending A + B * C on bytes (n, 4), as the blend equation says."""
+    src, dst = source.astype(np.int32), old.astype(np.int32)
+    out = np.empty_like(src)
+    constant = np.int32(blend.constant >> 8)
+    for channels, function in ((slice(0, 3), blend.rgb), (slice(3, 4), blend.alpha)):
+        s, d = src[:, channels], dst[:, channels]
+        sa, da = src[:, 3:], dst[:, 3:]
+        a = {1: np.zeros_like(s), 2: s, 3: d}.get(function & 3)
+        b = {0: s - d, 1: s + d, 2: s, 3: d}[function >> 4 & 3]
+        c = {1: 0 * s, 2: s, 3: d, 4: 2 * s, 5: sa, 6: da, 7: constant + 0 * s}.get(
+            function >> 8 & 7
+        )
+        if a is None or c is None:
+            raise Unsupported(f"blend function {function:#x} is not there yet")
+        if function >> 11 & 1:
+            c = 255 - c
+        if function >> 3 & 1:
+            a = -a
+        if function >> 7 & 1:
+            b = -b
+        product = b * c
+        rounded = np.sign(product) * _over_255(np.abs(product))
+        out[:, channels] = np.clip(a + rounded, 0, 255)
+    return out.astype(np.uint8)
+
+
+def quantize(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """(n, c) floats to bytes (n, 4); missing channels are 0, 0, 0, 1; NaN is 0."""
+    out = np.zeros((len(values), 4), dtype=np.uint8)
+    out[:, 3] = 255
+    clean = np.fmin(np.fmax(values, np.float32(0)), np.float32(1))
+    out[:, : values.shape[1]] = np.rint(clean * np.float32(255))
+    return out
+
+
+# -- depth and stencil ----------------------------------------------------------------------------
+
+COMPARE: tuple[Callable[[Any, Any], Any], ...] = (
+    lambda a, b: np.zeros(len(a), dtype=bool),
+    np.less,
+    np.equal,
+    np.less_equal,
+    np.greater,
+    np.not_equal,
+    np.greater_equal,
+    lambda a, b: np.ones(len(a), dtype=bool),
+)
+
+
+class DepthBuffer:
+    """Depth and stencil of the frame, flat."""
+
+    def __init__(self, frame: Framebuffer, extension: ZsExtension | None) -> None:
+        pixels = frame.width * frame.height
+        self.frame, self.extension = frame, extension
+        self.scale = {0: 65535, 1: (1 << 24) - 1}.get(frame.z_internal)
+        clear = np.array([frame.z_clear], dtype=np.float32)
+        self.depth = np.full(pixels, self.encode(clear)[0])
+        self.stencil = np.full(pixels, frame.stencil_clear, dtype=np.uint8)
+
+    def encode(self, depth: NDArray[np.float32]) -> NDArray[Any]:
+        """float32 depth as it is stored."""
+        if self.scale is None:
+            return depth
+        return np.rint(np.clip(depth.astype(np.float64), 0, 1) * self.scale).astype(np.uint32)
+
+    def test(
+        self,
+        at: Index,
+        depth: NDArray[np.float32],
+        front: NDArray[np.bool_],
+        state: DepthStencil,
+        reference: NDArray[Any] | None,
+    ) -> NDArray[np.bool_]:
+        """Stencil and depth test of fragments on distinct pixels ``at``; updates both; who passed."""
+        value = self.encode(depth)
+        passed = COMPARE[state.depth_function](value, self.depth[at])
+        if state.stencil_test:
+            alive = self._stencil(at, passed, front, state, reference)
+        else:
+            alive = passed
+        if state.depth_write:
+            self.depth[at[alive]] = value[alive]
+        return alive
+
+    def _stencil(
+        self,
+        at: Index,
+        depth_passed: NDArray[np.bool_],
+        front: NDArray[np.bool_],
+        state: DepthStencil,
+        given: NDArray[Any] | None,
+    ) -> NDArray[np.bool_]:
+        old = self.stencil[at].astype(np.int32)
+        alive = np.zeros(len(at), dtype=bool)
+        new = old.copy()
+        for side, name in ((True, "front"), (False, "back")):
+            mine = np.flatnonzero(front == side)
+            if not len(mine):
+                continue
+
+            def of(what: str, name: str = name) -> int:
+                return int(getattr(state, f"{name}_{what}"))
+
+            reference = (
+                np.full(len(mine), of("reference"))
+                if given is None
+                else given[mine].astype(np.int32)
+            )
+            mask = of("value_mask")
+            ok = COMPARE[of("compare")](reference & mask, old[mine] & mask)
+            deep = depth_passed[mine]
+            kinds = np.where(ok, np.where(deep, of("depth_pass"), of("depth_fail")), of("fail"))
+            updated = _stencil_op(kinds, old[mine], reference)
+            written = of("write_mask")
+            new[mine] = old[mine] & ~written | updated & written
+            alive[mine] = ok & deep
+        self.stencil[at] = new
+        return alive
+
+    def write_back(self, space: AddressSpace) -> None:
+        frame, extension = self.frame, self.extension
+        if extension is None:
+            return
+        shape = (frame.height, frame.width)
+        depth, stencil = self.depth.reshape(shape), self.stencil.reshape(shape)
+        if frame.z_write and extension.zs_block:
+            pixels = _zs_pixels(extension.zs_format, depth, stencil, frame.z_internal)
+            store_image(
+                space, extension.zs_base, extension.zs_row_stride, extension.zs_block, pixels
+            )
+        if frame.stencil_write and extension.s_format == 1 and extension.s_block:
+            store_image(
+                space,
+                extension.s_base,
+                extension.s_row_stride,
+                extension.s_block,
+                stencil[:, :, None],
+            )
+
+
+def _zs_pixels(
+    kind: int, depth: NDArray[Any], stencil: NDArray[np.uint8], internal: int
+) -> NDArray[np.uint8]:
+    """D16, D24(X8), D24S8, D32 pixels."""
+    if kind == 14:
+        words = depth.astype("<f4") if internal == 2 else depth.astype("<u4")
+    elif kind == 1:
+        return np.ascontiguousarray(depth.astype("<u2"))[:, :, None].view(np.uint8)
+    elif kind in (4, 5):
+        high = stencil.astype(np.uint32) << 24 if kind == 5 else np.uint32(0)
+        words = (depth.astype(np.uint32) | high).astype("<u4")
+    else:
+        raise Unsupported(f"depth write-back format {kind} is not there yet")
+    return np.ascontiguousarray(words)[:, :, None].view(np.uint8)
+
+
+def _stencil_op(kinds: NDArray[Any], old: NDArray[Any], reference: NDArray[Any]) -> NDArray[Any]:
+    """Keep, replace, zero, invert, increment and decrement with wrap, then saturating."""
+    choices = [
+        old,
+        reference,
+        np.zeros_like(old),
+        ~old & 255,
+        old + 1 & 255,
+        old - 1 & 255,
+        np.minimum(old + 1, 255),
+        np.maximum(old - 1, 0),
+    ]
+    return np.choose(kinds, choices)
+
+
+def load_frame(space: AddressSpace, pointer: int) -> tuple[Framebuffer, list[Target], DepthBuffer]:
+    """The framebuffer descriptor behind a tagged pointer, its targets and depth, cleared."""
+    address = pointer & ~63
+    frame = Framebuffer.read(space, address)
+    if frame.width * frame.height > _MOST_PIXELS:
+        raise GpuFault(
+            ExceptionCode.DATA_INVALID_FAULT,
+            address,
+            f"a frame of {frame.width} x {frame.height} pixels",
+        )
+    if frame.sample_count_log2:
+        raise Unsupported("multisampled frames are not there yet")
+    at = address + 128
+    extension = None
+    if frame.has_extension:
+        extension = ZsExtension.read(space, at)
+        at += 64
+    targets = [
+        Target(RenderTarget.read(space, at + 64 * index), frame.width, frame.height)
+        for index in range(frame.targets)
+    ]
+    return frame, targets, DepthBuffer(frame, extension)
+
+
+def conversion(blend: Blend) -> tuple[Format, tuple[int, ...]]:
+    """The memory format of a raw target, from the blend descriptor's conversion."""
+    return pixel_format(blend.memory_format)
