@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
 
 u8 = Annotated[int, "B"]
@@ -193,7 +194,7 @@ class Ioctl:
         """Bytes of the argument."""
         return self.argument if isinstance(self.argument, int) else self.argument.SIZE
 
-    @property
+    @cached_property
     def number(self) -> int:
         """The command number (asm-generic/ioctl.h: 8 bits nr, 8 magic, 14 size, 2 direction)."""
         direction = ("W" in self.access) | ("R" in self.access) << 1

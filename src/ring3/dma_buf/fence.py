@@ -29,6 +29,7 @@ class Watcher(Protocol):
     def fence_init(self, fence: DmaFence) -> None: ...
     def fence_signaled(self, fence: DmaFence) -> None: ...
     def fence_wait(self, fence: DmaFence) -> None: ...
+    def resv_lock(self) -> None: ...
 
 
 class Fences:
@@ -79,6 +80,11 @@ class Fences:
         if self._map is not None and not self.is_signalling():
             self._map.acquire()
             self._map.release()
+
+    def resv_locking(self) -> None:
+        """The running task is about to take a reservation's lock; tells those who watch."""
+        for watcher in self.watchers:
+            watcher.resv_lock()
 
     @staticmethod
     def of(kernel: Kernel) -> Fences:

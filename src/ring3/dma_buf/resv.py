@@ -41,6 +41,7 @@ class DmaResv:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold its lock alone, under no acquire context."""
+        self.core.resv_locking()
         self.lock.lock()
         try:
             yield

@@ -102,6 +102,7 @@ class Exec:
 
     def _lock(self, resv: DmaResv) -> bool:
         """False for a duplicate that is ignored."""
+        self.fences.resv_locking()
         error = resv.lock.lock(self._ticket, self.state)
         if error == -EDEADLK:
             self._contended = resv

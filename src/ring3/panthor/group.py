@@ -20,8 +20,8 @@ from ring3.drm.exec import Exec
 from ring3.drm.gem import GemObject
 from ring3.drm.sched import Entity, GpuScheduler, Job, Priority, TimeoutStatus
 from ring3.kernel import DelayedWork, Spinlock, Work
+from ring3.mali import GpuConfig, QueueConfig, QueueState
 from ring3.mali import Group as HwGroup
-from ring3.mali import QueueConfig, QueueState
 from ring3.mali.cs.table import encode
 from ring3.panthor import uapi
 from ring3.panthor.bo import KernelBo
@@ -35,6 +35,7 @@ MIN_RING, MAX_RING = 4 << 10, 64 << 10
 MAX_PRIORITY = 15
 SYNCOBJ_SIZE = 16  # u64 seqno, u32 status, pad
 _NOP = 0
+_IMM48 = (1 << 48) - 1
 
 
 class QueueFence(DmaFence):
@@ -59,7 +60,7 @@ class PanthorJob(Job):
         self.latest_flush = submit.latest_flush
         self.done_fence: DmaFence | None = None
         self.ring_start = self.ring_end = 0
-        super().__init__(self.queue.entity, credits=self.queue.job_instructions)
+        super().__init__(self.queue.entity, credits=len(self.queue.template))
 
     def prepare_resvs(self, locks: Exec, slots: int) -> None:
         """Lock the VM and everything mapped in it."""
@@ -119,7 +120,7 @@ class Queue:
         self.timeout = DelayedWork(kernel, self._timed_out, name="panthor_queue_timeout")
         self.time_left = JOB_TIMEOUT
         self._deadline: int | None = None
-        self.job_instructions = len(_job_instructions(device, 0, 8, 0, 0))
+        self.template = job_template(device.gpu.config)
         self.sched = GpuScheduler(
             kernel,
             device.queue_backend,
@@ -137,9 +138,11 @@ class Queue:
         """Put a job into the ring; its fence.  The scheduler's credits say that there is room."""
         self.seqno += 1
         fence = QueueFence(self.group.device.fences, self.context, self.seqno, self.lock)
-        words = _job_instructions(
-            self.group.device, job.stream, job.size, job.latest_flush, self.group.sync_va(self)
-        )
+        words = list(self.template)
+        words[0] |= job.latest_flush
+        words[2] |= job.stream & _IMM48
+        words[3] |= job.size
+        words[6] |= self.group.sync_va(self) & _IMM48
         data = struct.pack(f"<{len(words)}Q", *words)
         job.ring_start = self.insert
         at = self.insert % self.ring_size
@@ -362,25 +365,23 @@ class QueueBackend:
         job.queue.fail(-ECANCELED)
 
 
-def _job_instructions(
-    device: PanthorDevice, stream: int, size: int, latest_flush: int, sync: int
-) -> list[int]:
+def job_template(config: GpuConfig) -> list[int]:
     """The ring's share of a job: flush, call the stream, wait, count up the sync object.
 
     Padded to whole cache lines of eight instructions.  Uses the registers that the kernel keeps for itself.
+    The immediates of instructions 0, 2, 3 and 6 are a job's own.
     """
-    config = device.gpu.config
     address = config.registers - config.unpreserved_registers
     value = address + 2
     all_scoreboards = (1 << config.scoreboards) - 1
     words = [
-        encode("MOVE32", d=value, imm=latest_flush),
+        encode("MOVE32", d=value),
         encode("FLUSH_CACHE2", l2=3, lsc=3, other=2, flush_id=value),
-        encode("MOVE", d=address, imm=stream),
-        encode("MOVE32", d=value, imm=size),
+        encode("MOVE", d=address),
+        encode("MOVE32", d=value),
         encode("WAIT", wait_mask=1),
         encode("CALL", address=address, length=value),
-        encode("MOVE", d=address, imm=sync),
+        encode("MOVE", d=address),
         encode("MOVE", d=value, imm=1),
         encode("WAIT", wait_mask=all_scoreboards),
         encode("SYNC_ADD64", data=value, address=address, error_propagate=1),

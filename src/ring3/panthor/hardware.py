@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from ring3.kernel import State, Work
-from ring3.mali import Event, Gpu
+from ring3.mali import Event, Gpu, QueueState
 
 if TYPE_CHECKING:
     from ring3.panthor.device import PanthorDevice
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BATCH = 64
 SLICE = 100  # ns of virtual time
 _QUIET_BATCHES = 64
+_ACTIVE = (QueueState.RUNNING, QueueState.WAITING)
 _LONGEST = 20_000_000
 
 
@@ -46,7 +47,7 @@ class Hardware:
     def _run(self) -> None:
         kernel = self.kernel
         while not self._stopped:
-            done = 0 if self.dead or self.hung else self.gpu.step(BATCH)
+            done = 0 if self.dead or self.hung else self._execute()
             self.steps += done
             if done:
                 self._pass_time(done)
@@ -55,6 +56,23 @@ class Hardware:
             else:
                 self._quiet = 0
                 kernel.block("doorbell", State.IDLE)
+
+    def _execute(self) -> int:
+        """Let the GPU do a batch of slices; how many it did."""
+        gpu = self.gpu
+        active = [
+            (slot, queue) for slot in gpu.slots for queue in slot.queues if queue.state in _ACTIVE
+        ]
+        if len(active) != 1 or gpu.progress_timeout is not None:
+            return gpu.step(BATCH) if active else 0
+        # One queue alone needs nobody to take turns with.
+        slot, queue = active[0]
+        done = 0
+        while done < BATCH and queue.step():
+            done += 1
+        gpu.cycles += done
+        slot.report_idle()
+        return done
 
     def _pass_time(self, done: int) -> None:
         if self.kernel.clock.real:

@@ -19,7 +19,6 @@ from ring3.mali import (
     MmuFault,
     ProgressTimeout,
     QueueFault,
-    QueueIdle,
     SyncUpdate,
     TilerOutOfMemory,
 )
@@ -157,9 +156,10 @@ class Scheduler:
         group = self.slots[event.slot]
         if group is None:
             return
-        if isinstance(event, SyncUpdate | QueueIdle | GroupIdle):
+        if isinstance(event, SyncUpdate):
             group.check_completion()
-            if isinstance(event, GroupIdle) and any(self.runnable):
+        elif isinstance(event, GroupIdle):
+            if any(self.runnable):
                 self.tick()
         elif isinstance(event, QueueFault):
             self._queue_fault(group, event)

@@ -83,6 +83,9 @@ class Job:
         """Run only after ``fence``; of one context only the latest is kept."""
         if fence is None:
             return
+        if self.armed:
+            for watcher in self.sched.watchers:
+                watcher.job_dependency_late(self, fence)
         for index, known in enumerate(self.dependencies):
             if known.context == fence.context:
                 if fence.is_later(known):
