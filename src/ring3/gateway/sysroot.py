@@ -3,7 +3,8 @@
 What libdrm looks at to find a device is put into it as plain files: qemu-user's ``-L`` shows them to the
 guest, and the preload library makes the nodes look like devices.
 
-Source: what xf86drm.c (libdrm 2.4.124) opens, stats and reads for a platform device; seen with strace.
+Source: what xf86drm.c (libdrm 2.4.124) opens, stats and reads for a platform device, as
+qemu-user's own -strace shows it.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def add_device(root: Path) -> None:
         "DRIVER=panthor\nOF_NAME=gpu\nOF_FULLNAME=/soc/gpu@fb000000\n"
         f"OF_COMPATIBLE_0={COMPATIBLE}\nOF_COMPATIBLE_N=1\n"
     )
+    # The emulator follows only links that lead somewhere.
+    (root / "sys/bus/platform").mkdir(parents=True, exist_ok=True)
     subsystem = device / "subsystem"
     if not subsystem.is_symlink():
         subsystem.symlink_to("../../../../bus/platform")

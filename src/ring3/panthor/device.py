@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from errno import EINVAL, EPERM
 from typing import Any, Protocol
 
@@ -69,7 +68,7 @@ class PanthorDevice(DrmDevice):
         self._reset_reason: str | None = None
         self._reset_work = Work(kernel, self._reset, name="panthor_device_reset")
         self._spaces: dict[int, Vm] = {}
-        self._flush_page = Pages(mmap.mmap(-1, gem.PAGE))
+        self._flush_page = Pages(self.allocate(uapi.USER_MMIO_OFFSET_64BIT, gem.PAGE))
         self._clients = 0
         for ioctl, handler in ioctls.HANDLERS:
             self.register(ioctl, handler)
