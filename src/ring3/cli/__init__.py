@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "compare",
         "What frame pointers, SFrame and .eh_frame lose on the same samples.",
     ),
+    "panthor": ("panthor", "panthor", "A GPU driver stack that unmodified Vulkan programs run on."),
     "record": ("record", "record", "Sample a command or a process, to be unwound afterwards."),
     "stack": ("stack", "stack", "The stacks of a process or a core dump, complete or why not."),
 }
