@@ -23,7 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "tour": (".tour", "tour", "All four systems on what this machine has, into one page."),
     "nolibc": ("nolibc", "nolibc", "A libc of headers only: vendor, build, measure."),
     "completion": ("completion", "completion", "Print the shell's completion script."),
-    "sframe": ("sframe", "sframe", "SFrame sections: dump, convert, verify."),
+    "sframe": ("sframe", "sframe", "SFrame sections: dump, convert, add, verify, stat."),
     "reclaim": (
         "reclaim",
         "reclaim",

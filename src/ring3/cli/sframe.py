@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ring3.cli import Group
 from ring3.cli.output import emit_json, finding
 
 if TYPE_CHECKING:
+    from ring3.sframe.stat import Report
     from ring3.sframe.table import Refusal
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -156,6 +158,29 @@ def convert(
         finding()
 
 
+@sframe.command(examples=["ring3 sframe add program -o program.sframe && ./program.sframe"])
+@click.argument("file", type=FILE)
+@click.option("-o", "--output", type=OUTPUT, required=True, help="The new file.")
+@_writing
+def add(
+    file: Path, output: Path, source: str | None, version: str, no_share: bool, strict: bool
+) -> None:
+    """Write a copy of a program or library with a loaded .sframe section that still runs."""
+    from ring3.sframe import convert as converter
+
+    place, encoded = converter.add(
+        file, output, source=source, version=int(version), share=not no_share
+    )
+    click.echo(
+        f"{file} -> {output}: .sframe of {encoded.functions:,} functions, {place.size:,} bytes "
+        f"at {place.vaddr:#x}, PT_GNU_SFRAME"
+    )
+    for refusal in encoded.refused:
+        click.echo(f"  not expressed: {refusal}")
+    if strict and encoded.refused:
+        finding()
+
+
 def _say(path: Path, target: Path, answer: dict[str, Any], refused: list[Refusal]) -> None:
     ratio = f", {answer['bytes'] / answer['replaces']:.2f}x" if answer["replaces"] else ""
     click.echo(
@@ -208,6 +233,97 @@ def verify(file: Path, beside: Path | None, limit: int, as_json: bool) -> None:
         )
     if verdict.differences:
         finding()
+
+
+@sframe.command(
+    examples=[
+        "ring3 sframe stat /usr/bin/gdb",
+        "ring3 sframe stat --verify /usr/lib/x86_64-linux-gnu",
+        "ring3 sframe stat --installed --json > system.json",
+    ]
+)
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--installed", is_flag=True, help="All files of all installed packages.")
+@click.option("--verify", is_flag=True, help="Also compare with .eh_frame at every pc.")
+@click.option("--files/--no-files", default=None, help="A line for each file (default: up to 40).")
+@click.option("--jobs", type=int, help="Processes; by default one a core.")
+@click.option("--cluster", help="Address of a Dask scheduler to work on instead.")
+@click.option("--json", "as_json", is_flag=True, help="All reports and their sum.")
+def stat(
+    paths: tuple[Path, ...],
+    installed: bool,
+    verify: bool,
+    files: bool | None,
+    jobs: int | None,
+    cluster: str | None,
+    as_json: bool,
+) -> None:
+    """Measure SFrame on files and trees: size against .eh_frame, coverage, what cannot be expressed.
+
+    Nothing is written.  Exit 1 when --verify finds a disagreement.
+    """
+    from dataclasses import asdict
+
+    from ring3.cli.output import progress
+    from ring3.sframe import stat as measuring
+
+    if not paths and not installed:
+        raise click.UsageError("name files or folders, or say --installed")
+    found = list(measuring.elf_files([*paths, *(measuring.installed() if installed else [])]))
+    reports = []
+    with progress() as bars:
+        task = bars.add_task("files", total=len(found))
+        for report in measuring.measure_all(found, verify=verify, cluster=cluster, jobs=jobs):
+            reports.append(report)
+            bars.advance(task)
+    reports.sort(key=lambda report: report.path)
+    whole = measuring.total(reports)
+    if as_json:
+        emit_json({"files": [asdict(r) for r in reports], "total": asdict(whole)})
+    else:
+        _print_reports(reports, whole, len(reports) <= 40 if files is None else files)
+    if whole.differences:
+        finding()
+
+
+def _print_reports(reports: list[Report], whole: Report, each: bool) -> None:
+    from rich.table import Table as Grid
+
+    from ring3.cli.output import console
+
+    grid = Grid(box=None)
+    for name in ("functions", "rows", "text covered", ".eh_frame", "SFrame", "ratio", "refused"):
+        grid.add_column(name, justify="right")
+    grid.add_column("file")
+    shown = [report for report in reports if not report.error] if each else []
+    for report in [*shown, whole]:
+        ratio = f"{report.sframe / report.replaces:.2f}" if report.replaces else ""
+        covered = f"{100 * report.covered / report.code:.2f} %" if report.code else ""
+        grid.add_row(
+            f"{report.functions:,}",
+            f"{report.rows:,}",
+            covered,
+            f"{report.replaces:,}",
+            f"{report.sframe:,}",
+            ratio,
+            f"{sum(report.refused.values()):,}",
+            report.path,
+        )
+    console().print(grid)
+    for title, reasons in (("V3", whole.refused), ("V2", whole.refused_v2)):
+        for name, count in sorted(reasons.items(), key=lambda item: -item[1]):
+            share = 100 * count / max(whole.functions + sum(whole.refused.values()), 1)
+            click.echo(f"not expressible in {title}: {count:,} ({share:.3f} %) {name}")
+    if whole.differences is not None:
+        click.echo(f"verified at every pc: {whole.differences:,} disagreements")
+    failed = Counter(_kind(report.error) for report in reports if report.error)
+    for kind, count in failed.most_common():
+        click.echo(f"left out: {count:,} files: {kind}")
+
+
+def _kind(error: str) -> str:
+    """An error without its place, so that equal ones can be counted."""
+    return error.partition(": ")[2] or error
 
 
 def _refusal(refusal: Refusal) -> dict[str, Any]:

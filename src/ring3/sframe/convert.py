@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ring3.elf import Elf
+from ring3.errors import Unsupported
 from ring3.files import write_atomically
 from ring3.sframe import load, sidecar
+from ring3.sframe.attach import Attached, attach
 from ring3.sframe.encode import Encoded, encode
 from ring3.sframe.table import Table
 
@@ -60,13 +62,34 @@ def convert(
         return Conversion(path, source, table, encoded, place, elf.build_id, replaces)
 
 
+def add(
+    path: Path,
+    output: Path,
+    *,
+    source: str | None = None,
+    version: int = 3,
+    share: bool = True,
+) -> tuple[Attached, Encoded]:
+    """Write ``output``: the linked file at ``path`` with a section converted from its own ``source``.
+
+    Raises as :func:`convert` and :func:`ring3.sframe.attach.attach` do.
+    """
+    with Elf(path) as elf:
+        table = load.table(elf, source)
+    return attach(path, output, lambda vaddr: encode(table, vaddr, version=version, share=share))
+
+
 def write_sidecar(conversion: Conversion) -> Path:
     """Write the sidecar into the cache, keyed by build-id, and return its path.
 
-    Raises ValueError for a file without a build-id.
+    Raises Unsupported for a file without a build-id.
     """
     if conversion.build_id is None:
-        raise ValueError("no build-id")
+        raise Unsupported(
+            "it has no build-id to keep a sidecar under",
+            where=str(conversion.path),
+            remedy="name a file with -o",
+        )
     path = sidecar.path(conversion.build_id)
     write_atomically(path, conversion.sidecar())
     return path
