@@ -34,6 +34,9 @@ UNINTERRUPTIBLE = State.UNINTERRUPTIBLE
 # same and one of them writes.  STATE is a second key of the same object (see Mutex).
 WRITE = 1
 STATE = 2
+# Instead of an access: the task has only begun or woken (nobody can tell when it runs on), or it yields.
+LOCAL = -1
+YIELD = -2
 
 
 class Scheduler(Protocol):
@@ -41,8 +44,8 @@ class Scheduler(Protocol):
 
     preemptive: bool
 
-    def pick(self, kernel: Kernel) -> Task:
-        """One of ``kernel.runnable``, which is not empty."""
+    def pick(self, kernel: Kernel) -> Task | None:
+        """One of ``kernel.runnable``, which is not empty; None ends the run."""
         ...
 
 
@@ -95,11 +98,16 @@ class Kernel:
         self.scheduler = scheduler
         self.carriers: list[Carrier] = [] if carriers is None else carriers
         self.hub: Any = getcurrent()
+        self._keys = 0
         self.boot = Task(self, 0, "swapper", _nothing, flags=PF_KTHREAD)
         self.current = self.boot
         self.tasks = [self.boot]
         self.runnable: list[Task] = []
+        self.fresh: list[
+            Task
+        ] = []  # tasks that have begun or woken since, for preemptive schedulers
         self.step = -1  # the visible step in progress, counted by preemptive schedulers
+        self.stopped = False  # by the scheduler
         self.point: Callable[[str, Any, int], None] = _no_point
         self.touch: Callable[[int], None] = _no_touch
         self.log: list[tuple[int, str]] = []
@@ -109,7 +117,6 @@ class Kernel:
         self.lockdep: Lockdep | None = None
         self.parts: dict[str, Any] = {}  # what other modules keep per kernel: RCU, worker pools...
         self._wanted: Carrier | None = None  # a task that waits for a carrier to be made
-        self._keys = 0
         self._alarms: list[tuple[int, int, Alarm]] = []
         self._alarm_count = 0
         self._until: Callable[[], bool] | None = None
@@ -135,8 +142,7 @@ class Kernel:
         task.woken_step = self.step
         self.tasks.append(task)
         self.runnable.append(task)
-        if self.tracer is not None:
-            self.tracer.wake(task)
+        self.fresh.append(task)
         return task
 
     def kthread_run(self, fn: Callable[..., Any], *args: Any, name: str, flags: int = 0) -> Task:
@@ -145,6 +151,7 @@ class Kernel:
 
     def join(self, task: Task) -> Any:
         """Wait until ``task`` is dead; its result."""
+        self.touch(task.key)
         if task.state is not DEAD:
             if task.joiners is None:
                 task.joiners = []
@@ -178,6 +185,7 @@ class Kernel:
         """The running task is over; returns on ``carrier`` when that has its next task."""
         task = self.current
         task.state = DEAD
+        self.touch(task.key | WRITE)
         self.runnable.remove(task)
         if self.tracer is not None:
             self.tracer.exit(task)
@@ -248,8 +256,11 @@ class Kernel:
         if task.state is RUNNING or task.state is DEAD:
             return False
         task.state = RUNNING
-        task.woken_step = self.step
+        # Time passes only when all sleep, so what it wakes comes after everything before.
+        task.woken_step = self.step if self.current is not self.boot else -2 - self.step
+        task.access = LOCAL
         self.runnable.append(task)
+        self.fresh.append(task)
         if self.tracer is not None:
             self.tracer.wake(task)
         return True
@@ -261,14 +272,17 @@ class Kernel:
             self.wake(task)
 
     def cond_resched(self) -> None:
-        """Let others run.  Virtual time moves on by a microsecond, so that polling loops end."""
+        """Let others run.  When there are none, virtual time moves on, so that polling loops end."""
         task = self.current
-        self.point("cond_resched", None, -1)
-        self.clock.advance(self.clock.now() + 1_000)
         if self.scheduler is None:
             self.runnable.remove(task)
             self.runnable.append(task)
-        self._yield(task)
+        else:
+            self.point("cond_resched", None, YIELD)
+        if len(self.runnable) == 1 or self.scheduler is None:
+            self.clock.advance(self.clock.now() + 1_000)
+        if self.scheduler is None or len(self.runnable) == 1:
+            self._yield(task)
 
     cpu_relax = yield_ = cond_resched
 
@@ -339,8 +353,11 @@ class Kernel:
             raise KernelBug("Kernel.run() inside of a task", where=str(self.current))
         self.hub = getcurrent()
         self._until, self._limit = until, until_time
+        if self.tracer is not None:
+            self.point = self._traced
         if self.scheduler is not None and self.scheduler.preemptive:
-            self.point, self.touch = self._preempt, self._touched
+            self.point = self._preempt if self.tracer is None else self._traced
+            self.touch = getattr(self.scheduler, "touch", _no_touch)
         try:
             while True:
                 chosen = self._next()
@@ -356,6 +373,8 @@ class Kernel:
                     task, self.failed = self.failed, None
                     assert task.error is not None
                     raise task.error
+                if self.stopped:
+                    return False
                 if until is not None and until():
                     return True
                 if not self.runnable and not self._idle(forever or until is not None):
@@ -418,7 +437,10 @@ class Kernel:
             runnable = self.runnable
             if not runnable:
                 return None
-            return runnable[0] if self.scheduler is None else self.scheduler.pick(self)
+            if self.scheduler is None:
+                self.fresh.clear()
+                return runnable[0]
+            return self.scheduler.pick(self)
 
     def _drain(self) -> None:
         was, self.current = self.current, self.boot
@@ -464,13 +486,21 @@ class Kernel:
         assert self.scheduler is not None
         chosen = self.scheduler.pick(self)
         if chosen is not task:
-            self.current = chosen
-            chosen.carrier.switch()
+            if chosen is None:
+                self.current = self.boot
+                self.hub.switch()
+            else:
+                self.current = chosen
+                chosen.carrier.switch()
         if task.irq_queue:
             self.run_interrupts(task)
 
-    def _touched(self, access: int) -> None:
-        self.current.woken_step = self.step  # replaced by explorers
+    def _traced(self, op: str, obj: Any, access: int) -> None:
+        """A visible operation while somebody watches."""
+        if self.scheduler is not None and self.scheduler.preemptive:
+            self._preempt(op, obj, access)
+        assert self.tracer is not None
+        self.tracer.op(op, obj)
 
     # Contexts
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ring3.kernel.core import Alarm
+from ring3.kernel.core import WRITE, Alarm
 from ring3.kernel.task import (
     HARDIRQ_MASK,
     HARDIRQ_OFFSET,
@@ -59,12 +59,17 @@ class Interrupt:
         if on is None:
             self.running = kernel.spawn(self._serve, name=self.name, flags=PF_KTHREAD)
             return self.running
+        kernel.point("interrupt", on, on.key | WRITE)
         if on.irq_queue is None:
             on.irq_queue = []
         on.irq_queue.append((_BARS[self.offset], self._serve))
         if on is kernel.current:
             kernel.run_interrupts(on)
         return None
+
+    def aim(self, task: Task) -> None:
+        """Tell exploration that :meth:`raise_` may hit ``task``, before it does."""
+        task.interruptible = True
 
     def synchronize(self) -> None:
         """synchronize_irq: wait until a handler that runs on a CPU of its own is through."""

@@ -59,13 +59,14 @@ class Lock:
 class Spinlock(Lock):
     """spinlock_t."""
 
-    __slots__ = ("owner", "waiters")
+    __slots__ = ("owner", "released", "waiters")
     what = "spinlock"
     wait_inner = WAIT_CONFIG
 
     def __init__(self, kernel: Kernel, name: str, *, lock_class: str | None = None) -> None:
         super().__init__(kernel, name, lock_class=lock_class)
         self.owner: Task | None = None
+        self.released = -1  # the step of the latest unlock, which what follows a lock comes after
         self.waiters: list[Task] = []
 
     def lock(self, subclass: int = 0, nest: Lock | None = None) -> None:
@@ -78,6 +79,7 @@ class Spinlock(Lock):
             self.map.acquire(subclass=subclass, nest=nest)
         if self.owner is None:
             self.owner = task
+            task.woken_step = self.released
         else:
             self.waiters.append(task)
             kernel.block(self)
@@ -86,10 +88,11 @@ class Spinlock(Lock):
         """spin_trylock."""
         kernel = self.kernel
         kernel.point("spin_trylock", self, self.key | WRITE)
-        kernel.touch(self.key | STATE)
+        kernel.touch(self.key | STATE | WRITE)
         if self.owner is not None:
             return False
         task = kernel.current
+        task.woken_step = self.released
         task.preempt_count += PREEMPT_OFFSET
         self.owner = task
         if self.map is not None:
@@ -99,7 +102,7 @@ class Spinlock(Lock):
     def unlock(self) -> None:
         """spin_unlock."""
         kernel = self.kernel
-        kernel.point("spin_unlock", self, self.key | STATE | WRITE)
+        kernel.point("spin_unlock", self, self.key | STATE)
         task = kernel.current
         if self.map is not None:
             self.map.release()
@@ -110,11 +113,12 @@ class Spinlock(Lock):
             kernel.wake(self.owner)
         else:
             self.owner = None
+            self.released = kernel.step
         task.preempt_count -= PREEMPT_OFFSET
 
     def is_locked(self) -> bool:
         self.kernel.point("spin_is_locked", self, self.key)
-        self.kernel.touch(self.key | STATE)
+        self.kernel.touch(self.key | STATE | WRITE)
         return self.owner is not None
 
     def lock_irqsave(self, subclass: int = 0) -> bool:
@@ -205,12 +209,13 @@ class LocalLock(Lock):
 class Mutex(Lock):
     """struct mutex."""
 
-    __slots__ = ("owner", "waiters")
+    __slots__ = ("owner", "released", "waiters")
     what = "mutex"
 
     def __init__(self, kernel: Kernel, name: str, *, lock_class: str | None = None) -> None:
         super().__init__(kernel, name, lock_class=lock_class)
         self.owner: Task | None = None
+        self.released = -1  # the step of the latest unlock, which what follows a lock comes after
         self.waiters: list[Task] = []
 
     def lock(self, subclass: int = 0, nest: Lock | None = None) -> None:
@@ -224,6 +229,7 @@ class Mutex(Lock):
             kernel.sleep_in_atomic("mutex_lock")
         if self.owner is None:
             self.owner = task
+            task.woken_step = self.released
         else:
             self.waiters.append(task)
             kernel.block(self)
@@ -239,6 +245,7 @@ class Mutex(Lock):
             kernel.sleep_in_atomic("mutex_lock_interruptible")
         if self.owner is None:
             self.owner = task
+            task.woken_step = self.released
             return 0
         if not task.signal_pending:
             self.waiters.append(task)
@@ -254,10 +261,11 @@ class Mutex(Lock):
         """mutex_trylock: whether it was free."""
         kernel = self.kernel
         kernel.point("mutex_trylock", self, self.key | WRITE)
-        kernel.touch(self.key | STATE)
+        kernel.touch(self.key | STATE | WRITE)
         if self.owner is not None:
             return False
         self.owner = kernel.current
+        self.owner.woken_step = self.released
         if self.map is not None:
             self.map.acquire(trylock=True)
         return True
@@ -265,7 +273,7 @@ class Mutex(Lock):
     def unlock(self) -> None:
         """mutex_unlock."""
         kernel = self.kernel
-        kernel.point("mutex_unlock", self, self.key | STATE | WRITE)
+        kernel.point("mutex_unlock", self, self.key | STATE)
         if self.map is not None:
             self.map.release()
         if self.owner is not kernel.current:
@@ -275,10 +283,11 @@ class Mutex(Lock):
             kernel.wake(self.owner)
         else:
             self.owner = None
+            self.released = kernel.step
 
     def is_locked(self) -> bool:
         self.kernel.point("mutex_is_locked", self, self.key)
-        self.kernel.touch(self.key | STATE)
+        self.kernel.touch(self.key | STATE | WRITE)
         return self.owner is not None
 
     def __enter__(self) -> None:
@@ -298,13 +307,14 @@ class RtMutex(Mutex):
 class Semaphore(Lock):
     """struct semaphore: a count; lockdep does not follow it, as anyone may up() it."""
 
-    __slots__ = ("count", "waiters")
+    __slots__ = ("count", "released", "waiters")
     what = "semaphore"
 
     def __init__(self, kernel: Kernel, name: str, count: int = 1) -> None:
         super().__init__(kernel, name)
         self.map = None
         self.count = count
+        self.released = -1
         self.waiters: list[Task] = []
 
     def down(self) -> None:
@@ -314,6 +324,7 @@ class Semaphore(Lock):
             kernel.sleep_in_atomic("down")
         if self.count > 0:
             self.count -= 1
+            kernel.current.woken_step = self.released
         else:
             self.waiters.append(kernel.current)
             kernel.block(self)
@@ -322,10 +333,11 @@ class Semaphore(Lock):
         """Whether it was taken (the kernel's function returns the opposite)."""
         kernel = self.kernel
         kernel.point("down_trylock", self, self.key | WRITE)
-        kernel.touch(self.key | STATE)
+        kernel.touch(self.key | STATE | WRITE)
         if self.count <= 0:
             return False
         self.count -= 1
+        kernel.current.woken_step = self.released
         return True
 
     def up(self) -> None:
@@ -335,6 +347,7 @@ class Semaphore(Lock):
             kernel.wake(self.waiters.pop(0))
         else:
             self.count += 1
+            self.released = kernel.step
 
 
 # Interrupts and softirqs of the CPU that the running task is on.

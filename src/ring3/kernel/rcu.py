@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ring3.kernel.core import WRITE
 from ring3.kernel.irq import Softirq
 from ring3.kernel.locks import WAIT_CONFIG, WAIT_SPIN, local_bh_disable, local_bh_enable
 from ring3.kernel.task import Task
@@ -27,6 +28,7 @@ class Rcu:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.key = kernel.new_key()
         self.readers: set[Task] = set()
         self.pending: list[tuple[set[Task], Callable[..., Any], tuple[Any, ...]]] = []
         self.maps: dict[str, LockMap] | None = None
@@ -47,7 +49,7 @@ class Rcu:
         """rcu_read_lock; ``flavour`` "bh" or "sched" is rcu_read_lock_bh or _sched."""
         kernel = self.kernel
         task = kernel.current
-        kernel.point("rcu_read_lock", self, -1)
+        kernel.point("rcu_read_lock", self, self.key | WRITE)
         if flavour == "bh":
             local_bh_disable(kernel)
         elif flavour == "sched":
@@ -60,7 +62,7 @@ class Rcu:
     def read_unlock(self, flavour: str = "rcu") -> None:
         kernel = self.kernel
         task = kernel.current
-        kernel.point("rcu_read_unlock", self, -1)
+        kernel.point("rcu_read_unlock", self, self.key | WRITE)
         if self.maps is not None:
             self.maps[flavour].release()
         task.rcu_nesting -= 1
@@ -80,7 +82,7 @@ class Rcu:
 
     def call(self, fn: Callable[..., Any], *args: Any) -> None:
         """call_rcu: ``fn(*args)`` in softirq context once all present readers have left."""
-        self.kernel.point("call_rcu", self, -1)
+        self.kernel.point("call_rcu", self, self.key | WRITE)
         self.pending.append((set(self.readers), fn, args))
         self._run_ready()
 

@@ -28,8 +28,13 @@ class Frame:
     file: str
     line: int
 
+    @property
+    def place(self) -> str:
+        """``file.py:12``"""
+        return f"{Path(self.file).name}:{self.line}"
+
     def __str__(self) -> str:
-        return f"{self.function} ({Path(self.file).name}:{self.line})"
+        return f"{self.function} ({self.place})"
 
 
 Stack = tuple[Frame, ...]

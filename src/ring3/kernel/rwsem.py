@@ -30,25 +30,27 @@ if TYPE_CHECKING:
 class ReadersWriter(Lock):
     """Shared by the three: ``readers`` in order of arrival, one ``writer``, a queue of both."""
 
-    __slots__ = ("queue", "readers", "writer")
+    __slots__ = ("queue", "read_released", "readers", "write_released", "writer")
 
     def __init__(self, kernel: Kernel, name: str, *, lock_class: str | None = None) -> None:
         super().__init__(kernel, name, lock_class=lock_class)
         self.readers: list[Task] = []
         self.writer: Task | None = None
         self.queue: list[tuple[Task, bool]] = []
+        self.write_released = -1  # the step of the latest write unlock
+        self.read_released: tuple[int, ...] = ()  # and of the read unlocks since
 
     def _read(self, task: Task, *, pass_waiters: bool = False) -> None:
         if self.writer is None and (pass_waiters or not self.queue):
-            self.readers.append(task)
+            self._grant_to(task, False)
             return
         place = 0 if pass_waiters else len(self.queue)
         self.queue.insert(place, (task, False))
         self.kernel.block(self)
 
     def _write(self, task: Task) -> None:
-        if self.writer is None and not self.readers:
-            self.writer = task
+        if self.writer is None and not self.readers and not self.queue:
+            self._grant_to(task, True)
             return
         self.queue.append((task, True))
         self.kernel.block(self)
@@ -60,25 +62,33 @@ class ReadersWriter(Lock):
             self.readers.pop()  # up_read by another task than the one that came down is allowed
         else:
             self.kernel.bug(f"{task} read-unlocks {self!r}, which has no reader")
+        self.read_released += (self.kernel.step,)
         self._grant()
 
     def _release_write(self, task: Task) -> None:
         if self.writer is None:
             self.kernel.bug(f"{task} write-unlocks {self!r}, which has no writer")
         self.writer = None
+        self.write_released = self.kernel.step
+        self.read_released = ()
         self._grant()
+
+    def _grant_to(self, task: Task, writes: bool) -> None:
+        if writes:
+            self.writer = task
+            task.woken_step = (self.write_released, *self.read_released)
+        else:
+            self.readers.append(task)
+            task.woken_step = self.write_released
 
     def _grant(self) -> None:
         while self.queue and self.writer is None:
             task, writes = self.queue[0]
-            if writes:
-                if self.readers:
-                    return
-                self.writer = task
-            else:
-                self.readers.append(task)
+            if writes and self.readers:
+                return
             self.queue.pop(0)
             self.kernel.wake(task)
+            self._grant_to(task, writes)
 
 
 class RwSem(ReadersWriter):
@@ -100,17 +110,17 @@ class RwSem(ReadersWriter):
     def down_read_trylock(self) -> bool:
         kernel = self.kernel
         kernel.point("down_read_trylock", self, self.key | WRITE)
-        kernel.touch(self.key | STATE)
+        kernel.touch(self.key | STATE | WRITE)
         if self.writer is not None or self.queue:
             return False
-        self.readers.append(kernel.current)
+        self._grant_to(kernel.current, False)
         if self.map is not None:
             self.map.acquire(read=1, trylock=True)
         return True
 
     def up_read(self) -> None:
         kernel = self.kernel
-        kernel.point("up_read", self, self.key | STATE | WRITE)
+        kernel.point("up_read", self, self.key | STATE)
         if self.map is not None:
             self.map.release()
         self._release_read(kernel.current)
@@ -128,17 +138,17 @@ class RwSem(ReadersWriter):
     def down_write_trylock(self) -> bool:
         kernel = self.kernel
         kernel.point("down_write_trylock", self, self.key | WRITE)
-        kernel.touch(self.key | STATE)
+        kernel.touch(self.key | STATE | WRITE)
         if self.writer is not None or self.readers:
             return False
-        self.writer = kernel.current
+        self._grant_to(kernel.current, True)
         if self.map is not None:
             self.map.acquire(trylock=True)
         return True
 
     def up_write(self) -> None:
         kernel = self.kernel
-        kernel.point("up_write", self, self.key | STATE | WRITE)
+        kernel.point("up_write", self, self.key | STATE)
         if self.map is not None:
             self.map.release()
         self._release_write(kernel.current)
@@ -146,7 +156,7 @@ class RwSem(ReadersWriter):
     def downgrade_write(self) -> None:
         """From writer to reader without letting another writer in between."""
         kernel = self.kernel
-        kernel.point("downgrade_write", self, self.key | STATE | WRITE)
+        kernel.point("downgrade_write", self, self.key | STATE)
         if self.map is not None:
             self.map.downgrade()
         self.readers.append(kernel.current)
@@ -198,7 +208,7 @@ class RwLock(ReadersWriter):
 
     def read_unlock(self) -> None:
         kernel = self.kernel
-        kernel.point("read_unlock", self, self.key | STATE | WRITE)
+        kernel.point("read_unlock", self, self.key | STATE)
         if self.map is not None:
             self.map.release()
         self._release_read(kernel.current)
@@ -215,7 +225,7 @@ class RwLock(ReadersWriter):
 
     def write_unlock(self) -> None:
         kernel = self.kernel
-        kernel.point("write_unlock", self, self.key | STATE | WRITE)
+        kernel.point("write_unlock", self, self.key | STATE)
         if self.map is not None:
             self.map.release()
         self._release_write(kernel.current)

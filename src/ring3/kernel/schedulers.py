@@ -1,25 +1,136 @@
-"""Simple scheduling strategies.  Exploration has more."""
+"""Scheduling strategies that preempt: random, PCT, and a recorded schedule.
+
+A strategy is asked before every visible operation.  A task that has only begun or woken, and touches
+nothing that others see before its next visible operation, goes first: no other order can be told apart.
+"""
 
 from __future__ import annotations
 
 import random
 from typing import TYPE_CHECKING
 
-from ring3.kernel.task import Task
+from ring3.errors import BadInput
+from ring3.kernel.core import LOCAL, YIELD
+from ring3.kernel.task import RUNNING, Task
 
 if TYPE_CHECKING:
     from ring3.kernel.core import Kernel
 
 
-class RandomScheduler:
-    """Before every visible operation any runnable task may go first; ``seed`` decides."""
+class Preemptive:
+    """Base: counts steps, records the choices, and ends a run that has too many.
+
+    ``choices`` are the tids in order; ``runners`` the tid that each step leaves running, which a task that
+    merely begins or wakes is not.  After the run ``exhausted`` tells whether ``max_steps`` ended it.
+    """
 
     preemptive = True
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, max_steps: int = 10_000) -> None:
+        self.max_steps = max_steps
+        self.choices: list[int] = []
+        self.runners: list[int] = []
+        self.exhausted = False
+
+    def pick(self, kernel: Kernel) -> Task | None:
+        kernel.step += 1
+        if kernel.step >= self.max_steps:
+            self.exhausted = kernel.stopped = True
+            return None
+        fresh = kernel.fresh
+        while fresh:
+            task = fresh.pop()
+            if task.access == LOCAL and task.state is RUNNING:
+                self.choices.append(task.tid)
+                self.runners.append(self.runners[-1] if self.runners else 0)
+                return task
+        runnable = kernel.runnable
+        task = runnable[0] if len(runnable) == 1 else self.choose(kernel, runnable)
+        self.choices.append(task.tid)
+        self.runners.append(task.tid)
+        return task
+
+    def choose(self, kernel: Kernel, runnable: list[Task]) -> Task:
+        """Without a strategy: the running task goes on until it blocks or yields."""
+        tid = self.runners[-1] if self.runners else 0
+        for place, task in enumerate(runnable):
+            if task.tid == tid:
+                # Who yields goes to the end of the line.
+                return runnable[(place + (task.access == YIELD)) % len(runnable)]
+        return runnable[0]
+
+
+class RandomScheduler(Preemptive):
+    """Before every visible operation any runnable task may go first; ``seed`` decides."""
+
+    def __init__(self, seed: int, max_steps: int = 10_000) -> None:
+        super().__init__(max_steps)
         self._random = random.Random(seed).random
 
-    def pick(self, kernel: Kernel) -> Task:
-        kernel.step += 1
-        runnable = kernel.runnable
+    def choose(self, kernel: Kernel, runnable: list[Task]) -> Task:
         return runnable[int(self._random() * len(runnable))]
+
+
+class Pct(Preemptive):
+    """Probabilistic concurrency testing (Burckhardt et al., ASPLOS 2010).
+
+    Tasks get random priorities and the highest runs; at ``depth - 1`` random steps among the first
+    ``length`` the running task falls below all others.  A bug that needs ``depth`` ordered steps is found
+    with probability at least 1 / (tasks * length ** (depth - 1)) by each seed.
+    """
+
+    def __init__(
+        self, seed: int, max_steps: int = 10_000, *, depth: int = 3, length: int = 100
+    ) -> None:
+        super().__init__(max_steps)
+        self._rng = random.Random(seed)
+        self._priority: dict[int, float] = {}
+        self._lowest = 0.0
+        self._changes = {self._rng.randrange(1, max(2, length)) for _ in range(depth - 1)}
+
+    def choose(self, kernel: Kernel, runnable: list[Task]) -> Task:
+        priority = self._priority
+        for task in runnable:
+            if task.tid not in priority:
+                priority[task.tid] = 1.0 + self._rng.random()
+        best = max(runnable, key=lambda task: priority[task.tid])
+        while kernel.step in self._changes or best.access == YIELD:
+            self._changes.discard(kernel.step)
+            self._lowest -= 1.0
+            priority[best.tid] = self._lowest
+            yielded, best = best, max(runnable, key=lambda task: priority[task.tid])
+            if best is yielded or best.access == YIELD:
+                break
+        return best
+
+
+class Recorded(Preemptive):
+    """Follows recorded choices, then lets the running task go on.
+
+    ``strict``: a choice that is not runnable is an error; otherwise it is left out.
+    """
+
+    def __init__(self, recorded: list[int], *, strict: bool, max_steps: int = 10_000) -> None:
+        super().__init__(max_steps)
+        self._recorded = iter(recorded)
+        self._strict = strict
+
+    def pick(self, kernel: Kernel) -> Task | None:
+        for tid in self._recorded:
+            if tid < len(kernel.tasks) and kernel.tasks[tid].state is RUNNING and tid:
+                kernel.step += 1
+                if kernel.step >= self.max_steps:
+                    self.exhausted = kernel.stopped = True
+                    return None
+                task = kernel.tasks[tid]
+                runs = task.access != LOCAL or not self.runners
+                self.choices.append(tid)
+                self.runners.append(tid if runs else self.runners[-1])
+                return task
+            if self._strict:
+                kernel.stopped = True
+                raise BadInput(
+                    f"the schedule is of another program: task {tid} cannot run",
+                    where=f"schedule, step {len(self.choices) + 1}",
+                )
+        return super().pick(kernel)

@@ -91,16 +91,17 @@ class Task:
         "flags",
         "fn",
         "held_locks",
+        "interruptible",
         "irq_queue",
         "joiners",
         "kernel",
+        "key",
         "name",
         "obj",
         "op",
         "preempt_count",
         "rcu_nesting",
         "result",
-        "sid",
         "signal_pending",
         "state",
         "tid",
@@ -120,7 +121,9 @@ class Task:
         flags: int = 0,
     ) -> None:
         self.kernel = kernel
-        self.tid = self.sid = tid
+        self.tid = tid
+        self.key = kernel.new_key()
+        self.interruptible = False  # interrupts may be aimed at it (Interrupt.aim)
         self.name = name
         self.fn = fn
         self.args = args
@@ -140,7 +143,8 @@ class Task:
         self.op = "start"
         self.obj: Any = None
         self.access = -1
-        self.woken_step = -1
+        # The steps that what the task does next comes after; below -1: all steps up to -2 minus it.
+        self.woken_step: int | tuple[int, ...] = -1
 
     @property
     def in_hardirq(self) -> bool:

@@ -55,9 +55,14 @@ class WaitQueue:
             left = None if deadline is None else deadline - kernel.now()
             if left is not None and left <= 0:
                 return 0
-            self.prepare_to_wait(exclusive=exclusive)
+            # The condition may be made of visible operations, so ask again once in the queue.
+            kernel.touch(self.key | WRITE)
+            self._enqueue(exclusive)
             self.condition = condition
-            kernel.block(self, state, left)
+            if not condition():
+                kernel.touch(self.key | WRITE)
+                if any(waiter is task for waiter, _ in self.waiters):
+                    kernel.block(self, state, left)
             self.finish_wait()
         return 0 if deadline is None else max(1, deadline - kernel.now())
 
@@ -66,6 +71,10 @@ class WaitQueue:
 
         The raw half of wait_event, for code that must show its own check.
         """
+        self.kernel.point("prepare_to_wait", self, self.key | WRITE)
+        self._enqueue(exclusive)
+
+    def _enqueue(self, exclusive: bool) -> None:
         entry = (self.kernel.current, exclusive)
         if entry not in self.waiters:
             self.waiters.append(entry)
@@ -82,6 +91,7 @@ class WaitQueue:
 
     def finish_wait(self) -> None:
         """Leave the queue."""
+        self.kernel.touch(self.key | WRITE)
         task = self.kernel.current
         self.waiters = [entry for entry in self.waiters if entry[0] is not task]
 
@@ -125,13 +135,14 @@ _ALL = 1 << 31
 class Completion:
     """Something that will be done once per :meth:`complete`, or for good after :meth:`complete_all`."""
 
-    __slots__ = ("done", "kernel", "key", "name", "waiters")
+    __slots__ = ("done", "kernel", "key", "name", "released", "waiters")
 
     def __init__(self, kernel: Kernel, name: str = "completion") -> None:
         self.kernel = kernel
         self.name = name
         self.key = kernel.new_key()
         self.done = 0
+        self.released = -1  # the step of the latest complete
         self.waiters: list[Task] = []
 
     def wait(self, *, timeout: int | None = None, state: State = State.UNINTERRUPTIBLE) -> int:
@@ -159,6 +170,7 @@ class Completion:
                 self.waiters.remove(task)
         if self.done != _ALL:
             self.done -= 1
+        task.woken_step = self.released
         return 0 if deadline is None else max(1, deadline - kernel.now())
 
     def try_wait(self) -> bool:
@@ -169,6 +181,7 @@ class Completion:
             return False
         if self.done != _ALL:
             self.done -= 1
+        self.kernel.current.woken_step = self.released
         return True
 
     def is_done(self) -> bool:
@@ -179,6 +192,7 @@ class Completion:
     def complete(self) -> None:
         """Let one waiter go, now or later."""
         self.kernel.point("complete", self, self.key | STATE | WRITE)
+        self.released = self.kernel.step
         if self.done != _ALL:
             self.done += 1
         if self.waiters:
@@ -187,6 +201,7 @@ class Completion:
     def complete_all(self) -> None:
         """Let every waiter go, for good."""
         self.kernel.point("complete_all", self, self.key | STATE | WRITE)
+        self.released = self.kernel.step
         self.done = _ALL
         while self.waiters:
             self.kernel.wake(self.waiters.pop(0))

@@ -30,7 +30,7 @@ MAYDAY_NS = 10_000_000
 class Work:
     """struct work_struct: ``fn(*args)`` runs once per successful queueing, never twice at a time."""
 
-    __slots__ = ("args", "fn", "idle", "kernel", "map", "name", "pending", "queue", "worker")
+    __slots__ = ("args", "fn", "idle", "kernel", "key", "map", "name", "pending", "queue", "worker")
 
     def __init__(
         self, kernel: Kernel, fn: Callable[..., Any], *args: Any, name: str | None = None
@@ -43,6 +43,7 @@ class Work:
         self.worker: Task | None = None
         self.queue: Workqueue | None = None
         self.idle: list[Completion] = []  # of those who flush this work
+        self.key = WorkerPool.of(kernel).key
         self.map: LockMap | None = None
         if kernel.lockdep is not None:
             self.map = kernel.lockdep.named_map(f"(work_completion)({self.name})")
@@ -56,7 +57,7 @@ class Work:
             self.map.release()
         if self.queue is not None and (self.pending or self.worker is not None):
             self.queue.dependency()
-        kernel.point("flush_work", self, -1)
+        kernel.point("flush_work", self, self.key | WRITE)
         if not self.pending and self.worker is None:
             return False
         done = Completion(kernel, f"flush of {self.name}")
@@ -66,7 +67,7 @@ class Work:
 
     def cancel(self) -> bool:
         """cancel_work: take it off its queue; whether it was on it."""
-        self.kernel.point("cancel_work", self, -1)
+        self.kernel.point("cancel_work", self, self.key | WRITE)
         if not self.pending or self.queue is None:
             return False
         self.queue.remove(self)
@@ -122,7 +123,7 @@ class Workqueue:
         self.kernel = kernel
         self.name = name
         self.flags = flags
-        self.key = kernel.new_key()
+        self.key = WorkerPool.of(kernel).key
         self.max_active = max_active
         self.todo: deque[Work] = deque()
         self.running: list[Work] = []
@@ -217,6 +218,7 @@ class Workqueue:
 
     def take(self) -> Work | None:
         """The next item that may run now, for a worker."""
+        self.kernel.touch(self.key | WRITE)
         if not self._ready():
             return None
         for work in self.todo:
@@ -243,6 +245,7 @@ class Workqueue:
         self._kick()
 
     def _ended(self, work: Work) -> None:
+        self.kernel.touch(self.key | WRITE)
         if not work.pending:
             for done in work.idle:
                 done.complete_all()
@@ -274,6 +277,7 @@ class WorkerPool:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.key = kernel.new_key()  # one for all queues: any of them may take any worker
         self.idle: list[Task] = []
         self.creating = 0
         self.before_create: Callable[[], None] | None = None

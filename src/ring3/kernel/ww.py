@@ -106,7 +106,7 @@ class WwMutex:
         """ww_mutex_lock (by ``state``, _interruptible): 0, -EALREADY, -EDEADLK, or -EINTR."""
         kernel = self.kernel
         kernel.point("ww_mutex_lock", self, self.key | WRITE)
-        kernel.touch(self.key | STATE)
+        kernel.touch(self.key | STATE | WRITE)
         task = kernel.current
         if ctx is not None:
             if self.base.owner is not None and self.ctx is ctx:
@@ -136,7 +136,7 @@ class WwMutex:
         """ww_mutex_trylock."""
         kernel = self.kernel
         kernel.point("ww_mutex_trylock", self, self.key | WRITE)
-        kernel.touch(self.key | STATE)
+        kernel.touch(self.key | STATE | WRITE)
         if self.base.owner is not None:
             return False
         self.base.owner = kernel.current
