@@ -50,6 +50,7 @@ _NO_RULE = int(Stop.NO_RULE)
 _BAD_PC = int(Stop.BAD_PC)
 _LOOP = int(Stop.LOOP)
 _DEPTH = int(Stop.DEPTH)
+_REGISTER = int(Stop.REGISTER)
 _GO_ON = -1
 
 
@@ -296,6 +297,7 @@ def _step(
 ) -> tuple[int, int, int]:
     """Turn ``values`` into the caller's; (:data:`_GO_ON` or why not, the caller's pc, what gave it)."""
     sp_number, fp_number = abi[1], abi[2]
+    refused = _NO_RULE
     if mapping >= 0:
         image = mappings[mapping].image
         where = (pc if exact else pc - 1) - bias[mapping]
@@ -325,8 +327,11 @@ def _step(
             stop, caller = _apply(data, big, sample, rule, abi, values, known, exact)
             if stop == _GO_ON:
                 return _GO_ON, caller, _SIGNAL_FRAME if signal else table.how
-            if stop != _NO_RULE:
+            if stop not in (_NO_RULE, _REGISTER):
                 return stop, 0, 0
+            refused = stop
+    if refused == _REGISTER:
+        return refused, 0, 0
     # The frame pointer, where it looks like one.
     if not abi[5] or not known[fp_number]:
         return _NO_RULE, 0, 0
@@ -367,7 +372,9 @@ def _apply(
     sp_number, fp_number, ra_number = abi[1], abi[2], abi[3]
     if rule.ra & KIND == UNDEFINED:
         return _OUTERMOST, 0
-    stop, cfa = _value(data, big, sample, rule.cfa, rule.cfa_reg, rule.cfa_offset, 0, values, known)
+    stop, cfa = _value(
+        data, big, sample, rule.cfa, rule.cfa_reg, rule.cfa_offset, 0, abi, values, known
+    )
     if stop != _GO_ON:
         return stop, 0
     ra = 0
@@ -377,7 +384,7 @@ def _apply(
         ra = values[ra_number]
     else:
         stop, ra = _value(
-            data, big, sample, rule.ra, rule.ra_reg, rule.ra_offset, cfa, values, known
+            data, big, sample, rule.ra, rule.ra_reg, rule.ra_offset, cfa, abi, values, known
         )
         if stop != _GO_ON:
             return stop, 0
@@ -387,7 +394,7 @@ def _apply(
         fp_known = False
     elif rule.fp & KIND != SAME:
         stop, fp = _value(
-            data, big, sample, rule.fp, rule.fp_reg, rule.fp_offset, cfa, values, known
+            data, big, sample, rule.fp, rule.fp_reg, rule.fp_offset, cfa, abi, values, known
         )
         fp_known = stop == _GO_ON
     sp = cfa + abi[4]
@@ -412,13 +419,14 @@ def _value(
     register: int,
     offset: int,
     cfa: int,
+    abi: np.ndarray,
     values: np.ndarray,
     known: np.ndarray,
 ) -> tuple[int, int]:
     base = cfa
     if kind & KIND == REGISTER:
         if register >= len(values) or not known[register]:
-            return _NO_RULE, 0
+            return (_NO_RULE if register in (abi[1], abi[2]) else _REGISTER), 0
         base = values[register]
     elif kind & KIND != CFA:
         return _NO_RULE, 0

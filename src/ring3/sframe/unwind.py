@@ -57,6 +57,7 @@ class Stop(IntEnum):
     BAD_PC = 4
     LOOP = 5
     DEPTH = 6
+    REGISTER = 7
 
     @property
     def complete(self) -> bool:
@@ -77,6 +78,7 @@ _TEXT = {
     Stop.BAD_PC: "the return address is in no executable mapping",
     Stop.LOOP: "the stack does not go on",
     Stop.DEPTH: "more frames than the limit",
+    Stop.REGISTER: "its rule needs a register that SFrame follows in the innermost frame only",
 }
 
 
@@ -264,6 +266,7 @@ class _Walker:
                 saved := self._interrupted(registers, kind)
             ):
                 return saved, How.SIGNAL
+        refused = Stop.NO_RULE
         for how, rules in module.tables if module else ():
             found = rules.find(lookup - module.bias) if module else None
             if found is None:
@@ -275,8 +278,12 @@ class _Walker:
             caller = self._apply(rule, registers, exact)
             if isinstance(caller, Registers):
                 return caller, How.SIGNAL if signal else how
-            if caller is not Stop.NO_RULE:
+            if caller is not Stop.NO_RULE and caller is not Stop.REGISTER:
                 return caller
+            refused = caller
+        # Where a rule names another register, the frame pointer is none, and would skip frames unseen.
+        if refused is Stop.REGISTER:
+            return refused
         return self._frame_pointer(registers, exact)
 
     def _apply(self, rule: Rule, registers: Registers, exact: bool) -> Registers | Stop:
@@ -319,7 +326,8 @@ class _Walker:
             values = registers.values
             base = values[register] if register < len(values) else None
             if base is None:
-                return Stop.NO_RULE
+                followed = register in (self._abi.sp, self._abi.fp)
+                return Stop.NO_RULE if followed else Stop.REGISTER
         elif rule & KIND != CFA:
             return Stop.NO_RULE
         address = (base or 0) + offset & _WORD
