@@ -247,6 +247,8 @@ def test_hung_task_in_syslog() -> None:
     assert "the journal to commit" in " ".join(answer.verdict)
     assert (answer.entry, answer.eviction) == ("direct", "ext4_evict_inode")
     assert answer.steps[0].meaning == "the system call pread64"
+    assert answer.scenario == "ext4-unlinked-direct"
+    assert (answer.allocation, answer.flags) == ("", None)
 
 
 def test_allocation_failure_has_its_mask() -> None:

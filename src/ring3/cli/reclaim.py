@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 
 from ring3.cli import Group
-from ring3.cli.output import console, emit_json, progress
+from ring3.cli.output import console, emit_json, finding, progress
 from ring3.cluster import executor
 from ring3.reclaim import compare as study
+from ring3.reclaim import explore as search
 from ring3.reclaim import splats
 from ring3.reclaim.explain import explain
 from ring3.reclaim.explain import text as explanation_text
 from ring3.reclaim.policies import POLICIES, policy
-from ring3.reclaim.scenarios import scenario
+from ring3.reclaim.scenarios import SCENARIOS, scenario
 from ring3.report import Table, to_terminal
 
 
@@ -71,6 +72,97 @@ def policies_command(as_json: bool) -> None:
         emit_json([dict(zip(("policy", "source", "reading"), row, strict=True)) for row in rows])
     else:
         to_terminal([Table("", ("policy", "source", "as understood here"), rows)], console())
+
+
+@reclaim.command(
+    "explore",
+    examples=[
+        "ring3 reclaim explore as-today --scenario fat-linked-direct",
+        "ring3 reclaim explore i-reclaim-hard --schedules 1000 --perfetto hard.pftrace",
+        "ring3 reclaim explore all",
+    ],
+)
+@click.argument("policy_name", metavar="POLICY")
+@click.option("--scenario", "scenarios", multiple=True, help="Only this one; may be repeated.")
+@click.option(
+    "--schedules",
+    type=click.IntRange(1),
+    default=search.DEFAULT_SCHEDULES,
+    show_default=True,
+    help="Random, and as many PCT schedules, of each scenario.",
+)
+@click.option("--replay", metavar="SCENARIO/SCHEDULE", help="Run one counterexample again.")
+@click.option("--perfetto", type=click.Path(path_type=Path), help="Write it as a timeline.")
+@click.option("--json", "as_json", is_flag=True)
+def explore_command(
+    *,
+    policy_name: str,
+    scenarios: tuple[str, ...],
+    schedules: int,
+    replay: str | None,
+    perfetto: Path | None,
+    as_json: bool,
+) -> None:
+    """Search schedules in which POLICY (or, with "all", each one) fails, and show the worst.
+
+    Exit code 1 when there is one.
+    """
+    if policy_name == "all":
+        _explore_all(schedules, as_json)
+        return
+    name = replay
+    if name is None:
+        with progress() as bars:
+            count = len(scenarios) or len(SCENARIOS)
+            task = bars.add_task(policy_name, total=count)
+            result = search.explore(
+                policy_name, scenarios, schedules=schedules, done=lambda: bars.advance(task)
+            )
+        worst = search.smallest(result.worst) if result.worst else None
+        name = worst.name if worst else None
+        if not as_json:
+            shows = ", ".join(k for k in search.KINDS if k in result.found) or "nothing goes wrong"
+            click.echo(f"{policy_name}: {result.schedules} schedules of {count} scenarios: {shows}")
+    outcome = search.replay(policy_name, name) if name is not None else None
+    found = search.failures(outcome) if outcome is not None else {}
+    if as_json:
+        emit_json({"policy": policy_name, "found": found, "replay": name})
+    elif name is not None and outcome is not None:
+        click.echo(f"\nring3 reclaim explore {policy_name} --replay {name}\n")
+        click.echo(search.interleaving(policy_name, name))
+        for warn in outcome.warns[:1]:
+            click.echo(f"\n{warn}")
+        click.echo()
+        for kind, message in found.items():
+            click.echo(f"{kind}: {message}")
+    if name is not None and perfetto is not None:
+        search.perfetto(policy_name, name).write(perfetto)
+    if found:
+        finding()
+
+
+def _explore_all(schedules: int, as_json: bool) -> None:
+    with progress() as bars:
+        task = bars.add_task("policies", total=len(POLICIES))
+        results = search.all_policies(schedules, lambda: bars.advance(task))
+    if as_json:
+        emit_json(
+            [
+                {
+                    "policy": result.policy,
+                    "schedules": result.schedules,
+                    "found": {
+                        kind: {"message": example.message, "replay": example.name}
+                        for kind, example in result.found.items()
+                    },
+                }
+                for result in results
+            ]
+        )
+    else:
+        to_terminal([search.table(results)], console())
+    if any(result.found for result in results):
+        finding()
 
 
 @reclaim.command(

@@ -24,6 +24,7 @@ class Journal:
     def __init__(self, mm: Memory, name: str, commit_block: int, *, max_handles: int = 8) -> None:
         self.kernel: Kernel = mm.kernel
         self.name = name
+        self.key = mm.kernel.new_key()
         self.max_handles = max_handles
         self.commit_block = commit_block
         self.handles: dict[Task, Handle] = {}
@@ -36,8 +37,12 @@ class Journal:
 
     def request_commit(self) -> None:
         """Close the running transaction as soon as its handles are done."""
+        self.kernel.point("jbd2_log_start_commit", self, self.key | 1)
         self.locked = True
         self.commit_wait.wake_up()
+
+    def __repr__(self) -> str:
+        return f"journal {self.name}"
 
 
 class Handle:
@@ -82,6 +87,7 @@ def jbd2_journal_stop(journal: Journal) -> None:
     handle.depth -= 1
     if handle.depth:
         return
+    kernel.point("jbd2_journal_stop", journal, journal.key | 1)
     del journal.handles[task]
     memalloc_nofs_restore(kernel, handle.nofs)
     if journal.locked:

@@ -123,7 +123,9 @@ class Memory:
         #: Asked first when a folio comes free: True keeps it.
         self.take_back: Callable[[Folio], bool] | None = None
         #: fs_reclaim, when the kernel runs lockdep.
-        self.fs_reclaim: Any = None
+        self.fs_reclaim: Any = (
+            kernel.lockdep.named_map("fs_reclaim") if kernel.lockdep is not None else None
+        )
         self.stats = Stats()
 
     @property

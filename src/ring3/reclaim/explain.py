@@ -136,7 +136,7 @@ _FILESYSTEMS = {
     "f2fs": "f2fs",
 }
 _UNLINKED = re.compile(
-    r"ext4_free_inode|ext4_truncate|ext4_orphan_del|f2fs_truncate|ext4_journal_start\w*"
+    r"ext4_free_inode|ext4_truncate|ext4_orphan_del|f2fs_truncate|(?:__)?ext4_journal_start\w*"
 )
 
 
@@ -173,7 +173,8 @@ def _take(answer: Explanation, frame: SplatFrame) -> None:
         elif part == "allocation":
             if answer.steps and answer.steps[-1].part == "allocation":
                 return
-            answer.allocation = frame.function
+            if answer.eviction or not answer.entry:
+                answer.allocation = frame.function
         elif part == "unlinked" and not answer.shrinker:
             return
         if answer.steps and answer.steps[-1].part == part and answer.steps[-1].meaning == text:
@@ -186,6 +187,8 @@ def _flags(answer: Explanation, splat: Splat, names: list[str]) -> None:
     if splat.mode:
         with suppress(BadInput):
             answer.flags = G.parse_gfp(splat.mode)
+        return
+    if not (answer.eviction and answer.allocation):
         return
     for name in names:  # innermost first
         for pattern, mask in _INFERRED:

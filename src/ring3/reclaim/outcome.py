@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ring3.fs.eviction import Eviction
-from ring3.fs.inode import Inode
+from ring3.fs.inode import I_DIRTY, Inode
 from ring3.fs.super import super_cache_scan
 from ring3.kernel.core import Kernel
 from ring3.kernel.report import Warn, WouldDeadlock
@@ -104,25 +104,27 @@ def judge(world: World, panic: str = "") -> Outcome:
 
 
 def leaked(world: World) -> list[Inode]:
-    """Unlinked inodes that nobody uses and that stay although memory is free again and background
-    reclaim has been over every cache as often as it likes."""
+    """Unused inodes that stay although memory is free again, everything dirty is written, and background
+    reclaim has been over every cache as often as it likes: only umount would evict them."""
     kernel = world.kernel
+    tracer, kernel.tracer = kernel.tracer, None  # this is no part of what happened
     world.mm.zones[0].free += world.taken
     world.taken = 0
 
     def background() -> None:
         kernel.current.flags |= PF_MEMALLOC | PF_KSWAPD | PF_KTHREAD
-        for _ in range(3):
+        for _ in range(6):
             for sb in world.supers:
                 super_cache_scan(sb, ShrinkControl(G.GFP_KERNEL, 1 << 20))
             kernel.msleep(100)
 
     kernel.call(background)
+    kernel.tracer = tracer
     return [
         inode
         for sb in world.supers
         for inode in sb.inodes.values()
-        if inode.count == 0 and inode.nlink == 0
+        if inode.count == 0 and not inode.state & I_DIRTY and not inode.mapping.folios
     ]
 
 

@@ -15,7 +15,8 @@ from ring3.fs.eviction import Eviction
 from ring3.fs.ext4 import EXT4
 from ring3.fs.f2fs import F2FS
 from ring3.fs.fat import FAT
-from ring3.fs.inode import Inode, iget, mark_inode_dirty
+from ring3.fs.inode import Inode, iget, iput, mark_inode_dirty
+from ring3.fs.jbd2 import jbd2_journal_start, jbd2_journal_stop
 from ring3.fs.mapping import get_folio
 from ring3.fs.overlayfs import OVERLAYFS
 from ring3.fs.super import Filesystem, SuperBlock
@@ -43,7 +44,9 @@ class Scenario:
     tasks take ``allocate`` pages each and keep them for ``hold`` ms; ``users`` tasks do ``operations``
     operations on files each.  ``own_page``: an inode takes a whole page, so that each eviction
     frees memory; inode numbers are ``stride`` apart: 16 puts each into a group and a block of the
-    table of its own.  ``latency`` is that of the disk, in virtual ns.
+    table of its own.  ``lookups``: a task looks inodes up inside a transaction, as ext4 does for the
+    inodes of extended attributes, while another asks for a commit (ext4 only).  ``latency`` is that
+    of the disk, in virtual ns.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Scenario:
     latency: int = 100_000
     own_page: bool = True
     stride: int = 1
+    lookups: bool = False
     hold: int = 0
 
 
@@ -108,6 +112,9 @@ def start(world: World) -> None:
         kernel.spawn(allocator, world, name=f"alloc{number}")
     for number in range(scenario.users):
         kernel.spawn(file_user, world, sb, number, name=f"user{number}")
+    if scenario.lookups:
+        kernel.spawn(look_up_in_transaction, world, sb, name="setxattr")
+        kernel.spawn(sb.private.journal.request_commit, name="fsync")
 
 
 def _populate(world: World, sb: SuperBlock, top: SuperBlock | None) -> None:
@@ -185,6 +192,19 @@ def allocator(world: World) -> None:
         world.done += 1
     if world.scenario.hold:
         world.kernel.msleep(world.scenario.hold)
+    finish(world)
+
+
+def look_up_in_transaction(world: World, sb: SuperBlock) -> None:
+    """Get every cached inode, again and again, while holding a handle."""
+    journal = sb.private.journal
+    jbd2_journal_start(journal)
+    for _ in range(8):
+        for ino in list(sb.inodes):
+            inode = iget(sb, ino) if ino in sb.inodes else None
+            if inode is not None:
+                iput(inode)
+    jbd2_journal_stop(journal)
     finish(world)
 
 
@@ -272,6 +292,15 @@ def _reports() -> list[Scenario]:
                 pages=60,
             )
         )
+    found.append(
+        Scenario(
+            "ext4-unlinked-transaction",
+            "removed ext4 inodes are evicted while a transaction looks them up and another asks to commit",
+            "ext4",
+            state="unlinked",
+            lookups=True,
+        )
+    )
     found.append(
         Scenario(
             "overlay-ext4-kswapd",

@@ -1,0 +1,127 @@
+"""Counterexamples: found, replayed to the same end, shown; and what is not found."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ring3.cli.reclaim import reclaim
+from ring3.errors import BadInput, Ring3Error
+from ring3.reclaim import explore
+
+#: Each policy that fails, a scenario in which it does, and how.
+FAILING = [
+    ("as-today", "fat-linked-direct", "warn"),
+    ("as-today", "fat-linked-drain", "deadlock"),
+    ("mempool", "ext4-linked-direct", "deadlock"),
+    ("pinned", "f2fs-linked-direct", "warn"),
+    ("pinned", "ext4-linked-drain", "livelock"),
+    ("background-only", "fat-linked-kswapd", "warn"),
+    ("may-fail", "overlay-ext4-kswapd", "leak"),
+    ("reserves", "ext4-linked-drain", "deadlock"),
+    ("skip-unlinked", "overlay-ext4-kswapd", "warn"),
+    ("clean-not-dirty", "ext4-linked-direct", "warn"),
+    ("clean-linked", "f2fs-linked-direct", "warn"),
+    ("clean-nothing-pending", "overlay-ext4-kswapd", "leak"),
+    # Any blocking in evict() is a way to deadlock, in a worker just as well: no memory involved.
+    ("as-today", "ext4-unlinked-transaction", "deadlock"),
+    ("inodegc", "ext4-unlinked-transaction", "deadlock"),
+    ("i-reclaim-hard", "ext4-unlinked-transaction", "deadlock"),
+]
+
+
+@pytest.mark.parametrize(("policy", "scenario", "kind"), FAILING)
+def test_counterexample_replays_identically(policy: str, scenario: str, kind: str) -> None:
+    result = explore.explore(policy, [scenario], schedules=60)
+    assert kind in result.found, result.found
+    found = explore.smallest(result.found[kind], budget=40)
+    first, second = (explore.replay(policy, found.name) for _ in range(2))
+    assert first == second
+    assert kind in explore.failures(first)
+    shown = explore.interleaving(policy, found.name)
+    assert shown == explore.interleaving(policy, found.name)
+    # What fails before its first step has no timeline.
+    assert bool(explore.perfetto(policy, found.name).to_perfetto()) == bool(found.finding.schedule)
+
+
+@pytest.mark.parametrize(
+    "scenario", ["xfs-linked-direct", "xfs-unlinked-kswapd", "xfs-linked-drain"]
+)
+def test_xfs_neither_warns_nor_deadlocks(scenario: str) -> None:
+    result = explore.explore("as-today", [scenario], schedules=60)
+    assert result.schedules == 120
+    assert set(result.found) <= {"oom"}
+
+
+@pytest.mark.parametrize("policy", ["inodegc", "clean-nothing-pending", "i-reclaim-hard"])
+def test_what_never_allocates_in_reclaim_never_warns(policy: str) -> None:
+    names = [
+        "fat-linked-direct",
+        "ext4-unlinked-direct",
+        "f2fs-linked-kswapd",
+        "overlay-ext4-kswapd",
+    ]
+    result = explore.explore(policy, names, schedules=30)
+    assert not {"warn", "deadlock", "livelock", "panic"} & set(result.found)
+
+
+def test_another_process_replays_the_same() -> None:
+    result = explore.explore("as-today", ["ext4-unlinked-transaction"], schedules=60)
+    found = result.found["deadlock"]
+    code = (
+        "from ring3.reclaim.explore import replay, interleaving\n"
+        f"print(replay('as-today', '{found.name}'))\n"
+        f"print(interleaving('as-today', '{found.name}'))"
+    )
+    # Another hash seed, so that nothing may hang on the order of sets.
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert outputs[0] == outputs[1]
+    assert found.message in outputs[0]
+
+
+def test_a_schedule_of_something_else_is_refused() -> None:
+    for name in ("nonsense", "fat-linked-direct", "fat-linked-direct/zz9", "nowhere/a1"):
+        with pytest.raises(Ring3Error):
+            explore.replay("as-today", name)
+    with pytest.raises(BadInput):
+        explore.replay("as-today", "fat-linked-direct/!")
+
+
+@given(st.text("abcdefz0123456789/-", max_size=30))
+def test_any_schedule_string(text: str) -> None:
+    try:
+        explore.replay("as-today", f"f2fs-linked-direct/{text}")
+    except Ring3Error as error:
+        assert error.where
+
+
+def test_command(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    common = ["explore", "as-today", "--scenario", "fat-linked-direct", "--schedules", "5"]
+    done = CliRunner().invoke(reclaim, [*common, "--perfetto", str(trace)])
+    assert done.exit_code == 1
+    assert "10 schedules of 1 scenarios: warn" in done.output
+    assert "fat12_ent_bread" in done.output
+    assert trace.stat().st_size > 100
+    name = json.loads(CliRunner().invoke(reclaim, [*common, "--json"]).output)["replay"]
+    again = CliRunner().invoke(reclaim, ["explore", "as-today", "--replay", name])
+    assert again.exit_code == 1
+    assert "NOFAIL under PF_MEMALLOC" in again.output
+    quiet = ["explore", "as-today", "--scenario", "xfs-linked-direct", "--schedules", "5"]
+    assert "nothing goes wrong" in CliRunner().invoke(reclaim, quiet).output
