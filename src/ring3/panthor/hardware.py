@@ -39,6 +39,7 @@ class Hardware:
         self._rung = False
         self._quiet = 0
         self._stopped = False
+        self._waiting = False
         gpu.on_event = self._interrupt
         self._thread = self.kernel.kthread_run(self._run, name="mali")
 
@@ -51,11 +52,17 @@ class Hardware:
             self.steps += done
             if done:
                 self._pass_time(done)
-            elif self._rung:
+            if self._events:
+                self.device.sched.wq.queue(self._work)
+            if done:
+                continue
+            if self._rung:
                 self._rung = False
             else:
                 self._quiet = 0
+                self._waiting = True
                 kernel.block("doorbell", State.IDLE)
+                self._waiting = False
 
     def _execute(self) -> int:
         """Let the GPU do a batch of slices; how many it did."""
@@ -85,10 +92,10 @@ class Hardware:
         self.kernel.sleep(span)
 
     def _interrupt(self, event: Event) -> None:
-        """The GPU raises an interrupt: note it, and serve it where locks may be taken."""
+        """The GPU raises an interrupt: note it; it is served where locks may be taken, once the time that
+        the work took has passed."""
         self._quiet = 0
         self._events.append(event)
-        self.device.sched.wq.queue(self._work)
 
     def _serve(self) -> None:
         while self._events:
@@ -99,7 +106,8 @@ class Hardware:
     def wake(self) -> None:
         """Something changed: look again."""
         self._rung = True
-        self.kernel.wake(self._thread)
+        if self._waiting:
+            self.kernel.wake(self._thread)
 
     def doorbell(self, slot: int, queue: int, insert: int) -> None:
         """``queue`` has instructions up to ``insert``."""
