@@ -75,3 +75,54 @@ def sysroot_command(suite: str | None, only_path: bool) -> None:
         bars.add_task(f"fetching Mesa of {sysroot.tree(suite).suite}", total=None)
         root = sysroot.prepare(suite)
     click.echo(root)
+
+
+@panthor.command(
+    examples=[
+        "ring3 panthor triangle -o triangle.png",
+        "ring3 panthor triangle -o t.png --size 640x480 --timeline t.perfetto-trace",
+        "ring3 panthor triangle -o t.png --inject hang --json",
+    ],
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option("--size", default="256x256", show_default=True, help="WIDTHxHEIGHT in pixels.")
+@click.option("--world", type=click.Choice(["new", "old"]), default="new", show_default=True)
+@click.option(
+    "--timeline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a Perfetto trace of jobs and fences.",
+)
+@click.option("--inject", "fault", help="What goes wrong: mmu_fault, hang, tiler_oom or firmware.")
+@click.option("--json", "as_json", is_flag=True, help="Print what each job did as JSON.")
+def triangle(
+    output: Path, size: str, world: str, timeline: Path | None, fault: str | None, as_json: bool
+) -> None:
+    """Draw a triangle with ring3's own user-mode driver, through the whole stack.
+
+    The new world owns the GPU's addresses and says what waits for what; in the old one the kernel gives
+    addresses and orders jobs by the buffers they use.  Exit code 1 when a job failed.
+    """
+    from dataclasses import asdict
+
+    from ring3.cli.output import emit_json, finding
+    from ring3.umd.draw import parse_size, triangle, write_png
+
+    width, height = parse_size(size)
+    drawing = triangle(width, height, world=world, fault=fault)
+    write_png(output, drawing.image)
+    if timeline is not None:
+        drawing.trace.timeline().write(timeline)
+    if as_json:
+        emit_json({"jobs": [asdict(job) for job in drawing.trace.jobs], "log": drawing.log})
+    else:
+        for job in drawing.trace.jobs:
+            state = f"error {job.error}" if job.error else "done"
+            times = f"pushed {job.pushed} ns, run {job.run} ns, finished {job.finished} ns"
+            click.echo(f"{job.queue} job {job.seqno}: {state}; {times}")
+        for line in drawing.log:
+            click.echo(line, err=True)
+        click.echo(output)
+    for violation in drawing.violations:
+        click.echo(str(violation), err=True)
+    if drawing.violations or any(job.error for job in drawing.trace.jobs):
+        finding()

@@ -42,6 +42,7 @@ class PanthorFile:
         self.vms: HandleTable[Vm] = HandleTable(MAX_VMS, _ENOMEM_IDS)
         self.groups: HandleTable[Group] = HandleTable(MAX_GROUPS, _ENOMEM_IDS)
         self.mmio_offset = uapi.USER_MMIO_OFFSET_64BIT
+        self.implicit: Any = None  # the old world's state, see panthor.implicit
 
 
 class PanthorDevice(DrmDevice):

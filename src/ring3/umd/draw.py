@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+from pathlib import Path
 
 from ring3.drm.contract import FenceContract, Violation
 from ring3.drm.trace import JobTrace
+from ring3.errors import BadInput
+from ring3.files import write_atomically
 from ring3.kernel import Kernel
 from ring3.panthor import uapi
 from ring3.panthor.device import PanthorDevice
+from ring3.panthor.implicit import install
+from ring3.panthor.inject import FAULTS
 from ring3.umd.context import FRAGMENT, VERTEX, Buffer, Context
+from ring3.umd.old_world import OldWorld
 from ring3.umd.triangle import Heap, Image, Scene, picture
 
 CHUNK = 2 << 20
@@ -49,22 +56,63 @@ def draw(
     context.submit_streams(jobs, waits=waits, signal=signal)
 
 
-def triangle(width: int = 256, height: int = 256, *, fault: str | None = None) -> Drawing:
-    """Draw the triangle on a fresh kernel and GPU; ``fault`` (see panthor.inject) goes wrong on the way."""
+def triangle(
+    width: int = 256, height: int = 256, *, world: str = "new", fault: str | None = None
+) -> Drawing:
+    """Draw the triangle on a fresh kernel and GPU, in the "new" or the "old" world.
+
+    ``fault`` (see panthor.inject) goes wrong on the way.
+    """
+    if fault is not None and fault not in FAULTS:
+        raise BadInput(f"no fault {fault!r}", remedy=f"one of {', '.join(FAULTS)}")
     kernel = Kernel()
     contract, trace = FenceContract(kernel), JobTrace(kernel)
     device = PanthorDevice(kernel)
     device.allocation_watchers.append(contract)
-    context = Context(device)
     scene = Scene(width, height)
-    target = context.buffer(scene.target_size, shared=True)
     if fault:
         device.injection.arm(fault)
-    done = context.syncobj()
-    draw(context, scene, target, signal=done)
-    context.wait(done)
-    image = picture(scene, target.memory.read(0, target.size)).copy()
+    data = (_new if world == "new" else _old)(device, scene)
+    image = picture(scene, data).copy()
     steps = device.hardware.steps
     log = [line for _, line in kernel.log]
     kernel.close()
     return Drawing(image, trace, contract.finish(), log, steps)
+
+
+def _new(device: PanthorDevice, scene: Scene) -> bytes:
+    context = Context(device)
+    target = context.buffer(scene.target_size, shared=True)
+    done = context.syncobj()
+    draw(context, scene, target, signal=done)
+    context.wait(done)
+    return target.memory.read(0, target.size)
+
+
+def _old(device: PanthorDevice, scene: Scene) -> bytes:
+    install(device)
+    client = OldWorld(device)
+    target = client.buffer(scene.target_size)
+    client.draw(scene, target)
+    client.wait_bo(target)
+    return target.memory.read(0, scene.target_size)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``640x480``; BadInput for anything else, or more than 4096 either way."""
+    width, cross, height = text.partition("x")
+    if not cross or not width.isdecimal() or not height.isdecimal():
+        raise BadInput(f"{text!r} is no size", remedy="give WIDTHxHEIGHT, as in 640x480")
+    size = int(width), int(height)
+    if not all(0 < side <= 4096 for side in size):
+        raise BadInput(f"{text} is not between 1x1 and 4096x4096")
+    return size
+
+
+def write_png(path: Path, image: Image) -> None:
+    """Write (height, width, 4) RGBA as PNG, atomically."""
+    from PIL import Image as Pillow
+
+    out = io.BytesIO()
+    Pillow.fromarray(image).save(out, "PNG")
+    write_atomically(path, out.getvalue())

@@ -1,8 +1,8 @@
 """The triangle's three shaders, assembled by hand.
 
-Encodings are those of the Valhall instruction set description: opcode in bits 56:48, flow control in 62:59,
-destination or staging register in 45:40, three source bytes below.  A source byte is a register, with bit 6 on
-its last use, or 0x80 plus the number of a uniform word.
+Encodings are those of the Valhall instruction set description: opcode in bits 56:48, flow control in
+62:59, destination or staging register in 45:40, three source bytes below.  A source byte is a register,
+with bit 6 on its last use, or 0x80 plus the number of a uniform word.
 """
 
 from __future__ import annotations

@@ -1,0 +1,203 @@
+"""The old world on the same GPU: the kernel gives addresses and orders jobs by the buffers they use.
+
+Drivers before explicit synchronisation have an interface of this shape (drm/panfrost_drm.h is one): a buffer
+gets its GPU address when it is made; a submission lists the buffers it touches, and the kernel has it wait
+for whoever uses them, and others wait for it, through their reservations.  The structures here are
+ring3's own; the ioctls come behind Panthor's seventeen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from errno import EBUSY, EINVAL, ENOENT, ETIMEDOUT
+
+from ring3.dma_buf.cstruct import CStruct, Ioctl, s64, u32, u64
+from ring3.dma_buf.file import Process, refuse
+from ring3.dma_buf.resv import Usage, usage_rw
+from ring3.drm import gem
+from ring3.drm.exec import Exec
+from ring3.drm.file import DrmFile
+from ring3.drm.gem import GemObject, handle_create
+from ring3.drm.handles import HandleTable
+from ring3.drm.ranges import RangeAllocator
+from ring3.drm.uapi import DRM_COMMAND_BASE
+from ring3.panthor import uapi
+from ring3.panthor.bo import PanthorBo
+from ring3.panthor.device import PanthorDevice
+from ring3.panthor.group import Group, PanthorJob, check_submit
+from ring3.panthor.heap import HeapPool
+from ring3.panthor.submit import object_array
+from ring3.panthor.vm import Bind, Vm
+
+READ, WRITE = 1, 2
+QUEUES = 3
+_RING = 65536
+
+
+class CreateBo(CStruct, name="ring3_implicit_create_bo"):
+    size: u64
+    flags: u32
+    handle: u32
+    va: u64
+
+
+class BoUse(CStruct, name="ring3_implicit_bo_use"):
+    handle: u32
+    access: u32
+
+
+class Submit(CStruct, name="ring3_implicit_submit"):
+    queue: u32
+    stream_size: u32
+    stream_addr: u64
+    bos: uapi.ObjArray
+
+
+class WaitBo(CStruct, name="ring3_implicit_wait_bo"):
+    handle: u32
+    access: u32
+    timeout_ns: s64
+
+
+class GetBo(CStruct, name="ring3_implicit_get_bo"):
+    handle: u32
+    pad: u32
+    va: u64
+
+
+class CreateHeap(CStruct, name="ring3_implicit_create_heap"):
+    context: u64
+    first_chunk: u64
+    chunk_size: u32
+    pad: u32
+
+
+_FIRST = DRM_COMMAND_BASE + 0x20
+CREATE_BO = Ioctl("IMPLICIT_CREATE_BO", "d", _FIRST, "WR", CreateBo)
+SUBMIT = Ioctl("IMPLICIT_SUBMIT", "d", _FIRST + 1, "WR", Submit)
+WAIT_BO = Ioctl("IMPLICIT_WAIT_BO", "d", _FIRST + 2, "WR", WaitBo)
+GET_BO = Ioctl("IMPLICIT_GET_BO", "d", _FIRST + 3, "WR", GetBo)
+CREATE_HEAP = Ioctl("IMPLICIT_CREATE_HEAP", "d", _FIRST + 4, "WR", CreateHeap)
+
+
+@dataclass
+class _World:
+    """What an open file of the old world has: one VM, one group, an allocator of addresses."""
+
+    vm: Vm
+    group: Group
+    addresses: RangeAllocator
+    places: dict[int, int]  # id of the object -> its address
+
+
+class ImplicitJob(PanthorJob):
+    """A job that the kernel orders by ``uses``: (buffer, whether it is written)."""
+
+    uses: list[tuple[GemObject, bool]]
+
+    def update_resvs(self, objects: list[GemObject]) -> None:
+        for obj, write in self.uses:
+            obj.resv.add_fence(self.finished, Usage.WRITE if write else Usage.READ)
+
+
+def install(device: PanthorDevice) -> None:
+    """Offer the old world's ioctls on ``device``, beside Panthor's."""
+    for ioctl, handler in (
+        (CREATE_BO, _create_bo),
+        (SUBMIT, _submit),
+        (WAIT_BO, _wait_bo),
+        (GET_BO, _get_bo),
+        (CREATE_HEAP, _create_heap),
+    ):
+        device.register(ioctl, handler)
+
+
+def _world(file: DrmFile, process: Process) -> _World:
+    """The file's world, made with its first call."""
+    private = file.driver_private
+    if private.implicit is None:
+        device = file.device
+        assert isinstance(device, PanthorDevice)
+        vm = Vm(device, 0)
+        config = device.gpu.config
+        args = uapi.GroupCreate(
+            priority=uapi.GROUP_PRIORITY_MEDIUM,
+            compute_core_mask=config.shader_present,
+            fragment_core_mask=config.shader_present,
+            tiler_core_mask=config.tiler_present,
+        )
+        queues = [uapi.QueueCreate(ringbuf_size=_RING) for _ in range(QUEUES)]
+        vms: HandleTable[Vm] = private.vms
+        vms.add(vm)
+        group = Group(device, process, vm, args, queues, private.client, 0)
+        group.handle = private.groups.add(group)
+        private.implicit = _World(vm, group, RangeAllocator(1 << 24, vm.user_va_range), {})
+    world: _World = private.implicit
+    return world
+
+
+def _place(file: DrmFile, process: Process, obj: GemObject) -> int:
+    """The address of ``obj`` in the file's VM, given and bound with the first use."""
+    world = _world(file, process)
+    if id(obj) not in world.places:
+        va = world.addresses.allocate(obj.size, 1 << 16)
+        obj.pages()
+        world.vm.execute(Bind(uapi.OP_TYPE_MAP, va, obj.size, obj))
+        world.places[id(obj)] = va
+    return world.places[id(obj)]
+
+
+def _create_bo(file: DrmFile, process: Process, args: CreateBo) -> None:
+    if not args.size or args.flags or args.size > 1 << 40:
+        raise refuse(EINVAL, "CREATE_BO: size is neither zero nor absurd, flags are zero")
+    device = file.device
+    assert isinstance(device, PanthorDevice)
+    obj = PanthorBo(device, -(-args.size // gem.PAGE) * gem.PAGE)
+    args.handle = handle_create(file, obj)
+    args.va = _place(file, process, obj)
+
+
+def _get_bo(file: DrmFile, process: Process, args: GetBo) -> None:
+    args.va = _place(file, process, file.objects.get(args.handle, ENOENT))
+
+
+def _create_heap(file: DrmFile, process: Process, args: CreateHeap) -> None:
+    world = _world(file, process)
+    if world.vm.heaps is None:
+        world.vm.heaps = HeapPool(world.vm)
+    args.chunk_size = 2 << 20
+    _, args.context, args.first_chunk = world.vm.heaps.create(5, args.chunk_size, 64, 65535)
+
+
+def _submit(file: DrmFile, process: Process, args: Submit) -> None:
+    world = _world(file, process)
+    uses = object_array(process, BoUse, args.bos, "access")
+    submit = uapi.QueueSubmit(
+        queue_index=args.queue, stream_addr=args.stream_addr, stream_size=args.stream_size
+    )
+    check_submit(submit)
+    job = ImplicitJob(world.group, submit)
+    job.uses = []
+    for use in uses:
+        if use.access not in (READ, WRITE, READ | WRITE):
+            raise refuse(EINVAL, f"SUBMIT: access {use.access}, not READ, WRITE or both")
+        obj = file.objects.get(use.handle, ENOENT)
+        _place(file, process, obj)
+        job.uses.append((obj, bool(use.access & WRITE)))
+    with Exec(file.device.fences, interruptible=True, ignore_duplicates=True) as locks:
+        objects = [obj for obj, _ in job.uses]
+        locks.until_all_locked(lambda: locks.prepare_array(objects, 1))
+        for obj, write in job.uses:
+            job.add_resv_dependencies(obj.resv, usage_rw(write))
+        job.arm()
+        job.update_resvs(locks.objects)
+        job.push()
+
+
+def _wait_bo(file: DrmFile, process: Process, args: WaitBo) -> None:
+    obj = file.objects.get(args.handle, ENOENT)
+    if args.access not in (READ, WRITE, READ | WRITE) or args.timeout_ns < 0:
+        raise refuse(EINVAL, "WAIT_BO: access is READ, WRITE or both, the time-out not negative")
+    usage = usage_rw(bool(args.access & WRITE))
+    if not obj.resv.wait(usage, args.timeout_ns, interruptible=True):
+        raise refuse(ETIMEDOUT if args.timeout_ns else EBUSY, "WAIT_BO: the buffer is in use")
