@@ -103,11 +103,13 @@ def world(
     facts = [Facts() for _ in samples.images]
     for number in used:
         heads[int(number)], facts[number] = find(int(number))
-    bias = np.zeros(len(samples.mappings), np.int64)
-    for index, mapping in enumerate(samples.mappings):
-        head = heads[int(mapping["image"])]
-        place = head.bias(int(mapping["start"]), int(mapping["offset"])) if head else None
-        bias[index] = 0 if place is None else place
+    # Spaces share most of their mappings: one look-up for each different one.
+    different, which = np.unique(samples.mappings, return_inverse=True)
+    biases = np.zeros(len(different), np.int64)
+    for index, (start, _, offset, number, _) in enumerate(different.tolist()):
+        head = heads[number]
+        biases[index] = (head.bias(start, offset) if head else None) or 0
+    bias = biases[which]
     functions, rows, tables, first = [], [], [], [0]
     at_function = at_row = 0
     for known in facts:

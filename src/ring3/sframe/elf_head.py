@@ -8,6 +8,7 @@ keeping up with a recording need only this, at once.  Fields: the gABI's ELF and
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,10 +101,12 @@ def read_fd(fd: int) -> Image | None:
 
 
 def read_path(path: Path | str) -> Image | None:
-    """:func:`read` of a file; None also where there is none to read."""
+    """:func:`read` of a file; None also where there is none to read.  Devices are not opened."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+            return None
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+    except (OSError, ValueError):
         return None
     try:
         return read_fd(fd)
