@@ -108,6 +108,10 @@ class Kernel:
         ] = []  # tasks that have begun or woken since, for preemptive schedulers
         self.step = -1  # the visible step in progress, counted by preemptive schedulers
         self.stopped = False  # by the scheduler
+        self.closing = False
+        self._pick: Callable[[Kernel], Task | None] = (
+            _first if scheduler is None else scheduler.pick
+        )
         self.point: Callable[[str, Any, int], None] = _no_point
         self.touch: Callable[[int], None] = _no_touch
         self.log: list[tuple[int, str]] = []
@@ -185,6 +189,10 @@ class Kernel:
         """The running task is over; returns on ``carrier`` when that has its next task."""
         task = self.current
         task.state = DEAD
+        if self.closing:
+            self.carriers.append(carrier)
+            self.hub.switch()
+            return
         self.touch(task.key | WRITE)
         self.runnable.remove(task)
         if self.tracer is not None:
@@ -387,13 +395,18 @@ class Kernel:
     def close(self) -> None:
         """Unwind every task that still sleeps (their ``finally`` clauses run, no lock works)."""
         self.point = _dying
+        self.closing = True
         self.runnable.clear()
-        hub = getcurrent()
+        self.hub = getcurrent()
         for task in self.tasks:
-            if task.state is not DEAD and task.carrier is not None:
-                task.state = DEAD
-                self.current = task
-                task.carrier.parent = hub
+            if task.state is DEAD or task.carrier is None:
+                continue
+            self.current = task
+            if task.carrier.task is task:  # it has never begun
+                task.state, task.carrier.task = DEAD, None
+                self.carriers.append(task.carrier)
+            else:
+                task.carrier.parent = self.hub
                 task.carrier.throw(GreenletExit)
         self.current = self.boot
         if self.external is not None:
@@ -437,10 +450,7 @@ class Kernel:
             runnable = self.runnable
             if not runnable:
                 return None
-            if self.scheduler is None:
-                self.fresh.clear()
-                return runnable[0]
-            return self.scheduler.pick(self)
+            return self._pick(self)
 
     def _drain(self) -> None:
         was, self.current = self.current, self.boot
@@ -480,11 +490,8 @@ class Kernel:
     def _preempt(self, op: str, obj: Any, access: int) -> None:
         """A visible operation under a preemptive scheduler: somebody else may go first."""
         task = self.current
-        task.op = op
-        task.obj = obj
         task.access = access
-        assert self.scheduler is not None
-        chosen = self.scheduler.pick(self)
+        chosen = self._pick(self)
         if chosen is not task:
             if chosen is None:
                 self.current = self.boot
@@ -578,6 +585,12 @@ class Kernel:
         """One line: who sleeps on what."""
         waits = [f"{task} waits for {task.waiting_on!r}" for task in self.stuck()]
         return "; ".join(waits) or "nobody sleeps"
+
+
+def _first(kernel: Kernel) -> Task:
+    """Without a scheduler tasks run in turn."""
+    kernel.fresh.clear()
+    return kernel.runnable[0]
 
 
 def _nothing() -> None:

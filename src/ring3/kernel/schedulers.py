@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ring3.kernel.core import Kernel
 
 
+_MASK = (1 << 64) - 1
+
+
 class Preemptive:
     """Base: counts steps, records the choices, and ends a run that has too many.
 
@@ -37,13 +40,10 @@ class Preemptive:
         if kernel.step >= self.max_steps:
             self.exhausted = kernel.stopped = True
             return None
-        fresh = kernel.fresh
-        while fresh:
-            task = fresh.pop()
-            if task.access == LOCAL and task.state is RUNNING:
-                self.choices.append(task.tid)
-                self.runners.append(self.runners[-1] if self.runners else 0)
-                return task
+        if kernel.fresh and (fresh := next_fresh(kernel)) is not None:
+            self.choices.append(fresh.tid)
+            self.runners.append(self.runners[-1] if self.runners else 0)
+            return fresh
         runnable = kernel.runnable
         task = runnable[0] if len(runnable) == 1 else self.choose(kernel, runnable)
         self.choices.append(task.tid)
@@ -60,15 +60,28 @@ class Preemptive:
         return runnable[0]
 
 
+def next_fresh(kernel: Kernel) -> Task | None:
+    """A task that has begun or woken and may run on before anybody else."""
+    fresh = kernel.fresh
+    while fresh:
+        task = fresh.pop()
+        if task.access == LOCAL and task.state is RUNNING:
+            return task
+    return None
+
+
 class RandomScheduler(Preemptive):
     """Before every visible operation any runnable task may go first; ``seed`` decides."""
 
     def __init__(self, seed: int, max_steps: int = 10_000) -> None:
         super().__init__(max_steps)
-        self._random = random.Random(seed).random
+        # random.Random takes longer to be seeded than a short program to run.  This is Knuth's MMIX
+        # generator, of whose numbers only the high bits are used, seeded as SplitMix64 is.
+        self._state = (seed + 1) * 0x9E3779B97F4A7C15 & _MASK
 
     def choose(self, kernel: Kernel, runnable: list[Task]) -> Task:
-        return runnable[int(self._random() * len(runnable))]
+        self._state = state = (self._state * 6364136223846793005 + 1442695040888963407) & _MASK
+        return runnable[(state >> 40) % len(runnable)]
 
 
 class Pct(Preemptive):

@@ -60,18 +60,16 @@ class Carrier(greenlet):
         # of the kernel's own stack, and given tasks later.
         starter.switch()
         while True:
-            task = self.task
+            task, self.task = self.task, None
             assert task is not None
             kernel = task.kernel
             try:
                 task.result = task.fn(*task.args)
             except GreenletExit:
-                # The kernel was closed under the task; control returns to who closed it.
-                task.state = DEAD
-                return
+                if not kernel.closing:
+                    return  # nobody knows this stack any more
             except BaseException as error:
                 task.error = error
-            self.task = None
             kernel.exit_current(self)  # returns when this stack is given its next task
 
 
@@ -79,8 +77,8 @@ class Task:
     """One thread of control.  Made by :meth:`Kernel.spawn`, never directly.
 
     ``tid`` counts up from 0 (the boot context) in order of creation.  ``flags`` are the PF_ flags.
-    ``waiting_on`` is the object that the task sleeps on, or None.  ``op``, ``obj`` and ``access`` are
-    the visible operation that the task performs next (see :meth:`Kernel.point`).
+    ``waiting_on`` is the object that the task sleeps on, or None.  ``access`` is what the visible
+    operation that the task performs next accesses (see :meth:`Kernel.point`).
     """
 
     __slots__ = (
@@ -97,8 +95,6 @@ class Task:
         "kernel",
         "key",
         "name",
-        "obj",
-        "op",
         "preempt_count",
         "rcu_nesting",
         "result",
@@ -140,8 +136,6 @@ class Task:
         self.carrier: Any = None
         self.result: Any = None
         self.error: BaseException | None = None
-        self.op = "start"
-        self.obj: Any = None
         self.access = -1
         # The steps that what the task does next comes after; below -1: all steps up to -2 minus it.
         self.woken_step: int | tuple[int, ...] = -1

@@ -9,9 +9,9 @@ key and one of them writes (:data:`ring3.kernel.WRITE`), or when one lets the ot
 
 from __future__ import annotations
 
-from ring3.kernel.core import LOCAL, Kernel
+from ring3.kernel.core import Kernel
 from ring3.kernel.explore.outcome import Finding, Observer, Program, Result, encode, run_once
-from ring3.kernel.schedulers import Preemptive
+from ring3.kernel.schedulers import Preemptive, next_fresh
 from ring3.kernel.task import RUNNING, Carrier, Task
 
 Footprint = tuple[int, ...]
@@ -66,6 +66,9 @@ def exhaustive(
             return result
 
 
+_NOBODY: list[int] = []
+
+
 class _Plain(Preemptive):
     """Depth-first over all choices, optionally with at most ``bound`` preemptions."""
 
@@ -89,10 +92,10 @@ class _Plain(Preemptive):
             self.exhausted = self.cut = kernel.stopped = True
             return None
         tid = self.runners[step - 1] if step else 0
-        task = _fresh(kernel, {})
-        others: list[int] = []
+        others: list[int] = _NOBODY
         goes_on = 0
         spent = self._spent(step) if self.bound is not None else 0
+        task = next_fresh(kernel) if kernel.fresh else None
         if task is None:
             runnable = kernel.runnable
             task = runnable[0]
@@ -108,8 +111,9 @@ class _Plain(Preemptive):
         self.choices.append(task.tid)
         self.runners.append(tid)
         self.others.append(others)
-        self.spent.append(spent)
-        self.could_go_on.append(goes_on)
+        if self.bound is not None:
+            self.spent.append(spent)
+            self.could_go_on.append(goes_on)
         return task
 
     def _spent(self, step: int) -> int:
@@ -172,17 +176,19 @@ class _Reduced(Preemptive):
                 self._begin_step(task)
             return task
         # The step before has ended: what it touched is known.
+        asleep = _NONE
         if step:
             self._end_step()
-            asleep = self._still_asleep(step - 1)
-        else:
-            asleep = {}
+            if self.asleep[-1] or self.done[-1]:
+                asleep = self._still_asleep(step - 1)
         if step >= self.max_steps:
             # While somebody sleeps a run is not fair, so that its length says nothing.
             self.exhausted = not any(self.asleep)
             self.cut = kernel.stopped = True
             return None
-        chosen = _fresh(kernel, asleep)
+        chosen = next_fresh(kernel) if kernel.fresh else None
+        if chosen is not None and chosen.tid in asleep:
+            chosen = None
         tid = self.runners[step - 1] if step else 0
         if chosen is None:
             runnable = kernel.runnable
@@ -235,57 +241,54 @@ class _Reduced(Preemptive):
         if len(self.feet) < len(self.choices):
             self._end_step()
         self._analyse()
+        step, tid = self._next_try()
+        for back_tid, before, keys in reversed(self.undo[max(step, 0) :]):
+            self.last[back_tid] = before
+            for key, entry in reversed(keys):
+                self.seen[key] = entry
+        if step < 0:
+            return False
+        self.fixed = step + 1
+        del self.asleep[self.fixed :], self.done[self.fixed :], self.wanted[self.fixed :]
+        del self.feet[step:], self.woken[step:], self.clocks[step:], self.undo[step:]
+        self.choices[step:] = self.runners[step:] = [tid]
+        return True
+
+    def _next_try(self) -> tuple[int, int]:
+        """The deepest step at which another task is to be tried, and that task; (-1, 0) at the end."""
         for step in range(len(self.choices) - 1, -1, -1):
-            wanted, done, asleep = self.wanted[step], self.done[step], self.asleep[step]
+            wanted = self.wanted[step]
+            if not wanted:
+                continue
+            done, asleep = self.done[step], self.asleep[step]
             done[self.choices[step]] = self.feet[step]
             while wanted:
                 tid = wanted.pop()
                 if tid not in done and tid not in asleep:
-                    self._cut(step)
-                    self.choices.append(tid)
-                    self.runners.append(tid)
-                    self.fixed = step + 1
-                    return True
-            self._cut_one(step)
-        return False
-
-    def _cut(self, step: int) -> None:
-        """Take back the choice at ``step``; those after it are gone already."""
-        self._take_back(step)
-        del self.choices[step:], self.runners[step:], self.feet[step:], self.woken[step:]
-
-    def _cut_one(self, step: int) -> None:
-        self._cut(step)
-        del self.asleep[step:], self.done[step:], self.wanted[step:]
-
-    def _take_back(self, step: int) -> None:
-        tid, before, keys = self.undo.pop()
-        self.clocks.pop()
-        if before < 0:
-            del self.last[tid]
-        else:
-            self.last[tid] = before
-        for key, entry in reversed(keys):
-            self.seen[key] = entry
+                    return step, tid
+        return -1, 0
 
     def _analyse(self) -> None:
         """Clocks and races of the steps that are new in this run."""
         choices, feet, clocks = self.choices, self.feet, self.clocks
         last, seen = self.last, self.seen
+        tasks = max(choices, default=0) + 1
         for step in range(len(clocks), len(choices)):
             tid = choices[step]
             before = last.get(tid, -1)
-            clock = clocks[before] if before >= 0 else []
+            clock = clocks[before][:] if before >= 0 else []
+            if len(clock) < tasks:
+                clock += [-1] * (tasks - len(clock))
             woken = self.woken[step]
             if isinstance(woken, tuple):
                 for other in woken:
                     if other > before:
-                        clock = _join(clock, clocks[other])
+                        _merge(clock, clocks[other])
             elif woken > before:
-                clock = _join(clock, clocks[woken])
+                _merge(clock, clocks[woken])
             elif woken < -1:
                 for other in range(before + 1, -1 - woken):
-                    clock = _join(clock, clocks[other])
+                    _merge(clock, clocks[other])
             keys: list[tuple[int, tuple[int, tuple[int, ...]]]] = []
             rivals: list[int] = []
             for access in feet[step]:
@@ -293,7 +296,8 @@ class _Reduced(Preemptive):
                 entry = seen.get(key, _NOTHING)
                 write, reads = entry
                 if access & 1:
-                    rivals += reads
+                    if reads:
+                        rivals += reads
                     seen[key] = (step, ())
                 else:
                     seen[key] = (write, (*reads, step))
@@ -301,17 +305,13 @@ class _Reduced(Preemptive):
                     rivals.append(write)
                 keys.append((key, entry))
             if len(rivals) > 1:
-                rivals = sorted(set(rivals), reverse=True)
+                rivals.sort(reverse=True)
             for rival in rivals:
                 owner = choices[rival]
-                if rival == step or (owner < len(clock) and clock[owner] >= rival):
-                    continue
-                if owner != tid:
-                    self._race(rival, step, clock)
-                clock = _join(clock, clocks[rival])
-            clock = list(clock)
-            if len(clock) <= tid:
-                clock += [-1] * (tid + 1 - len(clock))
+                if clock[owner] < rival < step:
+                    if owner != tid:
+                        self._race(rival, step, clock)
+                    _merge(clock, clocks[rival])
             clock[tid] = step
             clocks.append(clock)
             last[tid] = step
@@ -332,36 +332,24 @@ class _Reduced(Preemptive):
                 known = clock
             else:
                 known = clocks[step]
-                if owner < len(known) and known[owner] >= early:
+                if known[owner] >= early:
                     continue
             tid = choices[step]
-            size = len(known)
             for other, first in firsts:
-                if other == tid or (other < size and known[other] >= first):
+                if other == tid or known[other] >= first:
                     break
             else:
-                if tid in wanted or tid in done:
+                # Tried, to be tried, or tried elsewhere by a schedule that is the same but for order.
+                if tid in wanted or tid in done or tid in asleep:
                     return
                 initials.append(tid)
             if all(other != tid for other, _ in firsts):
                 firsts.append((tid, step))
-        # Any of the initials will do; one that does not sleep saves a run.
-        for tid in reversed(initials):
-            if tid not in asleep:
-                wanted.append(tid)
-                return
+        if initials:
+            wanted.append(initials[-1])
 
 
-def _fresh(kernel: Kernel, asleep: dict[int, Footprint]) -> Task | None:
-    """A task that has begun or woken and may run on before anybody else."""
-    fresh = kernel.fresh
-    while fresh:
-        task = fresh.pop()
-        if task.access == LOCAL and task.state is RUNNING and task.tid not in asleep:
-            return task
-    return None
-
-
+_NONE: dict[int, Footprint] = {}
 _NOTHING: tuple[int, tuple[int, ...]] = (-1, ())
 
 
@@ -373,10 +361,7 @@ def _dependent(one: Footprint, two: Footprint) -> bool:
     return False
 
 
-def _join(one: list[int], two: list[int]) -> list[int]:
-    if len(one) < len(two):
-        one, two = two, one
-    if not two:
-        return one
-    out = [a if a > b else b for a, b in zip(one, two, strict=False)]
-    return out + one[len(two) :] if len(one) > len(two) else out
+def _merge(clock: list[int], other: list[int]) -> None:
+    """Make ``clock`` the later of the two, task by task; it is the longer one."""
+    for tid, step in enumerate(other):
+        clock[tid] = max(clock[tid], step)
