@@ -1,0 +1,137 @@
+"""Unmodified Vulkan programs: panvk on the simulated GPU gives what lavapipe gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import glsl_corpus
+import numpy as np
+import pytest
+from vulkan import Mesa
+
+from ring3.gateway import sysroot
+
+pytestmark = pytest.mark.oracle
+
+
+@pytest.fixture(scope="session")
+def mesa_parts(tmp_path_factory: pytest.TempPathFactory) -> Mesa:
+    return Mesa(sysroot.tree().path, tmp_path_factory.mktemp("vulkan"))
+
+
+@pytest.fixture
+def mesa(mesa_parts: Mesa, needs: Callable[[str], str]) -> Mesa:
+    needs("oracle:mesa")
+    needs("qemu-aarch64")
+    needs("glslangValidator")
+    if not Path(mesa_parts.client).exists():
+        sysroot.find()
+        mesa_parts.build(needs("aarch64-linux-gnu-gcc"))
+    return mesa_parts
+
+
+@pytest.mark.parametrize("size", [64, 4096, 1 << 20])
+def test_fill(mesa: Mesa, size: int) -> None:
+    ours, theirs = mesa.both(["fill", "", size, 0x12345678], 1)
+    assert np.array_equal(ours, theirs)
+    assert ours.view("<u4")[-1] == 0x12345678
+
+
+@pytest.mark.parametrize("size", [4, 100, 65536, 1 << 20])
+def test_copy(mesa: Mesa, size: int) -> None:
+    data = np.random.default_rng(size).integers(0, 256, size, np.uint8)
+    ours, _ = mesa.both(["copy", mesa.put("in", data), ""], 2)
+    assert np.array_equal(ours, data)
+
+
+def _ordered(bits: np.ndarray) -> np.ndarray:
+    """Floats' bits as integers in the order of their values, so that a difference counts ulps."""
+    signed = bits.view("<i4").astype(np.int64)
+    return np.where(signed < 0, -(signed & 0x7FFFFFFF), signed)
+
+
+@pytest.mark.parametrize("program", glsl_corpus.PROGRAMS, ids=lambda program: program.name)
+def test_compute(mesa: Mesa, program: glsl_corpus.Program) -> None:
+    count = int(np.prod(program.local) * np.prod(program.groups))
+    data = np.random.default_rng(7).integers(0, 1 << 32, max(count, 1024), np.uint32)
+    shader = mesa.shader(f"{program.name}.comp", program.source)
+    size = 4 * max(count, 64)
+    args = ["compute", shader, mesa.put("in", data), "", size, *program.groups]
+    ours, theirs = mesa.both(args, 3)
+    if program.ulps:
+        apart = np.abs(_ordered(ours) - _ordered(theirs))
+        assert apart.max() <= program.ulps, np.flatnonzero(apart > program.ulps)[:8]
+    else:
+        wrong = np.flatnonzero(ours.view("<u4") != theirs.view("<u4"))
+        assert not len(wrong), [
+            (int(at), hex(ours.view("<u4")[at]), hex(theirs.view("<u4")[at])) for at in wrong[:4]
+        ]
+
+
+VERTEX = """#version 450
+layout(location = 0) in vec4 position;
+layout(location = 1) in vec4 colour;
+layout(location = 0) out vec4 shade;
+void main() { gl_Position = position; shade = colour; }
+"""
+FRAGMENT = """#version 450
+layout(location = 0) in vec4 shade;
+layout(location = 0) out vec4 pixel;
+void main() { pixel = shade; }
+"""
+
+
+def triangles(seed: int, count: int) -> np.ndarray:
+    """Random triangles: x, y beyond the edges, z in [0, 1], colours with alpha."""
+    dice = np.random.default_rng(seed)
+    vertices = np.ones((3 * count, 8), np.float32)
+    vertices[:, :2] = dice.uniform(-1.3, 1.3, (3 * count, 2))
+    vertices[:, 2] = dice.uniform(0, 1, 3 * count)
+    vertices[:, 4:] = dice.uniform(0, 1, (3 * count, 4))
+    return vertices
+
+
+@pytest.mark.parametrize("flags", ["-", "d", "b", "db"])
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (333, 251), (1920, 1080)])
+def test_triangles(mesa: Mesa, width: int, height: int, flags: str) -> None:
+    one = np.ones((3, 8), np.float32)
+    one[:, :2] = [(0, -0.8), (0.8, 0.8), (-0.8, 0.8)]
+    one[:, 2] = 0.5
+    one[:, 4:] = [(1, 0, 0, 0.5), (0, 1, 0, 0.75), (0, 0, 1, 1)]
+    compare(mesa, one, None, width, height, flags)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_indexed_triangles(mesa: Mesa, seed: int) -> None:
+    vertices = triangles(seed, 12)
+    indices = np.random.default_rng(seed).permutation(len(vertices)).astype(np.uint16)
+    compare(mesa, vertices, indices, 200, 150, "db")
+
+
+def compare(
+    mesa: Mesa,
+    vertices: np.ndarray,
+    indices: np.ndarray | None,
+    width: int,
+    height: int,
+    flags: str,
+) -> None:
+    args = [
+        "draw",
+        mesa.shader("plain.vert", VERTEX),
+        mesa.shader("plain.frag", FRAGMENT),
+        "",
+        width,
+        height,
+        mesa.put("vertices", vertices),
+        "-" if indices is None else mesa.put("indices", indices),
+        flags,
+    ]
+    ours, theirs = mesa.both(args, 3)
+    wrong = np.flatnonzero((ours != theirs).reshape(-1, 4).any(1))
+    assert not len(wrong), (
+        f"{len(wrong)} of {width * height} pixels; first at "
+        f"{wrong[0] % width},{wrong[0] // width}: {ours.reshape(-1, 4)[wrong[0]]} "
+        f"instead of {theirs.reshape(-1, 4)[wrong[0]]}"
+    )
