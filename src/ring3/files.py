@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 
@@ -13,6 +12,8 @@ def write_atomically(path: Path, data: bytes | str, *, mode: int | None = None) 
     Keeps the mode of a file that it replaces unless ``mode`` says otherwise; follows symlinks to the
     file they name.
     """
+    import tempfile  # brings half the library; most commands write nothing
+
     path = Path(path)
     if path.is_symlink():
         path = path.resolve()

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from ring3.cli import Command
-from ring3.cli.output import emit_json
 from ring3.sframe import stack as stacks
 from ring3.sframe.stack import ThreadStack
 from ring3.sframe.unwind import Frame
@@ -38,6 +37,8 @@ def stack(target: str, exe: Path | None, sysroot: Path | None, as_json: bool) ->
     else:
         threads = stacks.of_core(Path(target), exe, sysroot)
     if as_json:
+        from ring3.cli.output import emit_json
+
         emit_json({"target": target, "threads": [_as_json(thread) for thread in threads]})
         return
     click.echo("\n".join(line for thread in threads for line in _lines(thread)))

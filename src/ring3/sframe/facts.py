@@ -1,18 +1,18 @@
 """What unwinding and naming need of one ELF file: its unwind tables and its symbols, cached by build-id.
 
 Made once with NumPy, Numba and pyelftools; read ever after by mapping one file, with none of them.  A
-cached file is the magic, a u32 version, a u32 length, that much JSON, and arrays at the offsets which the
-JSON gives, all little-endian as the host.  Everything in it can be made again.
+cached file is :data:`_HEAD`, (how, 0) for each table, (offset, size) for each array, and the arrays: FUNCTION
+and ROW records of each table, the symbols' four, the problem's text; all in the host's byte order.
+Everything in it can be made again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import mmap
 import os
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from ring3.sframe.table import Table
 
 _MAGIC = b"ring3fct"
-_VERSION = 3
+_VERSION = 4
+_HEAD = struct.Struct("=8sII")  # magic, version, number of tables
+_PAIR = struct.Struct("=QQ")
+_ALIGN = 64
 STT_FUNC = 2
 STT_GNU_IFUNC = 10
 _SHF_EXECINSTR = 4
@@ -66,7 +69,8 @@ def of_file(path: str, head: Image | None = None) -> Facts:
 
 def of_bytes(name: str, data: bytes) -> Facts:
     """The facts of an ELF image in memory (the vDSO, a file that is gone)."""
-    key = hashlib.sha256(data).hexdigest()[:40]
+    head = elf_head.read_bytes(data)
+    key = head.build_id if head and head.build_id else f"{zlib.crc32(data):x}.{len(data):x}"
     return _cached(key, lambda: _make_from(name, data))
 
 
@@ -76,14 +80,13 @@ def _key(path: str, head: Image) -> str:
         found = os.stat(path)  # noqa: PTH116 - of /proc/self/fd/N, too
     except OSError:
         return ""
-    who = head.build_id or f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
-    parts = [who, str(head.sframe), str(found.st_size if head.sframe else 0)]
-    if head.sframe:
-        parts.append(str(found.st_mtime_ns))
+    parts = [head.build_id or f"{found.st_dev:x}.{found.st_ino:x}"]
+    if head.sframe or not head.build_id:  # may change under the same build-id
+        parts.append(f"{found.st_size:x}.{found.st_mtime_ns:x}")
     for other in (sidecar(head.build_id), debug_file(head.build_id)):
         if other is not None:
-            parts.append(f"{other}:{other.stat().st_mtime_ns}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]
+            parts.append(f"{other.name[-12:]}.{other.stat().st_mtime_ns:x}")
+    return "-".join(parts)
 
 
 def debug_file(build_id: str | None) -> Path | None:
@@ -198,7 +201,7 @@ def _cached(key: str, make_it: Callable[[], Facts]) -> Facts:
     """The facts under ``key``, made and kept if they are not there yet."""
     path = cache_folder("facts") / key
     if key:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, BadInput, struct.error):
+        with contextlib.suppress(OSError, ValueError, TypeError, struct.error):
             return _load(path)
     facts = make_it()
     if key:
@@ -208,39 +211,36 @@ def _cached(key: str, make_it: Callable[[], Facts]) -> Facts:
 
 
 def _pack(facts: Facts) -> bytes:
-    arrays: list[bytes] = []
-    for _, functions, rows in facts.tables:
-        arrays += [bytes(functions), bytes(rows)]
+    arrays = [bytes(part) for _, *parts in facts.tables for part in parts]
     symbols = facts.symbols
     arrays += [bytes(view) for view in (symbols.addr, symbols.size, symbols.name, symbols.strings)]
-    places = []
-    at = 0
+    arrays.append(facts.problem.encode(errors="replace"))
+    out = bytearray(_HEAD.pack(_MAGIC, _VERSION, len(facts.tables)))
+    for how, *_ in facts.tables:
+        out += _PAIR.pack(how, 0)
+    at = len(out) + _PAIR.size * len(arrays)
     for array in arrays:
-        places.append((at, len(array)))
-        at += len(array) + 63 & ~63
-    about = {
-        "how": [int(how) for how, _, _ in facts.tables],
-        "places": places,
-        "problem": facts.problem,
-    }
-    head = json.dumps(about).encode()
-    head = head.ljust((16 + len(head) + 63 & ~63) - 16)
-    body = b"".join(array.ljust(len(array) + 63 & ~63, b"\0") for array in arrays)
-    return _MAGIC + struct.pack("=II", _VERSION, len(head)) + head + body
+        at += -at % _ALIGN
+        out += _PAIR.pack(at, len(array))
+        at += len(array)
+    for array in arrays:
+        out += bytes(-len(out) % _ALIGN) + array
+    return bytes(out)
 
 
 def _load(path: Path) -> Facts:
+    """Read what :func:`_pack` made; ValueError or struct.error when it is something else."""
     with path.open("rb") as file:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    version, length = struct.unpack_from("=II", data, 8)
-    if data[:8] != _MAGIC or version != _VERSION:
-        raise BadInput("not a file of this version", where=str(path))
-    about = json.loads(bytes(data[16 : 16 + length]))
-    body = data[16 + length :]
-    arrays = [body[at : at + size] for at, size in about["places"]]
-    if any(len(array) != size for array, (_, size) in zip(arrays, about["places"], strict=True)):
-        raise BadInput("truncated", where=str(path))
-    tables = [(How(how), arrays[2 * n], arrays[2 * n + 1]) for n, how in enumerate(about["how"])]
-    addr, size, name, strings = arrays[2 * len(tables) :]
-    symbols = Symbols(addr.cast("Q"), size.cast("Q"), name.cast("I"), strings)
-    return Facts(tables, symbols, about["problem"])
+    magic, version, count = _HEAD.unpack_from(data)
+    if (magic, version) != (_MAGIC, _VERSION) or count > len(How):
+        raise ValueError("not a file of this version")
+    pairs = _PAIR.iter_unpack(data[_HEAD.size : _HEAD.size + _PAIR.size * (3 * count + 5)])
+    hows = [How(next(pairs)[0]) for _ in range(count)]
+    arrays = [data[at : at + size] for at, size in pairs if at + size <= len(data)]
+    *tables, addr, size, name, strings, problem = arrays
+    return Facts(
+        list(zip(hows, tables[::2], tables[1::2], strict=True)),
+        Symbols(addr.cast("Q"), size.cast("Q"), name.cast("I"), strings),
+        bytes(problem).decode(),
+    )

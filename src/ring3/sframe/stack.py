@@ -11,7 +11,6 @@ from pathlib import Path
 from ring3 import arch
 from ring3.sframe import abi as abis
 from ring3.sframe import elf_head, facts, maps, process
-from ring3.sframe.core import Core
 from ring3.sframe.maps import Mapping
 from ring3.sframe.process import ProcessMemory, Thread
 from ring3.sframe.symbolise import NO_SYMBOLS, Symbols, read_perf_map
@@ -47,6 +46,8 @@ def of_core(
     path: Path, executable: Path | None = None, sysroot: Path | None = None
 ) -> list[ThreadStack]:
     """The stacks of all threads of a core dump; the arguments and errors are :class:`Core`'s."""
+    from ring3.sframe.core import Core  # a live process does without
+
     core = Core(path, executable, sysroot)
     modules = core.modules()
     return [
