@@ -286,6 +286,34 @@ def stat(
         finding()
 
 
+@sframe.command(examples=["ring3 sframe layout /usr/bin/gdb /lib/x86_64-linux-gnu/libc.so.6"])
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="A list, one item a file.")
+def layout(files: tuple[Path, ...], as_json: bool) -> None:
+    """Compare today's unaligned rows with aligned ones: bytes, and time to find and to read a row."""
+    from dataclasses import asdict
+
+    from ring3.elf import Elf
+    from ring3.sframe import layout as laying
+    from ring3.sframe import load
+
+    answers = []
+    for path in files:
+        with Elf(path) as elf:
+            made = laying.study(load.table(elf))
+        answers.append({"file": str(path), "layouts": [asdict(one) for one in made]})
+        if as_json:
+            continue
+        click.echo(str(path))
+        for one in made:
+            click.echo(
+                f"  {one.name:<8} {one.size:>11,} bytes ({one.size / made[0].size:.2f}x)   "
+                f"look-up {one.lookup_ns:6.1f} ns   row {one.decode_ns:5.2f} ns"
+            )
+    if as_json:
+        emit_json(answers)
+
+
 def _print_reports(reports: list[Report], whole: Report, each: bool) -> None:
     from rich.table import Table as Grid
 
