@@ -99,3 +99,20 @@ def test_no_second_section(needs, tmp_path):
     with pytest.raises(Ring3Error, match="already"):
         convert.add(tmp_path / "b", tmp_path / "c")
     assert not (tmp_path / "c").exists()
+
+
+def test_without_section_headers(needs, tmp_path):
+    """A program whose section headers were cut off converts, takes a section and is verified."""
+    needs("gcc")
+    image = bytearray(build(tmp_path, "-static-pie").read_bytes())
+    whole = convert.convert(tmp_path / "a")
+    image[40:48] = bytes(8)  # e_shoff
+    image[60:64] = bytes(4)  # e_shnum, e_shstrndx
+    (tmp_path / "cut").write_bytes(image)
+    (tmp_path / "cut").chmod(0o755)
+    convert.add(tmp_path / "cut", tmp_path / "b")
+    done = subprocess.run([tmp_path / "b"], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("41 0\n", 7)
+    verdict, _ = verify.check(tmp_path / "b", load.sframe(tmp_path / "b"))
+    assert verdict.differences == 0
+    assert load.sframe(tmp_path / "b").header["num_fdes"] == whole.encoded.functions

@@ -15,7 +15,8 @@ from ring3.arch import Arch
 from ring3.elf import Elf
 from ring3.errors import BadInput, Unsupported
 from ring3.sframe import cfi_program
-from ring3.sframe.cfi_entries import CIE, count, read_cies
+from ring3.sframe.cfi_bytes import pointer
+from ring3.sframe.cfi_entries import CIE, count, read_cies, until_terminator
 from ring3.sframe.cfi_program import STATE
 from ring3.sframe.cfi_section import REFUSED, fill, start_cies
 from ring3.sframe.image import Image
@@ -23,6 +24,7 @@ from ring3.sframe.table import FUNCTION, ROW, Reason, Refusal, Table, empty
 
 #: Architectures that SFrame knows.
 ARCHS = ("x86_64", "arm64", "arm64be", "s390x")
+PT_GNU_EH_FRAME = 0x6474E550
 
 _ROWS_PLT = 256  # more than one block has
 
@@ -68,7 +70,41 @@ def read(elf: Elf) -> Table:
             where=f"{elf.path}: {name}",
         )
         found = more if name == ".eh_frame" else _add(found, more, image)
+    if not elf.sections:
+        found = _by_segment(elf, arch, bases)
     return found
+
+
+def _by_segment(elf: Elf, arch: Arch, bases: np.ndarray) -> Table:
+    """.eh_frame of a file whose section headers are gone, by way of PT_GNU_EH_FRAME.
+
+    Its index begins with four bytes - version, encodings of the pointer to .eh_frame, of the count and
+    of the table - and that pointer (LSB Core, section 10.6.2).  .eh_frame goes on to its terminator.
+    """
+    big = arch.elf.endian == "big"
+    for segment in elf.segments:
+        if segment.type != PT_GNU_EH_FRAME:
+            continue
+        index = np.frombuffer(elf.slice(segment.offset, segment.filesz, ".eh_frame_hdr"), np.uint8)
+        where = f"{elf.path}: .eh_frame_hdr"
+        if len(index) < 4:
+            raise BadInput("it is truncated", where=where)
+        address, end, understood = pointer(
+            index, 4, len(index), big, int(index[1]), _signed(segment.vaddr), bases
+        )
+        if not understood or end > len(index):
+            raise BadInput("its pointer to .eh_frame has an unknown encoding", where=where)
+        for loaded in elf.segments:
+            inside = (address & 0xFFFFFFFFFFFFFFFF) - loaded.vaddr
+            if loaded.type != 1 or not 0 <= inside < loaded.filesz:
+                continue
+            data = np.frombuffer(
+                elf.slice(loaded.offset + inside, loaded.filesz - inside, ".eh_frame"), np.uint8
+            )
+            data = data[: int(until_terminator(data, big))]
+            return interpret(arch, data, address, bases, where=f"{elf.path}: .eh_frame")
+        raise BadInput("it points outside what is loaded", where=where)
+    return empty(arch)
 
 
 def interpret(

@@ -86,6 +86,18 @@ def count(data, big, debug):
 
 
 @njit(cache=True)
+def until_terminator(data, big):
+    """Bytes of an .eh_frame that begins ``data``: up to its terminator or to what is no entry."""
+    at = np.int64(0)
+    while at < len(data):
+        body, end, _, _, _ = header(data, at, big, False)
+        if end <= body:
+            break
+        at = end
+    return at
+
+
+@njit(cache=True)
 def read_cies(data, big, debug, vaddr, cies):
     """Fill ``cies`` (CIE) in order of offset."""
     n = 0

@@ -10,6 +10,7 @@ from ring3.errors import Unsupported
 from ring3.files import write_atomically
 from ring3.sframe import load, sidecar
 from ring3.sframe.attach import Attached, attach
+from ring3.sframe.decode import decode
 from ring3.sframe.encode import Encoded, encode
 from ring3.sframe.table import Table
 
@@ -44,22 +45,39 @@ def convert(
     share: bool = True,
     vaddr: int | None = None,
 ) -> Conversion:
-    """Convert the ELF file at ``path``.
+    """Convert the ELF file, or the bare section, at ``path``.
 
     ``source``: "cfi", "orc" or "sframe"; None takes the best there is.  ``vaddr``: the address the
     section is made for; None: right behind the code.  Raises BadInput and Unsupported.
     """
+    if load.is_raw(path):
+        return _from_section(path, version, share, vaddr)
     with Elf(path) as elf:
         source = source or load.source_of(elf)
         table = load.table(elf, source)
+        held = load.own_section(elf) if source == "sframe" else None
         place = sidecar.address(table) if vaddr is None else vaddr
-        encoded = encode(table, place, version=version, share=share)
+        encoded = encode(
+            table,
+            place,
+            version=version,
+            share=share,
+            auxiliary=held.auxiliary if held is not None else b"",
+        )
         replaces = sum(
             section.size
             for name in (".eh_frame", ".eh_frame_hdr")
             if (section := elf.section(name)) is not None
         )
         return Conversion(path, source, table, encoded, place, elf.build_id, replaces)
+
+
+def _from_section(path: Path, version: int, share: bool, vaddr: int | None) -> Conversion:
+    """A bare section in, for the address 0 unless ``vaddr`` says otherwise."""
+    section = load.sframe(path)
+    table = decode(section)
+    encoded = encode(table, vaddr or 0, version=version, share=share, auxiliary=section.auxiliary)
+    return Conversion(path, "sframe", table, encoded, vaddr or 0, None, 0)
 
 
 def add(

@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ring3.elf import Elf
+from ring3.elf import SHT_NOBITS, Elf
 from ring3.errors import BadInput, MissingPart
 from ring3.sframe import cfi, orc, section, sidecar
+from ring3.sframe.cfi import PT_GNU_EH_FRAME
 from ring3.sframe.decode import decode
 from ring3.sframe.image import Image
-from ring3.sframe.section import Section
+from ring3.sframe.section import MAGIC, PT_GNU_SFRAME, Section
 from ring3.sframe.table import Table
 
 #: Sources of a table that a file may hold, best first, and the section that shows it.
 SOURCES = {"cfi": (".eh_frame", ".debug_frame"), "orc": (".orc_unwind",), "sframe": (".sframe",)}
 
+_MAGIC = (MAGIC.to_bytes(2, "little"), MAGIC.to_bytes(2, "big"))
+
 
 def own_section(elf: Elf) -> Section | None:
-    """The .sframe section that ``elf`` itself holds, or None.  Raises BadInput, Unsupported."""
+    """The .sframe section that ``elf`` itself holds, or None.  Raises BadInput, Unsupported.
+
+    A file without section headers is asked for its PT_GNU_SFRAME.
+    """
     image = Image(elf)
     data = image.contents(".sframe")
-    if data is None:
-        return None
-    return section.parse(data, image.address(".sframe"), f"{elf.path}: .sframe")
+    if data is not None:
+        return section.parse(data, image.address(".sframe"), f"{elf.path}: .sframe")
+    for segment in elf.segments:
+        if segment.type == PT_GNU_SFRAME:
+            held = elf.slice(segment.offset, segment.filesz, "PT_GNU_SFRAME")
+            return section.parse(held, segment.vaddr, f"{elf.path}: PT_GNU_SFRAME")
+    return None
+
+
+def is_raw(path: Path) -> bool:
+    """Whether ``path`` is a bare SFrame section, not an ELF file around one."""
+    with path.open("rb") as file:
+        return file.read(2) in _MAGIC
 
 
 def sframe(path: Path) -> Section:
@@ -31,9 +47,7 @@ def sframe(path: Path) -> Section:
 
     Raises MissingPart when there is none, BadInput, Unsupported.
     """
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic[:2] in (b"\xde\xe2", b"\xe2\xde"):
+    if is_raw(path):
         return section.parse(path.read_bytes(), 0, str(path))
     with Elf(path) as elf:
         found = own_section(elf)
@@ -54,8 +68,13 @@ def source_of(elf: Elf) -> str:
     for source, names in SOURCES.items():
         for name in names:
             found = elf.section(name)
-            if found is not None and found.type != 8 and found.size:
+            if found is not None and found.type != SHT_NOBITS and found.size:
                 return source
+    kinds = {segment.type for segment in elf.segments}
+    if not elf.sections and PT_GNU_EH_FRAME in kinds:
+        return "cfi"
+    if PT_GNU_SFRAME in kinds:
+        return "sframe"
     raise BadInput(
         "nothing to unwind by: no .eh_frame, .debug_frame, .orc_unwind or .sframe",
         where=str(elf.path),
