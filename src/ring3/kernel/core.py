@@ -361,6 +361,7 @@ class Kernel:
             raise KernelBug("Kernel.run() inside of a task", where=str(self.current))
         self.hub = getcurrent()
         self._until, self._limit = until, until_time
+        self._pick = _first if self.scheduler is None else self.scheduler.pick
         if self.tracer is not None:
             self.point = self._traced
         if self.scheduler is not None and self.scheduler.preemptive:
