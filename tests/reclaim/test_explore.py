@@ -123,5 +123,5 @@ def test_command(tmp_path: Path) -> None:
     again = CliRunner().invoke(reclaim, ["explore", "as-today", "--replay", name])
     assert again.exit_code == 1
     assert "NOFAIL under PF_MEMALLOC" in again.output
-    quiet = ["explore", "as-today", "--scenario", "xfs-linked-direct", "--schedules", "5"]
+    quiet = ["explore", "as-today", "--scenario", "xfs-unlinked-kswapd", "--schedules", "5"]
     assert "nothing goes wrong" in CliRunner().invoke(reclaim, quiet).output
