@@ -335,9 +335,8 @@ class _Reader:
                         self.struct(base)
                     else:
                         self.members(base.child_by_field_name("body"), members, depth + 1)
-                typename = (
-                    _type_name(self.text(base)) if base.end_byte - base.start_byte < 80 else ""
-                )
+                # The members of a struct without a name are told as its owner's.
+                typename = "" if base.child_by_field_name("body") else _type_name(self.text(base))
                 for declarator in child.children_by_field_name("declarator"):
                     shown = self.text(declarator)
                     found = re.search(r"\(\s*\*\s*(\w+)", shown) or re.search(r"\w+", shown)

@@ -19,6 +19,7 @@ from ring3.audit.tables import (
     DEFERRED,
     ERROR_HANDLERS,
     GUARD,
+    IMPORTED,
     MEMPOOLS,
     NO_ALLOCATION,
     NORETURN,
@@ -27,16 +28,20 @@ from ring3.audit.tables import (
     SCOPE_END,
     SCOPE_GUARD,
     TRYLOCK,
+    UMOUNT,
     WAITS,
 )
 
 NOFS, NOIO, NORECLAIM = 1, 2, 4
+#: Flags of the allocation that reclaims, by Context.reclaim.
+RECLAIM_FLAGS = ("", "GFP_KERNEL", "GFP_NOFS", "GFP_NOIO")
 _SCOPE_BITS = {"__GFP_FS": NOFS, "__GFP_IO": NOIO, "PF_MEMALLOC": NORECLAIM}
 _DEFERRED = frozenset(DEFERRED)
 _ERRORS = frozenset(ERROR_HANDLERS)
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _MEMBER_CALL = re.compile(r"^(.*?)(?:->|\.)\s*(\w+)$", re.S)
-_PER_INODE = re.compile(r"(?:^inode$|_inode_info$|_inode$|^address_space$|^ntfs_inode$|_vnode$)")
+_PER_INODE = re.compile(r"(?:inode|_inode_info|_inode_t|_vnode)$|^address_space$|^ntfs_inode$")
+_FROM_LIST = re.compile(r"^(?:container_of|list_entry|list_first_entry|list_first_entry_or_null)\(")
 _SPECIAL = re.compile(r"(\w+)->i_ino (==|!=) [A-Z]\w*")
 _GUARDS = re.compile(r"^(?:guard|class)\((\w+)\)$")
 
@@ -56,7 +61,7 @@ class Context(NamedTuple):
     """How a function is entered.  ``args`` are the parameters of which something is known."""
 
     domain: str
-    reclaim: int = 0  # 0: a task of its own; 1: inside reclaim; 2: inside reclaim without __GFP_FS
+    reclaim: int = 0  # 0: a task of its own; else inside reclaim with RECLAIM_FLAGS[reclaim]
     scope: int = 0
     args: tuple[tuple[int, Value], ...] = ()
     own: tuple[int, ...] = ()
@@ -158,6 +163,7 @@ class Interpreter:
         self.nets: dict[int, Net] = {}
         self._busy: set[int] = set()
         self._net_names: frozenset[str] | None = None
+        self._expressions: dict[int, str | None] = {}
         self._decisive: dict[int, frozenset[int]] = {}
         self._helpers: dict[int, list[tuple[str, int]]] = {}
         self.operations: dict[str, Operations] = {}
@@ -230,6 +236,15 @@ class Interpreter:
         self._decisive[function] = frozenset(chosen)
         return self._decisive[function]
 
+    def expression_of(self, function: int) -> str | None:
+        """The expression of a function that only returns one of its arguments; None for any other."""
+        if function not in self._expressions:
+            events = self.program.body(function)[1]
+            returns = [event[2] for event in events if event[0] == "ret"]
+            plain = len(returns) == 1 and all(event[0] in ("c", "ret") for event in events)
+            self._expressions[function] = returns[0] if plain and events[-1][0] == "ret" else None
+        return self._expressions[function]
+
     # -- what calls leave behind
 
     def net(self, function: int) -> Net | None:
@@ -269,12 +284,12 @@ class Interpreter:
         found = self._helpers.get(function)
         if found is None:
             declared = self.program.functions[function]
-            names = [name for _, name in declared.params]
-            found = [
-                (primitive, names.index(arg.strip("&()* ")))
-                for primitive, arg in declared.locks
-                if arg.strip("&()* ") in names and (primitive in ACQUIRE or primitive in RELEASE)
-            ]
+            found = []
+            for primitive, arg in declared.locks:
+                if primitive in ACQUIRE or primitive in RELEASE:
+                    index = self.program.wrapper_parameter(arg, function)
+                    if index is not None:
+                        found.append((primitive, index))
             self._helpers[function] = found
         return found
 
@@ -329,6 +344,8 @@ class Operations:
         self.unit = unit
         self.program = program
         self.fields: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        #: Whether some of its mappings have other flags than inodes are born with.
+        self.lowers_mask = False
         referred: set[str] = set()
         for index in program.unit_functions.get(unit, ()):
             if program.functions[index].macro:
@@ -344,12 +361,20 @@ class Operations:
                             key = (struct, member.group(2))
                             self.fields.setdefault(key, []).append((program.file[index], right))
                 elif event[0] == "c":
+                    self.lowers_mask |= event[2] == "mapping_set_gfp_mask"
                     referred.update(arg[1:] for arg in event[3] if arg[:1] == "&")
         entries = list(program.unit_ops.get(unit, ()))
         for variable in sorted(referred):
             entries += program.variable_ops.get(variable, ())
         for struct, field, path, name in entries:
             self.fields.setdefault((struct, field), []).append((path, name))
+        #: Whether unlinked inodes are kept from eviction in reclaim (gfs2 leaves them to a worker).
+        self.keeps_unlinked = any(
+            event[0] == "if" and "PF_MEMALLOC" in event[2] and "i_nlink" in event[2]
+            for function in self.answer("super_operations", "drop_inode")
+            if program.unit[function] == unit
+            for event in flatten(program.body(function)[1])
+        )
 
     def answer(self, struct: str, field: str) -> list[int]:
         """The functions behind ``field`` of ``struct`` here."""
@@ -554,7 +579,10 @@ class _Walk:
             state.env[key] = value
         else:
             state.env.pop(key, None)
-        if state.own and _WORD.fullmatch(left):
+        if self.context.reclaim and _FROM_LIST.match(right) and self.context.domain[:3] == "fs/":
+            # What a filesystem's shrinker takes off its list has no other user.
+            state.own = state.own | {left}
+        elif state.own and _WORD.fullmatch(left):
             words = set(_WORD.findall(right))
             kind = self.program.type_of(left, self.function)
             if _PER_INODE.search(kind) and not words.isdisjoint(state.own):
@@ -590,13 +618,14 @@ class _Walk:
                 and self.context.reclaim
                 and name.startswith(("sc->", "ctl->"))
             ):
-                return self.program.constant(
-                    "GFP_KERNEL" if self.context.reclaim == 1 else "GFP_NOFS"
-                )
+                return self.program.constant(RECLAIM_FLAGS[self.context.reclaim])
             if name.endswith("->s_flags") and self.context.reclaim:
                 # The shrinkers hold s_umount of a superblock that is born and not dying.
                 active = self.program.constant("SB_ACTIVE")[0]
                 return (active, active)
+            linked = name.endswith("->i_nlink") and self.context.reclaim
+            if linked and self.interpreter.domain(self.context.domain).keeps_unlinked:
+                return TRUE
             return self.operation_exists(name)
         return self.program.constant(name)
 
@@ -624,17 +653,17 @@ class _Walk:
             return self.program._constant_call(name, args)
         known = self.program.known_call(name)
         if known is not None:
+            if self.interpreter.domain(self.context.domain).lowers_mask:
+                either = self.program.gfp["FS"] | self.program.gfp["IO"]
+                return (known[0] & ~either, known[1] & ~either)
             return known
         if depth > 4:
             return UNKNOWN
         callee = self.program.resolve(name, self.path)
         if callee is None:
             return UNKNOWN
-        # A function that only returns an expression of its arguments is that expression.
-        events = self.program.body(callee)[1]
-        if not events or events[-1][0] != "ret" or any(e[0] not in ("c", "ret") for e in events):
-            return UNKNOWN
-        if sum(event[0] == "ret" for event in events) != 1:
+        text = self.interpreter.expression_of(callee)
+        if text is None:
             return UNKNOWN
         names = [parameter for _, parameter in self.program.functions[callee].params]
         values = {
@@ -645,7 +674,6 @@ class _Walk:
             )
             for parameter, arg in zip(names, args, strict=False)
         }
-        text = events[-1][2]
 
         def inner(variable: str) -> Value:
             if variable in values:
@@ -702,7 +730,7 @@ class _Walk:
             return state
         if name in RELEASE:
             if args:
-                self.release(self.program.lock_class(args[0], self.function), state)
+                self.release(self.lock_class(args[0]), state)
             return state
         if name == "downgrade_write" or name in ("lockdep_assert_held", "might_sleep"):
             return state
@@ -739,6 +767,10 @@ class _Walk:
                 Site("wait", line, f"{name}({waited})", UNKNOWN, state.held, state.released), state
             )
             return state
+        if name in IMPORTED and self.program.resolve(name, self.path) is None:
+            flags = cexpr.evaluate(cexpr.parse(IMPORTED[name]), self.program.constant, _no_call)
+            self.alloc_site(line, name, flags, state)
+            return state
         for callee, how in self.callees(name, args):
             self.enter(line, callee, args, state, how)
         return state
@@ -765,10 +797,13 @@ class _Walk:
                     ]
                 )
                 if len(structs) == 1:
-                    found.extend(
-                        (function, f"{structs[0]}.{field} of {self.context.domain}")
-                        for function in operations.answer(structs[0], field)
-                    )
+                    owner = self.context.domain
+                    answers = operations.answer(structs[0], field)
+                    if not answers:
+                        # Shared machinery (quota formats, jbd2) answers its own operations.
+                        owner = self.program.unit[self.function]
+                        answers = self.interpreter.domain(owner).answer(structs[0], field)
+                    found.extend((answer, f"{structs[0]}.{field} of {owner}") for answer in answers)
         if name not in _DEFERRED and not name.startswith(("INIT_", "trace_")):
             for arg in args:
                 if len(arg) > 3 and arg.isidentifier() and arg in self.program.by_name:
@@ -785,6 +820,8 @@ class _Walk:
         program = self.program
         declared = program.functions[callee]
         direct = not how or how[0] != "h"
+        if self.context.reclaim and declared.name in UMOUNT:
+            return
         outside = program.outside[callee] and program.unit[callee] != self.context.domain
         if outside and _shared_with(program.file[callee], self.context.domain):
             outside = False
@@ -798,7 +835,7 @@ class _Walk:
                                 line, args[index], ACQUIRE[primitive][1], state, blocking=True
                             )
                         else:
-                            self.release(program.lock_class(args[index], self.function), state)
+                            self.release(self.lock_class(args[index]), state)
         if outside:
             if direct and not declared.name.startswith(NO_ALLOCATION):
                 for index, (kind, _) in enumerate(declared.params):
@@ -814,6 +851,9 @@ class _Walk:
                 if index >= len(args):
                     break
                 arg = args[index]
+                if kind.endswith("*") and arg.strip("&") in state.own:
+                    own.append(index)
+                    continue
                 per_inode = state.own and _PER_INODE.search(kind.rstrip("*"))
                 if per_inode and not state.own.isdisjoint(_WORD.findall(arg)):
                     own.append(index)
@@ -871,7 +911,7 @@ class _Walk:
         blocking: bool,
         guard: bool = False,
     ) -> None:
-        name = self.program.lock_class(text, self.function)
+        name = self.lock_class(text)
         if not name:
             return
         own = bool(state.own) and not state.own.isdisjoint(_WORD.findall(text))
@@ -881,6 +921,12 @@ class _Walk:
             )
         state.held = (*state.held, Lock(name, mode, line, own, True, guard))
         state.released = state.released - {name}
+
+    def lock_class(self, text: str) -> str:
+        """The lock's class; "" when it is a parameter's, for which the callers answer."""
+        if self.program.wrapper_parameter(text, self.function) is not None:
+            return ""
+        return self.program.lock_class(text, self.function)
 
     def release(self, name: str, state: _State) -> None:
         for index in range(len(state.held) - 1, -1, -1):

@@ -11,12 +11,12 @@ from typing import NamedTuple
 from ring3.audit.findings import Step
 from ring3.audit.flow import NOFS, NOIO, NORECLAIM, Context, Edge, Interpreter, Site, Walked
 from ring3.audit.program import Program, flatten
-from ring3.audit.tables import PREAMBLE
+from ring3.audit.tables import PREAMBLE, RARE
 
 #: A walk over more nodes than this is cut there, and its subject says so.
 LARGEST = 30_000
 #: A function met with more sets of constants than this keeps only its GFP flags apart.
-MOST_CONTEXTS = 12
+MOST_CONTEXTS = 40
 
 Node = tuple[int, Context]
 #: Node -> the node and edge by which it was first reached; None for roots.
@@ -74,15 +74,27 @@ class Graph:
             if root not in ways:
                 ways[root] = None
                 queue.append(root)
-        while queue and len(ways) <= LARGEST:
+        later: deque[tuple[Node, Edge]] = deque()
+        while (queue or later) and len(ways) <= LARGEST:
+            if not queue:
+                node, edge = later.popleft()
+                following = (edge.callee, edge.context)
+                if following not in ways:
+                    ways[following] = (node, edge)
+                    queue.append(following)
+                continue
             node = queue.popleft()
             for edge in self.at(node).edges:
                 following = (edge.callee, edge.context)
                 callers.setdefault(following, []).append((node, edge))
-                if following not in ways:
+                if following in ways:
+                    continue
+                if self._doubtful(node, edge):
+                    later.append((node, edge))
+                else:
                     ways[following] = (node, edge)
                     queue.append(following)
-        return Spread(ways, callers, bool(queue) or (before is not None and before.cut))
+        return Spread(ways, callers, bool(queue or later) or (before is not None and before.cut))
 
     def reach(
         self, spread: Spread, wanted: Callable[[Site], bool], unlocked: str | None = None
@@ -99,13 +111,31 @@ class Graph:
                     found[node] = site
                     queue.append(node)
                     break
-        while queue:
+        later: deque[tuple[Node, Edge]] = deque()
+        while queue or later:
+            if not queue:
+                caller, edge = later.popleft()
+                if caller not in found:
+                    found[caller] = edge
+                    queue.append(caller)
+                continue
             node = queue.popleft()
             for caller, edge in spread.callers.get(node, ()):
-                if caller not in found and unlocked not in edge.released:
+                if caller in found or unlocked in edge.released:
+                    continue
+                if self._doubtful(caller, edge):
+                    later.append((caller, edge))
+                else:
                     found[caller] = edge
                     queue.append(caller)
         return found
+
+    def _doubtful(self, node: Node, edge: Edge) -> bool:
+        """Edges that are taken only where nothing else leads."""
+        if edge.how[:6] == "handed":
+            return True
+        functions = self.interpreter.program.functions
+        return (functions[node[0]].name, functions[edge.callee].name) in RARE
 
 
 class Chains:
@@ -187,6 +217,11 @@ def doubts(steps: Iterable[Step]) -> tuple[str, ...]:
         for step in steps
         if "handed to" in step.note
     )
+
+
+def rare_step(steps: Iterable[Step]) -> str:
+    """Why the way is rare, or ""."""
+    return next((RARE[s.function, s.call] for s in steps if (s.function, s.call) in RARE), "")
 
 
 def _line_of_call(program: Program, function: int, callee: str) -> int:

@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 from ring3.audit.findings import Finding, Level, Step
 from ring3.audit.flow import Context, Edge, Interpreter, Lock, Site
-from ring3.audit.graph import Chains, Graph, Node, Spread, doubts
+from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, rare_step
 from ring3.audit.program import Program
-from ring3.audit.tables import NO_LOCKS, SHARED
+from ring3.audit.tables import NO_LOCKS, SHARED, TREE_FLAGS
 
 #: Locks of these belong to objects that reclaim holds alone; a task that allocates has another's.
 _PER_OBJECT = re.compile(
-    r"^(?:\w*inode|\w*inode_info|address_space|dentry|folio|page|buffer_head)$"
+    r"^(?:\w*inode|\w*inode_info|\w*inode_t|\w*_vnode|address_space|dentry|folio|page|buffer_head)$"
 )
 
 
 @dataclass
 class Taken:
-    """A lock that reclaim waits for: where, and whether only reclaim with __GFP_FS does."""
+    """A lock that reclaim waits for: where, and the flag without which reclaim does not ("" none)."""
 
     node: Node
     site: Site
     spread: Spread
-    needs_fs: bool
+    needs: str
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Holder:
 
 
 def taken_locks(
-    program: Program, graph: Graph, spread: Spread, taken: dict[str, Taken], *, needs_fs: bool
+    program: Program, graph: Graph, spread: Spread, taken: dict[str, Taken], needs: str
 ) -> None:
     """Add to ``taken`` the lock classes that reclaim waits for along ``spread``."""
     for node in spread.ways:
@@ -49,8 +49,8 @@ def taken_locks(
             if site.name.endswith(".dep_map") and program.file[node[0]].startswith("include/"):
                 continue  # annotations of spinning and RCU sections
             known = taken.get(site.name)
-            if known is None or (known.needs_fs and not needs_fs):
-                taken[site.name] = Taken(node, site, spread, needs_fs)
+            if known is None or len(known.needs) > len(needs) or known.needs == "__GFP_FS" != needs:
+                taken[site.name] = Taken(node, site, spread, needs)
 
 
 def held_findings(
@@ -96,31 +96,69 @@ def _under(
         bits = site.flags[0] & site.flags[1]
         if bits & gfp["NOLOCKDEP"]:
             return False  # somebody has looked and says that it is right
-        return bool(bits & gfp["DIRECT_RECLAIM"]) and (not taken.needs_fs or bool(bits & gfp["FS"]))
+        needed = gfp[taken.needs.removeprefix("__GFP_")] if taken.needs else bits
+        return bool(bits & gfp["DIRECT_RECLAIM"] and bits & needed)
 
     shared = taken.site.mode == "r" and all(holder.lock.mode == "r" for holder in holders)
     if shared and not _written(program, name):
         return []
     reach = graph.reach(spread, enters_reclaim, name)
-    best: dict[tuple[str, int], tuple[int, Holder, list[Step], Site]] = {}
+    ends: dict[Node, tuple[tuple[str, int] | None, int]] = {}
+    best: dict[tuple[str, int], tuple[int, Holder]] = {}
     count: dict[tuple[str, int], int] = {}
     for holder in holders:
-        if isinstance(holder.what, Site):
-            if not enters_reclaim(holder.what):
+        what = holder.what
+        mine = _place(program, unit, holder.node, what.line)
+        if isinstance(what, Site):
+            if not enters_reclaim(what):
                 continue
-        elif (holder.what.callee, holder.what.context) not in reach:
-            continue
-        steps, site = chains.onward(reach, holder.node, holder.what)
-        place = next((step for step in reversed(steps) if step.home == unit), steps[0])
-        key = (place.file, place.line)
+            place, length = mine, 1
+        else:
+            following = (what.callee, what.context)
+            if following not in reach:
+                continue
+            place, length = _end(program, unit, reach, following, ends)
+            place, length = place or mine, length + 1
+        key = place or (program.file[holder.node[0]], what.line)
         count[key] = count.get(key, 0) + 1
-        length = len(steps) + (0 if holder.lock.sure else 100)
+        length += 0 if holder.lock.sure else 100
         if key not in best or length < best[key][0]:
-            best[key] = (length, holder, steps, site)
-    return [
-        _finding(program, chains, unit, taken, key, holder, steps, site, count[key])
-        for key, (_, holder, steps, site) in sorted(best.items())
-    ]
+            best[key] = (length, holder)
+    found = []
+    for key, (_, holder) in sorted(best.items(), key=lambda item: item[0]):
+        steps, site = chains.onward(reach, holder.node, holder.what)
+        found.append(_finding(program, chains, unit, taken, key, holder, steps, site, count[key]))
+    return found
+
+
+def _place(program: Program, unit: str, node: Node, line: int) -> tuple[str, int] | None:
+    """(file, line) when ``node`` is a function of the subject and no macro."""
+    if program.unit[node[0]] != unit or program.functions[node[0]].macro:
+        return None
+    return program.file[node[0]], line
+
+
+def _end(
+    program: Program,
+    unit: str,
+    reach: Reach,
+    node: Node,
+    ends: dict[Node, tuple[tuple[str, int] | None, int]],
+) -> tuple[tuple[str, int] | None, int]:
+    """The last place of the subject on the way from ``node`` to its site, and the way's length."""
+    trail = []
+    while node not in ends:
+        what = reach[node]
+        if isinstance(what, Site):
+            ends[node] = (_place(program, unit, node, what.line), 1)
+            break
+        trail.append((node, what.line))
+        node = (what.callee, what.context)
+    place, length = ends[node]
+    for before, line in reversed(trail):
+        place, length = place or _place(program, unit, before, line), length + 1
+        ends[before] = (place, length)
+    return place, length
 
 
 def _finding(
@@ -135,20 +173,27 @@ def _finding(
     count: int,
 ) -> Finding:
     name = taken.site.name
-    place = next(step for step in reversed(steps) if (step.file, step.line) == key)
+    place = next((step for step in reversed(steps) if (step.file, step.line) == key), steps[0])
     reclaim, root = chains.to(taken.spread.ways, taken.node)
     reclaim.append(chains.step(taken.node, taken.site, f"takes {name}"))
     begin = Step(
         chains.name(holder.node), program.file[holder.node[0]], holder.lock.line, f"takes {name}"
     )
     doubted = doubts([*steps, *reclaim])
+    if site.name in TREE_FLAGS:
+        doubted = (
+            *doubted,
+            f"{site.name}() allocates with the flags its tree was initialised with",
+        )
+    if rare := rare_step(reclaim):
+        doubted = (*doubted, rare)
     level: Level = "warning" if doubted else "error"
     if not holder.lock.sure:
         level = "note"
         doubted = (*doubted, "the lock is held on some of the ways here only")
     flags = program.flag_names(site.flags)
     who = chains.name(holder.node)
-    kind = "reclaim with __GFP_FS" if taken.needs_fs else "reclaim with or without __GFP_FS"
+    kind = f"reclaim with {taken.needs}" if taken.needs else "any direct reclaim"
     return Finding(
         rule="lock-across-reclaim",
         level=level,

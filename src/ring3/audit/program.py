@@ -240,7 +240,10 @@ class Program:
         found = _MEMBER.match(text)
         if found:
             base = self.type_of(found.group(1), function, depth + 1)
-            return self.members(base, unit).get(found.group(2), "").rstrip("*") if base else ""
+            if not base:
+                return ""
+            kind = self.members(base, unit).get(found.group(2))
+            return base if kind == "" else (kind or "").rstrip("*")
         if not _IDENTIFIER.fullmatch(text):
             return ""
         kind = self.body(function)[0].get(text)
@@ -300,6 +303,26 @@ class Program:
         """The value of a call that no source line says (the flags of a mapping)."""
         text = KNOWN_CALLS.get(name)
         return self.constant(text) if text else None
+
+    @cached_property
+    def wrappers(self) -> frozenset[str]:
+        """Small structs around a lock that others embed (f2fs_rwsem, mrlock_t): the lock is the owner's."""
+        small = {
+            owner
+            for owners in self.lock_members.values()
+            for owner in owners
+            if len(self.structs.get(owner, ())) <= 8
+        }
+        embedded = {kind for members in self.structs.values() for kind in members.values()}
+        return frozenset(small & embedded)
+
+    def wrapper_parameter(self, text: str, function: int) -> int | None:
+        """The index of the parameter whose wrapped lock ``text`` is, as in ``&sem->internal_rwsem``."""
+        base = text.strip("&()* ").partition("->")[0]
+        for index, (kind, name) in enumerate(self.functions[function].params):
+            if name == base and (text.strip("&()* ") == base or kind.rstrip("*") in self.wrappers):
+                return index
+        return None
 
     @cached_property
     def registered(self) -> dict[tuple[str, str], list[tuple[str, str]]]:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ring3.audit.findings import Finding, Level
-from ring3.audit.flow import Context, Edge, Interpreter, Site
-from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts
+from ring3.audit.flow import RECLAIM_FLAGS, Context, Edge, Interpreter, Site
+from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, rare_step
 from ring3.audit.held import Taken, held_findings, taken_locks
 from ring3.audit.program import Program
 from ring3.audit.tables import NEEDS_FS, ROOTS
@@ -66,11 +66,12 @@ class Audit:
         spread = graph.spread(self._entries(unit, rest, 1), spread)
         self._allocations(subject, graph, spread)
         self._waits(subject, graph, spread)
-        taken_locks(self.program, graph, spread, subject.taken, needs_fs=True)
+        taken_locks(self.program, graph, spread, subject.taken, "__GFP_FS")
         shrinkers = [root for root in roots if root[1] not in NEEDS_FS]
-        if shrinkers:
-            again = graph.spread(self._entries(unit, shrinkers, 2))
-            taken_locks(self.program, graph, again, subject.taken, needs_fs=False)
+        for reclaim, needed in ((2, "__GFP_IO"), (3, "")):
+            if shrinkers:
+                again = graph.spread(self._entries(unit, shrinkers, reclaim))
+                taken_locks(self.program, graph, again, subject.taken, needed)
         if subject.taken:
             findings, cut = held_findings(self.program, self.chains, graph, unit, subject.taken)
             subject.findings += findings
@@ -93,7 +94,7 @@ class Audit:
     def _entries(self, unit: str, roots: list[Root], reclaim: int) -> list[Node]:
         """Operations called directly: flags as reclaim passes them, the inode its own."""
         program = self.program
-        flags = program.constant("GFP_KERNEL" if reclaim == 1 else "GFP_NOFS")
+        flags = program.constant(RECLAIM_FLAGS[reclaim])
         nodes = []
         for function, struct, _ in roots:
             params = program.functions[function].params
@@ -162,6 +163,8 @@ class Audit:
         verb = "may sleep"
         if rule == "nofail-in-reclaim":
             level, verb = ("warning" if doubted else "error"), "must not fail"
+            if rare := rare_step(before + after):
+                level, doubted = "note", (*doubted, rare)
         return Finding(
             rule=rule,
             level=level,

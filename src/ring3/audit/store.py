@@ -111,10 +111,18 @@ def load(
             with executor(cluster, workers) as pool:
                 answers = (rows for _, rows in each(pool, parse_files, batches))
                 _take(answers, store, facts, total, progress)
-    for name, content in overlay.items():
-        facts[name] = extract(content, header=name.endswith(".h"))
+    facts.update(overlay_facts(overlay))
     facts.update(unreadable)
     return facts
+
+
+def overlay_facts(overlay: Mapping[str, bytes]) -> dict[str, Facts]:
+    """The facts of contents that are in no file."""
+    return {
+        name: extract(content, header=name.endswith(".h"))
+        for name, content in overlay.items()
+        if name.endswith((".c", ".h"))
+    }
 
 
 def _take(

@@ -249,6 +249,23 @@ NO_ALLOCATION = (
     "cond_",
 )
 
+#: These take their flags from the tree they insert into, which is not followed to where it is initialised.
+TREE_FLAGS = frozenset({"radix_tree_insert"})
+ALLOCATIONS.update(_many(None, "radix_tree_insert"))
+
+#: What a module's source cannot say by itself: functions of the kernel that allocate on their own.  Used
+#: when the tree does not have them.
+IMPORTED: dict[str, str] = {
+    **dict.fromkeys(
+        words("sb_bread sb_getblk __bread __getblk sb_bread_unmovable __bread_gfp bdev_getblk"),
+        "GFP_NOFS|__GFP_NOFAIL",
+    ),
+    **dict.fromkeys(
+        words("iget_locked iget5_locked new_inode d_alloc d_alloc_name read_mapping_page"),
+        "GFP_KERNEL",
+    ),
+}
+
 #: An expression's value that no source line says.
 KNOWN_CALLS: dict[str, str] = {
     # inode_init_always() gives every mapping GFP_HIGHUSER_MOVABLE; filesystems may lower it.
@@ -384,6 +401,23 @@ NEEDS_FS = frozenset({"super_operations", "dentry_operations", "address_space_op
 
 #: The way from reclaim to a shrinker, outermost first; shown when the tree has it.
 PREAMBLE = ("shrink_slab", "do_shrink_slab")
+
+#: Ways that exist for few objects: (caller, callee) -> which.  Walked last, and said.
+RARE = {
+    (
+        "iput_final",
+        "write_inode_now",
+    ): "only a dirty inode marked I_DONTCACHE is written in iput_final()",
+    ("iput", "sync_lazytime"): "only with the lazytime mount option",
+    ("iput", "mark_inode_dirty_sync"): "only with the lazytime mount option",
+}
+#: Not entered from reclaim: the shrinkers hold the superblock and its mounts are in use.
+UMOUNT = frozenset(
+    words(
+        "deactivate_super deactivate_locked_super cleanup_mnt mntput_no_expire generic_shutdown_super "
+        "put_super kill_block_super kill_anon_super kill_litter_super mntput __cleanup_mnt"
+    )
+)
 
 #: Reclaim waits here for somebody else: call -> index of what is waited for.
 WAITS: dict[str, int] = {

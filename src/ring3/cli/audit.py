@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ring3.cli import Command
 from ring3.cli.output import emit_json, finding, progress
+from ring3.errors import BadInput
+
+if TYPE_CHECKING:
+    from ring3.audit.findings import Finding
+    from ring3.audit.run import Progress, Report
+
+_OUT = click.Path(path_type=Path, dir_okay=False)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command(
     cls=Command,
     examples=[
         "ring3 audit ~/linux",
-        "ring3 audit ~/linux --subject fs/ext4 --level note",
-        "ring3 audit ~/linux --explain 70117c00",
+        "ring3 audit ~/linux --subject fs/ext4 --level note --html ext4.html",
+        "ring3 audit ~/linux --subject fs/fat --explain 70117c00",
+        "ring3 audit ~/linux --patch 0001-fs-allocate-under-lock.patch",
+        "ring3 audit ~/linux-6.1 --diff ~/linux-6.12 --subject fs/exfat --brief",
+        "ring3 audit ~/linux --write-baseline known.json; ring3 audit ~/linux --baseline known.json",
     ],
 )
 @click.argument("tree", type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -31,8 +45,21 @@ from ring3.cli.output import emit_json, finding, progress
     help="Show findings of this level and worse.",
 )
 @click.option("--explain", metavar="ID", help="Everything about one finding.")
-@click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 @click.option("--brief", is_flag=True, help="One line a finding, no chains.")
+@click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+@click.option("--sarif", type=_OUT, help="Write SARIF 2.1.0.")
+@click.option("--html", type=_OUT, help="Write a page with the paths to click through.")
+@click.option("--baseline", type=_FILE, help="Show only what this baseline does not have.")
+@click.option("--write-baseline", type=_OUT, help="Write what is found as a baseline; exit 0.")
+@click.option("--overlay", type=_FILE, help="Audit the tree with this patch applied on top.")
+@click.option("--patch", type=_FILE, help="What this patch adds and removes; exit 1 if it adds.")
+@click.option(
+    "--diff",
+    "newer",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="What a newer tree adds and removes; exit 1 if it adds.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes that read files.")
 @click.option("--cluster", metavar="ADDRESS", help="Read files on a Dask cluster.")
 def audit(
     tree: Path,
@@ -42,49 +69,150 @@ def audit(
     roots: tuple[str, ...],
     level: str,
     explain: str | None,
-    as_json: bool,
     brief: bool,
+    as_json: bool,
+    sarif: Path | None,
+    html: Path | None,
+    baseline: Path | None,
+    write_baseline: Path | None,
+    overlay: Path | None,
+    patch: Path | None,
+    newer: Path | None,
+    workers: int | None,
     cluster: str | None,
 ) -> None:
     """Find paths from memory reclaim into allocations and locks in the kernel source TREE."""
-    from ring3.audit import report as shown
-    from ring3.audit import run
-    from ring3.audit.findings import at_least
-    from ring3.errors import BadInput
+    from ring3.audit import compare, run
+    from ring3.audit import patch as patches
 
+    chosen = () if everything else folders or None
+    if patch or newer:
+        _review(tree, patch, newer, chosen, subjects, level, brief, as_json, workers)
+        return
+    with _bars() as advance:
+        report = run.audit(
+            tree,
+            folders=chosen,
+            subjects=subjects,
+            roots=roots,
+            overlay=patches.overlay(tree, overlay) if overlay else None,
+            workers=workers,
+            cluster=cluster,
+            progress=advance,
+        )
+    _problems(report)
+    findings = _at_least(report.findings, level)
+    if baseline:
+        findings = compare.not_in_baseline(findings, baseline)
+    if explain:
+        _explain(report.findings, explain)
+    elif write_baseline:
+        compare.write_baseline(write_baseline, findings)
+    else:
+        _show(report, findings, brief, as_json, sarif, html)
+        if findings:
+            finding()
+
+
+def _review(
+    tree: Path,
+    patch: Path | None,
+    newer: Path | None,
+    folders: tuple[str, ...] | None,
+    subjects: tuple[str, ...],
+    level: str,
+    brief: bool,
+    as_json: bool,
+    workers: int | None,
+) -> None:
+    from ring3.audit import report as shown
+    from ring3.audit import review
+
+    options: dict[str, Any] = {"folders": folders, "subjects": subjects, "workers": workers}
+    with _bars() as advance:
+        if patch:
+            answer = review.review_patch(tree, patch, progress=advance, **options)
+        else:
+            assert newer is not None
+            answer = review.review_trees(tree, newer, progress=advance, **options)
+    _problems(answer.new)
+    added, removed = _at_least(answer.added, level), _at_least(answer.removed, level)
+    if as_json:
+        emit_json(
+            {
+                "added": [shown.finding_json(one) for one in added],
+                "removed": [shown.finding_json(one) for one in removed],
+            }
+        )
+    else:
+        for title, findings in (("added", added), ("removed", removed)):
+            click.echo(f"{title}: {len(findings)}")
+            if findings:
+                click.echo(shown.text(findings, chains=not brief and title == "added"))
+    if added:
+        finding()
+
+
+def _show(
+    report: Report,
+    findings: list[Finding],
+    brief: bool,
+    as_json: bool,
+    sarif: Path | None,
+    html: Path | None,
+) -> None:
+    import json
+
+    from ring3.audit import report as shown
+    from ring3.files import write_atomically
+
+    if sarif:
+        from ring3.audit.sarif import sarif as as_sarif
+
+        write_atomically(sarif, json.dumps(as_sarif(report.root, findings), indent=1) + "\n")
+    if html:
+        from ring3.audit.html import findings_page
+
+        write_atomically(html, findings_page(report, findings))
+    if as_json:
+        emit_json(shown.as_json(report, findings))
+    else:
+        if findings and not (sarif or html):
+            click.echo(shown.text(findings, chains=not brief))
+        click.echo(shown.summary(report), err=True)
+
+
+def _explain(findings: list[Finding], wanted: str) -> None:
+    from ring3.audit import report as shown
+
+    chosen = [one for one in findings if one.id.startswith(wanted)]
+    if not chosen:
+        raise BadInput("no finding has this id", where=wanted, remedy="--level note shows all")
+    for one in chosen:
+        click.echo(shown.explain(one) + "\n")
+
+
+def _at_least(findings: list[Finding], level: str) -> list[Finding]:
+    from ring3.audit.findings import at_least
+
+    return at_least(findings, level)  # type: ignore[arg-type]
+
+
+def _problems(report: Report) -> None:
+    for name, problem in report.problems:
+        click.echo(f"{name}: {problem}", err=True)
+    for name in report.cut:
+        click.echo(f"{name}: too many ways, walked in part", err=True)
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
     with progress() as bars:
-        tasks: dict[str, object] = {}
+        tasks: dict[str, Any] = {}
 
         def advance(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)  # type: ignore[arg-type]
+            bars.update(tasks[what], completed=done, total=total)
 
-        answer = run.audit(
-            tree,
-            folders=() if everything else folders or None,
-            subjects=subjects,
-            roots=roots,
-            cluster=cluster,
-            progress=advance,
-        )
-    for name, problem in answer.problems:
-        click.echo(f"{name}: {problem}", err=True)
-    for name in answer.cut:
-        click.echo(f"{name}: too many ways, walked in part", err=True)
-    if explain:
-        chosen = [one for one in answer.findings if one.id.startswith(explain)]
-        if not chosen:
-            raise BadInput("no finding has this id", where=explain, remedy="--level note shows all")
-        for one in chosen:
-            click.echo(shown.explain(one) + "\n")
-        return
-    findings = at_least(answer.findings, level)  # type: ignore[arg-type]
-    if as_json:
-        emit_json(shown.as_json(answer, findings))
-    else:
-        if findings:
-            click.echo(shown.text(findings, chains=not brief))
-        click.echo(shown.summary(answer), err=True)
-    if findings:
-        finding()
+        yield advance

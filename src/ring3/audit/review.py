@@ -1,0 +1,76 @@
+"""Two states of a tree compared: a patch before and after, or two trees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ring3.audit import patch as patches
+from ring3.audit import store
+from ring3.audit.compare import difference
+from ring3.audit.facts import Facts
+from ring3.audit.findings import Finding
+from ring3.audit.program import unit_of
+from ring3.audit.run import Progress, Report, analyse, audit
+
+
+@dataclass
+class Review:
+    """``added`` are findings only of the new state, ``removed`` only of the old one."""
+
+    old: Report
+    new: Report
+    added: list[Finding]
+    removed: list[Finding]
+
+
+def review_trees(old: Path, new: Path, **options: object) -> Review:
+    """Compare two trees; ``options`` as for :func:`ring3.audit.run.audit`."""
+    before = audit(old, **options)  # type: ignore[arg-type]
+    after = audit(new, **options)  # type: ignore[arg-type]
+    return Review(before, after, *difference(before.findings, after.findings))
+
+
+def review_patch(
+    root: Path,
+    patch: Path,
+    *,
+    folders: tuple[str, ...] | None = None,
+    subjects: tuple[str, ...] = (),
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Review:
+    """What ``patch`` adds to the findings of ``root``, and what it removes.
+
+    Only the subjects of the changed files are walked.  A change to shared code (the VFS, mm, headers) is
+    judged by ``subjects``, or by the filesystems named in :data:`SAMPLE` when none are given.
+    """
+    report = progress or (lambda what, done, total: None)
+    changed = patches.overlay(root, patch)
+    chosen = store.core_folders(root) if folders is None else folders
+    # Folders of changed files are read, too: a patch to a driver brings the driver in.
+    extra = tuple(
+        str(Path(name).parent) for name in changed if chosen and name.split("/")[0] not in chosen
+    )
+    sources = store.list_sources(root, (*chosen, *(f for f in extra if (root / f).is_dir())))
+    facts = store.load(
+        sources, workers=workers, progress=lambda done, total: report("reading source", done, total)
+    )
+    patched: Mapping[str, Facts] = {**facts, **store.overlay_facts(changed)}
+    wanted = subjects or tuple({unit_of(name) for name in changed})
+    shared = any(_is_shared(unit) for unit in wanted) and not subjects
+    if shared:
+        wanted = (*wanted, *SAMPLE)
+    before = analyse(root, facts, wanted, (), report, strict=False)
+    after = analyse(root, patched, wanted, (), report, strict=False)
+    return Review(before, after, *difference(before.findings, after.findings))
+
+
+#: Filesystems that stand for all when a patch changes what they share: small ones with every kind of
+#: eviction (buffers, journal, log, quota), so that the answer comes while the reviewer waits.
+SAMPLE = ("fs/fat", "fs/ext2", "fs/ext4", "fs/exfat")
+
+
+def _is_shared(unit: str) -> bool:
+    return unit == "include" or unit.endswith(".c") or unit in ("fs/jbd2", "fs/quota", "fs/iomap")

@@ -1,0 +1,103 @@
+"""Input that is not C, or lies: a clear message, and the rest still analysed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ring3.audit import cexpr, store
+from ring3.audit.facts import DEPTH, LARGEST, extract
+from ring3.audit.run import Report, audit
+from ring3.errors import BadInput
+
+TREE = Path(__file__).parent / "tree"
+
+
+def test_bad_files_are_named_and_the_rest_is_analysed(toy: Report, tmp_path: Path) -> None:
+    copy = tmp_path / "tree"
+    shutil.copytree(TREE, copy)
+    whole = (TREE / "locks.c").read_bytes()
+    (copy / "binary.c").write_bytes(b"\x7fELF\0\0\0" + bytes(range(256)) * 50)
+    (copy / "huge.c").write_bytes(b"int x;\n" * (LARGEST // 7 + 1))
+    (copy / "deep.c").write_text("void deep(void)\n" + "{" * 5000 + "f();" + "}" * 5000)
+    (copy / "brackets.c").write_text("int x = " + "(" * 20000 + "1" + ")" * 20000 + ";")
+    (copy / "cut.c").write_bytes(whole[: len(whole) // 2].replace(b"toy_", b"cut_"))
+    (copy / "latin.c").write_bytes("/* é */ void latin(void) { kfree(0); }".encode("latin-1"))
+    (copy / "wide.c").write_bytes("void wide(void) { kfree(0); }".encode("utf-16"))
+    (copy / "loop").symlink_to(copy)
+    (copy / "gone.c").symlink_to(copy / "nowhere")
+    report = audit(copy)
+    problems = dict(report.problems)
+    assert set(problems) == {"binary.c", "huge.c", "deep.c", "brackets.c", "gone.c"} & set(
+        problems
+    ) | {
+        "binary.c",
+        "huge.c",
+        "deep.c",
+        "gone.c",
+    }
+    wanted = [one.id for one in toy.findings]
+    assert [one.id for one in report.findings if one.at.function.startswith("toy_")] == wanted
+
+
+def test_deep_nesting_is_read_up_to_a_depth() -> None:
+    depth = DEPTH * 3
+    facts = extract(("void f(void) { a(); " + "{" * depth + "b();" + "}" * depth + " }").encode())
+    assert "nested deeper" in facts.problem
+    assert "a" in facts.functions[0].callees
+
+
+def test_an_empty_or_missing_tree_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no C source"):
+        audit(tmp_path)
+    with pytest.raises(BadInput, match="no such folder"):
+        audit(tmp_path / "nowhere")
+    with pytest.raises(BadInput, match="nothing that reclaim calls"):
+        audit(TREE, subjects=("fs/none",))
+
+
+def test_a_damaged_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = store.load(store.list_sources(TREE))
+    for path in (tmp_path / "ring3/audit").iterdir():
+        path.write_bytes(b"not a database at all" * 100)
+    assert store.load(store.list_sources(TREE)) == first
+
+
+def test_only_a_changed_file_is_parsed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    copy = tmp_path / "tree"
+    shutil.copytree(TREE, copy)
+    store.load(store.list_sources(copy))
+    (copy / "evict.c").write_text((copy / "evict.c").read_text() + "\nint more;\n")
+    parsed: list[str] = []
+    honest = store.parse_files
+
+    def watched(batch: store.Batch) -> list[store.Row]:
+        parsed.extend(name for name, _ in batch)
+        return honest(batch)
+
+    monkeypatch.setattr(store, "parse_files", watched)
+    store.load(store.list_sources(copy))
+    assert parsed == ["evict.c"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=400))
+def test_any_bytes_have_facts(data: bytes) -> None:
+    extract(data)
+    extract(b"void f(int a) { if (a) { " + data + b" } }")
+    extract(b"#define M(x) " + data)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet="()&|~!x1<>=?:,*-+\"'[]>.g ", max_size=60))
+def test_any_text_is_an_expression_or_unknown(text: str) -> None:
+    node = cexpr.parse(text)
+    cexpr.evaluate(node, lambda name: cexpr.UNKNOWN, lambda name, args: cexpr.UNKNOWN)
