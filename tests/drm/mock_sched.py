@@ -11,7 +11,15 @@ from typing import Any
 
 from ring3.dma_buf.fence import DmaFence
 from ring3.drm.sched import Entity, GpuScheduler, Job, Policy, Priority, TimeoutStatus
-from ring3.kernel import Completion, HrTimer, Kernel, KernelBug, Spinlock
+from ring3.kernel import (
+    Completion,
+    HrTimer,
+    Kernel,
+    KernelBug,
+    Spinlock,
+    Work,
+    Workqueue,
+)
 
 US = 1_000
 MS = 1_000_000
@@ -59,6 +67,8 @@ class Freed:
 class MockScheduler:
     """Hardware with one ring: jobs run one after the other."""
 
+    scheduler: type[GpuScheduler] = GpuScheduler
+
     def __init__(
         self,
         kernel: Kernel,
@@ -67,17 +77,22 @@ class MockScheduler:
         credit_limit: int = 2**32 - 1,
         policy: Policy = Policy.FIFO,
         poison: bool = True,
+        ordered: bool = True,
     ) -> None:
         self.kernel = kernel
         self.poison = poison
-        self.sched = GpuScheduler(
+        self.sched = self.scheduler(
             kernel,
             self,
             name="drm-mock-scheduler",
             credit_limit=credit_limit,
             timeout=timeout,
             policy=policy,
+            # Ordered, as the scheduler makes it; drivers like Panthor share one that is not.
+            submit_wq=None if ordered else Workqueue(kernel, "mock-submit"),
+            timeout_wq=Workqueue.ordered(kernel, "mock-reset"),
         )
+        self.reset_work = Work(kernel, self._reset, name="mock_reset")
         self.lock = Spinlock(kernel, "mock_sched.lock")
         self.context = self.sched.fences.context_alloc()
         self.seqno = 0
@@ -117,7 +132,8 @@ class MockScheduler:
         assert job.hw_fence is not None
         with self.lock.irqsave():
             if not job.hw_fence.is_signaled_flag:
-                self.running.remove(job)
+                if job in self.running:
+                    self.running.remove(job)
                 job.timed_out = True
                 job.hw_fence.set_error(-ETIMEDOUT)
                 job.hw_fence.signal_locked()
@@ -134,10 +150,22 @@ class MockScheduler:
         assert job.hw_fence is not None
         with self.lock.irqsave():
             if not job.hw_fence.is_signaled_flag:
-                self.running.remove(job)
+                if job in self.running:  # (a reset may have made the hardware forget it)
+                    self.running.remove(job)
                 job.hw_fence.set_error(-ECANCELED)
                 job.hw_fence.signal_locked()
         self.sched.fences.run_irq_work()
+
+    def reset(self) -> None:
+        """Take everything back, forget it, and start again; ordered after any time-out's handling."""
+        self.sched.timeout_wq.queue(self.reset_work)
+        self.reset_work.flush()
+
+    def _reset(self) -> None:
+        self.sched.stop()
+        with self.lock.irqsave():
+            self.running.clear()
+        self.sched.start()
 
     # -- hardware ---------------------------------------------------------------------------------
 

@@ -63,6 +63,7 @@ class PanthorDevice(DrmDevice):
         self.dummy = PanthorBo(self, BLOCK)
         self.queue_backend = QueueBackend(self)
         self.reset_wq = Workqueue.ordered(kernel, "panthor-reset")
+        self.cleanup_wq = Workqueue.ordered(kernel, "panthor-cleanup")
         self.sched = Scheduler(self)
         self.hardware = Hardware(self, self.gpu)
         self.resets: list[str] = []

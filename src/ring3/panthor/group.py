@@ -61,6 +61,13 @@ class PanthorJob(Job):
         self.done_fence: DmaFence | None = None
         self.ring_start = self.ring_end = 0
         super().__init__(self.queue.entity, credits=len(self.queue.template))
+        self._holds_group = True
+        group.get()
+
+    def release(self) -> None:
+        if self._holds_group:
+            self._holds_group = False
+            self.group.put()
 
     def prepare_resvs(self, locks: Exec, slots: int) -> None:
         """Lock the VM and everything mapped in it."""
@@ -255,6 +262,8 @@ class Group:
         self.pid, self.comm = process.pid, process.comm
         self.slot: int | None = None
         self.since = 0  # when it came into its slot
+        self.refs = 1  # of its handle, and one a job
+        self._let_go = False
         self.state = State.CREATED
         self.fatal_queues = 0
         self.timedout = False
@@ -263,7 +272,7 @@ class Group:
         self.reports: list[str] = []
         self.queues: list[Queue] = []
         flags = uapi.OP_MAP_NOEXEC | uapi.OP_MAP_UNCACHED
-        vm.groups += 1
+        vm.get()
         self.syncs = KernelBo(vm, len(queues) * SYNCOBJ_SIZE, flags, "Group sync objects")
         try:
             for number, queue in enumerate(queues):
@@ -307,7 +316,18 @@ class Group:
                 queue.fail(-EINVAL)
             else:
                 queue.fail(-ETIMEDOUT if self.timedout else -ECANCELED)
-        if self.destroyed:
+        if self.destroyed and not self._let_go:
+            self._let_go = True
+            self.put()
+
+    def get(self) -> None:
+        """One more job refers to the group."""
+        self.refs += 1
+
+    def put(self) -> None:
+        """One less; without any the group, whose handle is gone then, is given back."""
+        self.refs -= 1
+        if self.refs == 0:
             self.device.sched.wq.queue(self.release_work)
 
     def release(self) -> None:
@@ -316,8 +336,7 @@ class Group:
             queue.destroy()
         self.queues = []
         self.syncs.destroy()
-        self.vm.groups -= 1
-        self.vm.release()
+        self.vm.put()
 
     def get_state(self, args: uapi.GroupGetState) -> None:
         """GROUP_GET_STATE."""
@@ -358,7 +377,7 @@ class QueueBackend:
         return TimeoutStatus.RESET
 
     def free_job(self, job: Job) -> None:
-        pass
+        job.release()
 
     def cancel_job(self, job: Job) -> None:
         assert isinstance(job, PanthorJob)

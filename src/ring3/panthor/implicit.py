@@ -178,6 +178,14 @@ def _submit(file: DrmFile, process: Process, args: Submit) -> None:
     check_submit(submit)
     job = ImplicitJob(world.group, submit)
     job.uses = []
+    try:
+        _order_and_push(file, process, job, uses)
+    except OSError:
+        job.release()
+        raise
+
+
+def _order_and_push(file: DrmFile, process: Process, job: ImplicitJob, uses: list[BoUse]) -> None:
     for use in uses:
         if use.access not in (READ, WRITE, READ | WRITE):
             raise refuse(EINVAL, f"SUBMIT: access {use.access}, not READ, WRITE or both")

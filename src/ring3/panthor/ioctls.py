@@ -178,11 +178,15 @@ def _bind_sync(file: DrmFile, vm: Vm, op: uapi.VmBindOp) -> None:
 def _bind_async(file: DrmFile, process: Process, vm: Vm, ops: list[uapi.VmBindOp]) -> None:
     batch = Batch(file)
     jobs: list[BindJob] = []
-    for op in ops:
-        vm.check_usable()
-        job = BindJob(vm, vm.prepare(file, op))
-        jobs.append(job)
-        batch.add(process, job, op.syncs)
+    try:
+        for op in ops:
+            vm.check_usable()
+            job = BindJob(vm, vm.prepare(file, op))
+            jobs.append(job)
+            batch.add(process, job, op.syncs)
+    except OSError:
+        batch.release()
+        raise
 
     def lock(locks: Exec) -> None:
         for job in jobs:
@@ -308,13 +312,17 @@ def _group_submit(file: DrmFile, process: Process, args: uapi.GroupSubmit) -> No
     submits = object_array(process, uapi.QueueSubmit, args.queue_submits, "syncs")
     batch = Batch(file)
     jobs: list[PanthorJob] = []
-    for submit in submits:
-        check_submit(submit)
-        # The kernel keeps the handle in a u16 on the way.
-        group = _private(file).groups.get(args.group_handle & 0xFFFF, EINVAL)
-        job = PanthorJob(group, submit)
-        jobs.append(job)
-        batch.add(process, job, submit.syncs)
+    try:
+        for submit in submits:
+            check_submit(submit)
+            # The kernel keeps the handle in a u16 on the way.
+            group = _private(file).groups.get(args.group_handle & 0xFFFF, EINVAL)
+            job = PanthorJob(group, submit)
+            jobs.append(job)
+            batch.add(process, job, submit.syncs)
+    except OSError:
+        batch.release()
+        raise
     if jobs:
         batch.submit(lambda locks: jobs[0].prepare_resvs(locks, len(jobs)))
 

@@ -84,8 +84,9 @@ class Batch:
 
     def add(self, process: Process, job: Job, syncs: uapi.ObjArray) -> None:
         """One more job."""
+        self.jobs.append((job, []))
         ops = object_array(process, uapi.SyncOp, syncs, "timeline_value")
-        self.jobs.append((job, ops))
+        self.jobs[-1] = job, ops
 
     def collect_signals(self) -> None:
         """Find the syncobjs to signal, so that nothing about them can fail later."""
@@ -100,6 +101,18 @@ class Batch:
 
     def submit(self, lock: Callable[[Exec], None]) -> None:
         """Lock what ``lock`` locks, then take dependencies, arm, push and tell the syncobjs."""
+        try:
+            self._submit(lock)
+        except OSError:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Nothing of the batch will be pushed."""
+        for job, _ in self.jobs:
+            job.release()
+
+    def _submit(self, lock: Callable[[Exec], None]) -> None:
         self.collect_signals()
         fences = self.file.device.fences
         with Exec(fences, interruptible=True, ignore_duplicates=True) as locks:

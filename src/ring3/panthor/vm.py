@@ -19,7 +19,7 @@ from ring3.drm.gem import PAGE, GemObject
 from ring3.drm.gpuvm import GpuVa, GpuVm, Map, Op, Remap
 from ring3.drm.ranges import RangeAllocator
 from ring3.drm.sched import Entity, GpuScheduler, Job, Priority, TimeoutStatus
-from ring3.kernel import Mutex
+from ring3.kernel import Mutex, Work
 from ring3.panthor import uapi
 from ring3.panthor.bo import KernelBo, PanthorBo
 from ring3.panthor.pagetable import BLOCK, EXECUTE_NEVER, READ_ONLY, PageTable
@@ -69,7 +69,8 @@ class Vm:
         self.unusable = False
         self.destroyed = False
         self.heaps: HeapPool | None = None
-        self.groups = 0
+        self.refs = 1  # of its handle, one a group and one a bind job
+        self.release_work = Work(device.kernel, self._release, name="panthor_vm_release")
         #: The hardware's address space while it has one.
         self.space: int | None = None
         self.last_used = 0
@@ -233,7 +234,6 @@ class Vm:
     def destroy(self) -> None:
         """VM_DESTROY: unmap everything; what still runs keeps the rest alive."""
         self.destroyed = True
-        self.entity.destroy()
         if self.heaps is not None:
             self.heaps.destroy()
             self.heaps = None
@@ -241,12 +241,20 @@ class Vm:
             if self.user_va_range:
                 self._apply(self.gpuvm.sm_unmap(0, self.user_va_range))
         self.flush()
-        self.release()
+        self.put()
 
-    def release(self) -> None:
-        """Give tables and slot back once destroyed and without groups."""
-        if not self.destroyed or self.groups:
-            return
+    def get(self) -> None:
+        """One more group or bind job needs the VM."""
+        self.refs += 1
+
+    def put(self) -> None:
+        """One less; the last gives tables and slot back, where it may sleep."""
+        self.refs -= 1
+        if self.refs == 0:
+            self.device.cleanup_wq.queue(self.release_work)
+
+    def _release(self) -> None:
+        self.entity.destroy()
         self.sched.fini()
         self.device.release_space(self)
         with self.op_lock:
@@ -263,6 +271,13 @@ class BindJob(Job):
         super().__init__(vm.entity)
         self.vm = vm
         self.bind = bind
+        self._holds_vm = True
+        vm.get()
+
+    def release(self) -> None:
+        if self._holds_vm:
+            self._holds_vm = False
+            self.vm.put()
 
     def prepare_resvs(self, locks: Exec) -> None:
         """Lock the VM's reservation and the buffer's."""
@@ -296,7 +311,7 @@ class _BindBackend:
         raise AssertionError("binds are executed at once")
 
     def free_job(self, job: Job) -> None:
-        pass
+        job.release()
 
     def cancel_job(self, job: Job) -> None:
         pass

@@ -133,6 +133,9 @@ class Job:
     def update_resvs(self, objects: list[GemObject]) -> None:
         """Put the finished fence into the reservations of ``objects``, which are locked."""
 
+    def release(self) -> None:
+        """Nobody needs the job any more: let go of what it holds.  May be called more than once."""
+
     def discard(self) -> None:
         """Drop a job that was armed but will not be pushed; nobody may have seen its fences."""
         for watcher in self.sched.watchers:
