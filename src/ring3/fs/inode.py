@@ -63,9 +63,11 @@ class Inode:
         return f"{self.sb.name} inode {self.ino}"
 
 
-def iget(sb: SuperBlock, ino: int) -> Inode | None:
-    """Inode ``ino`` with one more reference, read from disk if need be.  None when there is no memory or the
-    block cannot be read.  Waits for an inode of that number that is being freed."""
+def iget(sb: SuperBlock, ino: int, *, nowait: bool = False) -> Inode | None:
+    """Inode ``ino`` with one more reference, made if need be; None when there is no memory.
+
+    Waits for an inode of that number that is being freed, or with ``nowait`` returns None.
+    """
     kernel = sb.kernel
     while True:
         kernel.point("iget", sb, sb.key | 1)
@@ -73,6 +75,8 @@ def iget(sb: SuperBlock, ino: int) -> Inode | None:
         if inode is None:
             break
         if inode.state & (I_FREEING | I_WILL_FREE):
+            if nowait:
+                return None
             # Bound now: after the wait the name may mean another inode.
             gone = inode
             gone.gone.wait_event(lambda gone=gone: gone.freed)  # type: ignore[misc]

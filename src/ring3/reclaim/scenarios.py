@@ -44,9 +44,9 @@ class Scenario:
     tasks take ``allocate`` pages each and keep them for ``hold`` ms; ``users`` tasks do ``operations``
     operations on files each.  ``own_page``: an inode takes a whole page, so that each eviction
     frees memory; inode numbers are ``stride`` apart: 16 puts each into a group and a block of the
-    table of its own.  ``lookups``: a task looks inodes up inside a transaction, as ext4 does for the
-    inodes of extended attributes, while another asks for a commit (ext4 only).  ``latency`` is that
-    of the disk, in virtual ns.
+    table of its own.  ``lookups``: a task looks inodes up inside a transaction while another asks for a
+    commit (ext4 only): "wait" for those being freed, or "nowait".  ``latency`` is that of the disk,
+    in virtual ns.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Scenario:
     latency: int = 100_000
     own_page: bool = True
     stride: int = 1
-    lookups: bool = False
+    lookups: str = ""
     hold: int = 0
 
 
@@ -198,10 +198,11 @@ def allocator(world: World) -> None:
 def look_up_in_transaction(world: World, sb: SuperBlock) -> None:
     """Get every cached inode, again and again, while holding a handle."""
     journal = sb.private.journal
+    nowait = world.scenario.lookups == "nowait"
     jbd2_journal_start(journal)
     for _ in range(8):
         for ino in list(sb.inodes):
-            inode = iget(sb, ino) if ino in sb.inodes else None
+            inode = iget(sb, ino, nowait=nowait) if ino in sb.inodes else None
             if inode is not None:
                 iput(inode)
     jbd2_journal_stop(journal)
@@ -292,15 +293,21 @@ def _reports() -> list[Scenario]:
                 pages=60,
             )
         )
-    found.append(
-        Scenario(
-            "ext4-unlinked-transaction",
-            "removed ext4 inodes are evicted while a transaction looks them up and another asks to commit",
-            "ext4",
-            state="unlinked",
-            lookups=True,
+    # ext4 looks the inodes of extended attributes up inside a transaction.  It once waited there for those
+    # being freed; since EXT4_IGET_NOWAIT (7.2; also in late 6.1 and 6.12) it does not.
+    for lookups, name, how in (
+        ("wait", "transaction", "waiting for those being freed, as ext4 once did"),
+        ("nowait", "nowait", "passing over those being freed, as ext4 7.2 does"),
+    ):
+        found.append(
+            Scenario(
+                f"ext4-unlinked-{name}",
+                f"removed ext4 inodes are evicted while a transaction looks them up, {how}",
+                "ext4",
+                state="unlinked",
+                lookups=lookups,
+            )
         )
-    )
     found.append(
         Scenario(
             "overlay-ext4-kswapd",
