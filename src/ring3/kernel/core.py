@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from greenlet import GreenletExit, getcurrent
@@ -509,6 +510,17 @@ class Kernel:
             self._preempt(op, obj, access)
         assert self.tracer is not None
         self.tracer.op(op, obj)
+
+    @contextmanager
+    def unscheduled(self) -> Iterator[None]:
+        """Meanwhile tasks run in turn and nothing is traced: for the setup of a program that is explored,
+        and for checks at its end."""
+        kept = self.scheduler, self.tracer
+        self.scheduler, self.tracer = None, None
+        try:
+            yield
+        finally:
+            self.scheduler, self.tracer = kept
 
     # Contexts
 

@@ -76,19 +76,15 @@ def program(policy_name: str, wanted: Scenario, kernel: Kernel) -> Callable[[], 
 
     Neither the setup nor the check at the end is part of the schedule.
     """
-    scheduler, kernel.scheduler = kernel.scheduler, None
-    tracer, kernel.tracer = kernel.tracer, None
-    world = World(wanted, policy(policy_name)(), kernel)
-    kernel.parts["world"] = world
-    kernel.parts["scheduler"] = scheduler
-    try:
+    kernel.parts["scheduler"] = kernel.scheduler
+    with kernel.unscheduled():
+        world = World(wanted, policy(policy_name)(), kernel)
+        kernel.parts["world"] = world
         start(world)
-    finally:
-        kernel.scheduler, kernel.tracer = scheduler, tracer
 
     def check() -> None:
-        kernel.scheduler = None
-        outcome = kernel.parts["outcome"] = judge(world)
+        with kernel.unscheduled():
+            outcome = kernel.parts["outcome"] = judge(world)
         for kind, message in failures(outcome).items():
             if kind != "warn":
                 raise Failure(f"{kind}: {message}")

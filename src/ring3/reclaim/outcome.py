@@ -107,7 +107,6 @@ def leaked(world: World) -> list[Inode]:
     """Unused inodes that stay although memory is free again, everything dirty is written, and background
     reclaim has been over every cache as often as it likes: only umount would evict them."""
     kernel = world.kernel
-    tracer, kernel.tracer = kernel.tracer, None  # this is no part of what happened
     world.mm.zones[0].free += world.taken
     world.taken = 0
 
@@ -119,7 +118,6 @@ def leaked(world: World) -> list[Inode]:
             kernel.msleep(100)
 
     kernel.call(background)
-    kernel.tracer = tracer
     return [
         inode
         for sb in world.supers
