@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ring3.errors import BadInput
+from ring3.mali.isa.asm import assemble, instruction
+from ring3.mali.isa.declare import FLOWS
 from ring3.mali.isa.disasm import disassemble
 from ring3.mali.isa.model import decode, encodings
 
@@ -72,3 +75,47 @@ def test_no_two_encodings_claim_one_word():
     for encoding in encodings():
         word = encoding.opcode << 48 | encoding.code
         assert decode(word).encoding is encoding, encoding.name
+
+
+def test_vectors_assemble_to_themselves():
+    # One vector is listed with bits that mean nothing there; its text stands for the plain word.
+    wrong = []
+    for word, text in vectors():
+        again = instruction(text)
+        if again != word and disassemble(again).strip() != text:
+            wrong.append(f"{text}: {again:016x} != {word:016x}")
+    assert not wrong, "\n".join(wrong)
+    same = sum(instruction(text) == word for word, text in vectors())
+    assert same >= len(vectors()) - 3
+
+
+@given(st.integers(0, (1 << 64) - 1), st.sampled_from(encodings()))
+def test_what_disassembles_assembles(word, encoding):
+    word = word & ~(0x1FF << 48) & ~encoding.mask | encoding.opcode << 48 | encoding.code
+    text = disassemble(word)
+    if "-" in text.replace("offset:-", "") or "special_" in text or ".word" in text or "=" in text:
+        return  # reserved values
+    if FLOWS[word >> 59 & 15] == "-" or any(int(r) > 63 for r in re.findall(r"r(\d+)", text)):
+        return
+    assert disassemble(instruction(text)) == text
+
+
+def test_labels():
+    code = assemble(
+        "top:\n NOP\n BRANCHZ r0, offset:top\n BRANCHZ r0, offset:end\n NOP\nend:\n NOP.end"
+    )
+    offsets = [
+        decode(int.from_bytes(code[at : at + 8], "little")).immediate("offset") for at in (8, 16)
+    ]
+    assert offsets == [-2, 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["FOO r0", "MOV.i32 r64, r0", "MOV.i32 r0", "MOV.i32 r0, r1, r2", "FADD.f32.bad r0, r1, r2",
+     "MOV.i32 r0, 0x1234", "BRANCHZ r0, offset:nowhere", "STORE.i32.slot0 @r0:r2, r4, offset:0",
+     "FADD.f32 r0, u1, u70"],
+)  # fmt: skip
+def test_bad_lines_are_named(text):
+    with pytest.raises(BadInput, match="line 2"):
+        assemble(f"NOP\n{text}")

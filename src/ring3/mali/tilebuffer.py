@@ -105,10 +105,10 @@ def store_image(
 # -- blending -------------------------------------------------------------------------------------
 
 
-def _over_255(product: NDArray[Any]) -> NDArray[Any]:
-    """product / 255, rounded to nearest, exact for products of two bytes."""
-    product = product + 128
-    return (product + (product >> 8)) >> 8
+def _times(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """a * b / 255 of bytes, rounded; each product of a blend equation is rounded by itself."""
+    product = a * b
+    return (product + (product >> 8) + 128) >> 8
 
 
 def blend_rgba8(
@@ -116,28 +116,46 @@ def blend_rgba8(
 ) -> NDArray[np.uint8]:
     """Fixed-function blending A + B * C on bytes (n, 4), as the blend equation says."""
     src, dst = source.astype(np.int32), old.astype(np.int32)
+    if blend.rgb == blend.alpha and blend.rgb >> 8 & 7 in (1, 5, 6, 7):
+        out = _equation(src, dst, (src[:, 3:], dst[:, 3:]), blend.rgb, blend.constant >> 8)
+        return out.astype(np.uint8)
     out = np.empty_like(src)
-    constant = np.int32(blend.constant >> 8)
     for channels, function in ((slice(0, 3), blend.rgb), (slice(3, 4), blend.alpha)):
-        s, d = src[:, channels], dst[:, channels]
-        sa, da = src[:, 3:], dst[:, 3:]
-        a = {1: np.zeros_like(s), 2: s, 3: d}.get(function & 3)
-        b = {0: s - d, 1: s + d, 2: s, 3: d}[function >> 4 & 3]
-        c = {1: 0 * s, 2: s, 3: d, 4: 2 * s, 5: sa, 6: da, 7: constant + 0 * s}.get(
-            function >> 8 & 7
+        alphas = (src[:, 3:], dst[:, 3:])
+        out[:, channels] = _equation(
+            src[:, channels], dst[:, channels], alphas, function, blend.constant >> 8
         )
-        if a is None or c is None:
-            raise Unsupported(f"blend function {function:#x} is not there yet")
-        if function >> 11 & 1:
-            c = 255 - c
-        if function >> 3 & 1:
-            a = -a
-        if function >> 7 & 1:
-            b = -b
-        product = b * c
-        rounded = np.sign(product) * _over_255(np.abs(product))
-        out[:, channels] = np.clip(a + rounded, 0, 255)
     return out.astype(np.uint8)
+
+
+def _equation(
+    src: NDArray[Any],
+    dst: NDArray[Any],
+    alphas: tuple[NDArray[Any], NDArray[Any]],
+    function: int,
+    constant: int,
+) -> NDArray[Any]:
+    """One blend function: A, -A; B, -B; C, 1 - C in its bits."""
+    a, b, c = function & 3, function >> 4 & 3, function >> 8 & 7
+    if not a or not c:
+        raise Unsupported(f"blend function {function:#x} is not there yet")
+    zero = np.zeros_like(alphas[0])
+    factor = (zero, zero, src, dst, 2 * src, *alphas, zero + constant)[c]
+    if function >> 11 & 1:
+        factor = 255 - factor
+    sign_a, sign_b = -1 if function >> 3 & 1 else 1, -1 if function >> 7 & 1 else 1
+    if (a, b, sign_a, sign_b) == (3, 0, 1, 1):
+        # D + (S - D) * C is S * C + D * (1 - C): two products, as APIs write it.
+        return np.clip(_times(src, factor) + _times(dst, 255 - factor), 0, 255)
+    if (a, b, sign_a, sign_b) == (2, 0, 1, -1):
+        return np.clip(_times(src, 255 - factor) + _times(dst, factor), 0, 255)
+    first = {1: zero, 2: src, 3: dst}[a]
+    product = zero
+    if b != 3:
+        product = product + _times(src, factor)
+    if b != 2:
+        product = product + (-1 if b == 0 else 1) * _times(dst, factor)
+    return np.clip(sign_a * first + sign_b * product, 0, 255)
 
 
 def quantize(values: NDArray[Any]) -> NDArray[np.uint8]:

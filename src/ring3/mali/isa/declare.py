@@ -5,7 +5,8 @@ bit 40, opcode in bits 56:48, the page of special constants in 58:57, flow contr
 
 One line of :data:`TABLE` is ``NAME  type=opcode ...  op2=value@shift:mask | modifiers | operands``; a line
 declares one encoding for each type.  Modifiers are names from :data:`MODIFIERS` or ``name@bit:size``.
-Operands: ``d`` destination; ``W R X`` staging registers written, read, both (``W16``: at bit 16); ``s`` a
+Operands: ``d`` destination; ``W R X`` staging registers written, read, both (``W16`` at bit 16, ``T V``
+as texture instructions have them); ``s`` a
 source in the next byte (``s@2``: in byte 2) with its decorations; ``name@bit:size`` an immediate (``-``:
 signed).  Source decorations: ``an`` negate and absolute, ``swz`` ``widen`` ``lanes`` ``half`` lane selections
 by the width of the type (or the width that follows), ``lane8@bit`` ``lane16@bit`` one lane, ``combine``,
@@ -290,11 +291,11 @@ ATOM i32=068 op2=3@27:7 | slot atom_opc | R s+64 offset@8:8
 ATOM i64=068 op2=5@27:7 | slot atom_opc | R s+64 offset@8:8
 ATOM_RETURN i32=120 op2=3@27:7 | slot compare atom_opc | W16 X s+64 offset@8:8
 ATOM_RETURN i64=120 op2=5@27:7 | slot compare atom_opc | W16 X s+64 offset@8:8
-TEX_FETCH =125 | {_TEX} | W16 R s+64
-TEX_SINGLE =128 | {_TEX} shadow lod_mode | W16 R s+64
-TEX_GATHER =129 | {_TEX} integer_coordinates fetch_component shadow | W16 R s+64
+TEX_FETCH =125 | {_TEX} | W16 T s+64
+TEX_SINGLE =128 | {_TEX} shadow lod_mode | W16 T s+64
+TEX_GATHER =129 | {_TEX} integer_coordinates fetch_component shadow | W16 T s+64
 TEX_DUAL =12f | slot skip register_type register_width secondary_register_width write_mask dimension \
-wide_indices array_enable texel_offset shadow lod_mode | W16 R s+64
+wide_indices array_enable texel_offset shadow lod_mode | W16 T s+64
 VAR_TEX_BUF_SINGLE =130 | {_VARTEX} shadow lod_mode | V s+64 s@2
 VAR_TEX_BUF_GATHER =131 | {_VARTEX} integer_coordinates fetch_component shadow | V s+64 s@2
 VAR_TEX_BUF_GRADIENT =132 | {_VARTEX} shadow lod_bias_disable lod_clamp_disable | V s+64 s@2

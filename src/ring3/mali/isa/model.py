@@ -184,6 +184,7 @@ def _source(index: int, text: str, kind: str) -> Source:
 _STAGING = {
     "W": Staging(40, False, True, 33, 0, 2),
     "R": Staging(40, True, False, 33, 0, 1),
+    "T": Staging(40, True, False, 33, 0, None),
     "X": Staging(40, True, False, 33, 0, 3),
     "V": Staging(40, False, True, 36, 1, 2),
     "W16": Staging(16, False, True, 36, 1, None),
