@@ -6,7 +6,12 @@ goes wrong for a reason ring3 knows does, too, and the other chapters still run.
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +20,21 @@ import click
 
 from ring3.cli import Command
 from ring3.cli.output import console, progress
-from ring3.errors import Ring3Error
+from ring3.cluster import executor
+from ring3.elf import Elf
+from ring3.errors import BadInput, MissingPart, Ring3Error
 from ring3.files import write_atomically
 from ring3.page import Markup, page
-from ring3.report import Block, Embedded, LeftOut, Picture, to_html, to_terminal
+from ring3.report import (
+    Block,
+    Embedded,
+    LeftOut,
+    Lines,
+    Picture,
+    Table,
+    to_html,
+    to_terminal,
+)
 
 #: What a chapter calls to say what it is doing now: a sentence of a few words.
 Say = Callable[[str], None]
@@ -45,7 +61,168 @@ class Told:
 
 def chapters() -> list[Chapter]:
     """The chapters in the order of the page."""
-    return []
+    return [
+        Chapter("SFrame", "compiler | tracer", "stack traces from a compact table", _sframe),
+        Chapter(
+            "Reclaim",
+            "filesystems | memory management",
+            "allocating while freeing, run and found in source",
+            _reclaim,
+        ),
+    ]
+
+
+def _sframe(say: Say) -> Iterator[Block]:
+    """Convert and verify two binaries of this machine; profile a program and lose frames."""
+    from ring3.sframe import convert, section, verify
+
+    rows = []
+    for path in (_libc(), _largest_binary()):
+        say(f"converting {path.name}")
+        made = convert.convert(path)
+        written = section.parse(made.encoded.data, made.vaddr, str(path))
+        verdict, _ = verify.check(path, written)
+        rows.append(
+            (
+                str(path),
+                made.replaces,
+                len(made.encoded.data),
+                made.ratio,
+                made.encoded.functions,
+                len(made.encoded.refused),
+                verdict.compared,
+                verdict.differences,
+            )
+        )
+    yield Table(
+        "Binaries of this machine, nobody rebuilt: .eh_frame converted to SFrame V3, then both compared",
+        (
+            "file",
+            "#.eh_frame + hdr bytes",
+            "#SFrame bytes",
+            "#ratio",
+            "#functions",
+            "#not expressed",
+            "#ranges compared",
+            "#disagree",
+        ),
+        rows,
+        "Every row decoded from the section is compared with what the CFI says over the same addresses.",
+    )
+    yield from _profile(say)
+
+
+def _profile(say: Say) -> Iterator[Block]:
+    from ring3.sframe import flamegraph, profile, record, samples
+
+    command = [sys.executable, "-c", _WORKLOAD]
+    with tempfile.TemporaryDirectory() as folder:
+        recording = Path(folder, "tour.data")
+        say("recording a Python program")
+        summary = record.record_command(command, recording, record.Settings())
+        taken = samples.read(recording)
+        made, traces = profile.of_recording(taken, say)
+    yield Embedded(
+        "flame.html",
+        flamegraph.flame_graph(made),
+        620,
+        f"{made.total:,} samples of a Python program that compiles its standard library, "
+        f"{summary.event}, {len(traces.pc):,} frames, all unwound after the fact",
+    )
+
+
+_WORKLOAD = """
+import ast, pathlib, sysconfig, time
+end = time.monotonic() + 4
+for path in sorted(pathlib.Path(sysconfig.get_path("stdlib")).glob("*.py")):
+    compile(ast.parse(path.read_bytes()), str(path), "exec", optimize=2)
+    if time.monotonic() > end:
+        break
+"""
+
+
+def _libc() -> Path:
+    """The C library this process runs with."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        path = line.split(maxsplit=5)[-1]
+        if re.search(r"/(libc\.so\.6|libc-2\.\d+\.so|ld-musl-.*)$", path):
+            return Path(path)
+    raise MissingPart("this Python maps no C library", remedy="use a dynamically linked Python")
+
+
+def _largest_binary() -> Path:
+    """The largest ELF file among the programs on PATH."""
+    folders = [Path(name) for name in os.environ.get("PATH", "").split(os.pathsep) if name]
+    programs = {
+        path.resolve() for folder in folders if folder.is_dir() for path in folder.iterdir()
+    }
+    sized = sorted(
+        ((path.stat().st_size, path) for path in programs if path.is_file()), reverse=True
+    )
+    for _, path in sized:
+        try:
+            with Elf(path) as elf:
+                if elf.section(".eh_frame"):
+                    return path
+        except (BadInput, PermissionError):
+            continue
+    raise MissingPart("no ELF program with .eh_frame on PATH", remedy="apt-get install gdb")
+
+
+def _reclaim(say: Say) -> Iterator[Block]:
+    """The policies with their counterexamples, and the chains in real source."""
+    from ring3.reclaim import compare
+
+    work = compare.jobs((), (), 1)
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        say(f"policies: run {done} of {len(work)}")
+
+    with executor() as pool:
+        cells = compare.compare(work, pool, advance)
+    yield compare.table(compare.rows(cells))
+    yield from _audit(say)
+
+
+def _audit(say: Say) -> Iterator[Block]:
+    from ring3.audit.report import step_text
+    from ring3.audit.run import audit
+    from ring3.linux_source import kernel_source, tarballs
+
+    versions = sorted(tarballs(), key=lambda name: [int(part) for part in name.split(".")])
+    if not versions:
+        yield LeftOut(
+            "chains in real kernel source",
+            "no linux-source package is here",
+            "apt-get install linux-source-6.1",
+        )
+        return
+    version = versions[-1]
+    say(f"unpacking Linux {version}")
+    tree = kernel_source(version)
+    answer = audit(
+        tree,
+        subjects=("fs/fat", "fs/ext4", "fs/f2fs", "fs/xfs"),
+        progress=lambda what, at, total: say(f"{what} {at} of {total}"),
+    )
+    worst = [one for one in answer.findings if one.level == "error"]
+    counted = Counter(one.subject for one in worst)
+    yield Table(
+        f"Paths from memory reclaim into allocations that must not fail, in the source of Linux {version}",
+        ("filesystem", "#findings"),
+        [(name, counted.get(name, 0)) for name in sorted(answer.subjects)],
+        f"{answer.files:,} files and {answer.functions:,} functions read in {answer.seconds:.0f} s",
+    )
+    shown: set[str] = set()
+    for one in worst:
+        if one.subject not in shown:
+            shown.add(one.subject)
+            yield Lines(
+                "\n".join(step_text(step) for step in one.chain), f"{one.subject}: {one.id}"
+            )
 
 
 def tell(chapter: Chapter, say: Say) -> Told:
