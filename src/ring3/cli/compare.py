@@ -21,8 +21,7 @@ def compare(recording: Path, as_json: bool) -> None:
 
     Frames are matched against .eh_frame's, in every sample where .eh_frame reaches an outermost frame.
     """
-    from rich.table import Table
-
+    from ring3.report import to_terminal
     from ring3.sframe import compare as comparing
     from ring3.sframe import samples
 
@@ -34,26 +33,4 @@ def compare(recording: Path, as_json: bool) -> None:
     if as_json:
         emit_json(found.as_json())
         return
-    click.echo(
-        f"{found.samples} samples, {found.unwound} with registers; {found.compared} complete by "
-        f"{found.reference}, with {found.reference_frames} frames"
-    )
-    table = Table(box=None, pad_edge=False)
-    table.add_column("method")
-    columns = (
-        *("truncated", "with a frame lost", "frames lost", "at the leaf", "between", "at the end"),
-        "wrong",
-    )
-    for column in columns:
-        table.add_column(column, justify="right")
-    for method in found.methods:
-        traces, frames = max(found.compared, 1), max(found.reference_frames, 1)
-        table.add_row(
-            method.name,
-            f"{method.truncated / traces:.1%}",
-            f"{method.with_lost / traces:.1%}",
-            f"{method.lost / frames:.2%}",
-            *(str(n) for n in (method.lost_at_leaf, method.lost_between, method.lost_at_end)),
-            str(method.wrong),
-        )
-    console().print(table)
+    to_terminal([found.table()], console())

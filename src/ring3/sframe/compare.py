@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numba import njit
 
+from ring3 import report
 from ring3.arch import Arch
 from ring3.sframe import bulk, section, sidecar
 from ring3.sframe.bulk import Traces
@@ -64,6 +65,32 @@ class Comparison:
     reference_frames: int
     reference: str
     methods: list[Method]
+
+    def table(self) -> report.Table:
+        """The comparison as a terminal and a page show it."""
+        traces, frames = max(self.compared, 1), max(self.reference_frames, 1)
+        return report.Table(
+            "What each way of unwinding loses",
+            (
+                *("method", "#truncated", "#with a frame lost", "#frames lost"),
+                *("#at the leaf", "#in between", "#at the outer end", "#wrong"),
+            ),
+            [
+                (
+                    method.name,
+                    f"{method.truncated / traces:.1%}",
+                    f"{method.with_lost / traces:.1%}",
+                    f"{method.lost / frames:.2%}",
+                    method.lost_at_leaf,
+                    method.lost_between,
+                    method.lost_at_end,
+                    method.wrong,
+                )
+                for method in self.methods
+            ],
+            f"{self.samples} samples; {self.compared} of them complete by {self.reference}, with "
+            f"{self.reference_frames} frames, which the others are matched against.",
+        )
 
     def as_json(self) -> dict[str, object]:
         """Plain data, shares of frames and traces added."""

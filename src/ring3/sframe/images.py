@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ring3.sframe import elf_head, facts
 from ring3.sframe.elf_head import Image
-from ring3.sframe.facts import NOTHING, Facts
+from ring3.sframe.facts import Facts
 from ring3.sframe.perf_data import Extras
+from ring3.sframe.record import vdso_image
 from ring3.sframe.samples import ImageName
 
 
@@ -20,12 +21,17 @@ class Images:
         """Head and facts of image ``number``; where it is not to be had, facts that say why.
 
         In this order: an image that the recording kept; the file of that name, if its build-id is the
-        recorded one; the distribution's debug file of that build-id does not count, it holds no tables.
+        recorded one; for the vDSO, this kernel's, if it is the same.
         """
         name = self._names[number]
         kept = self._kept.get((name.path, name.build_id))
         if kept is not None:
             return elf_head.read_bytes(kept), facts.of_bytes(name.path, kept)
+        if name.path == "[vdso]" and name.build_id:
+            own = vdso_image()
+            head = elf_head.read_bytes(own)
+            if head is not None and head.build_id == name.build_id:
+                return head, facts.of_bytes(name.path, own)
         if not name.path.startswith("/") or name.path.startswith(("//", "/memfd:")):
             return None, Facts(problem="no file")
         head = elf_head.read_path(name.path)
@@ -34,6 +40,3 @@ class Images:
         if name.build_id and head.build_id != name.build_id:
             return None, Facts(problem=f"{name.path} is not the file that was recorded")
         return head, facts.of_file(name.path, head)
-
-
-__all__ = ["NOTHING", "Images"]

@@ -25,6 +25,7 @@ from ring3.sframe.perf_event import ATTR_SIZE, Attr, walk
 
 MAGIC = b"PERFILE2"
 _HEADER_SIZE = 104
+FEATURE_BUILD_ID = 2
 FEATURE_ARCH = 6
 FEATURE_AUXTRACE = 18
 FEATURE_DIR_FORMAT = 24
@@ -36,8 +37,10 @@ EXTRAS_VERSION = 1
 
 # Records that perf itself writes between the kernel's.
 RECORD_HEADER_ATTR = 64
+RECORD_HEADER_BUILD_ID = 67
 RECORD_HEADER_FEATURE = 80
 RECORD_COMPRESSED = 81
+_MISC_BUILD_ID_SIZE = 1 << 15
 _MOST_DECOMPRESSED = 2 << 30
 
 
@@ -113,7 +116,8 @@ class PerfData:
 
     ``records`` are the raw records, one behind the other, in ``order`` ("<" or ">"); ``ids[n]`` are the
     event ids that belong to ``attrs[n]``; ``machine`` is uname -m of the recorded machine, "" if
-    it does not say; ``truncated`` says that recording was cut off before it was finished.
+    it does not say; ``truncated`` says that recording was cut off before it was finished;
+    ``build_ids`` are those that perf found for file names when it was done.
     """
 
     path: Path
@@ -124,6 +128,7 @@ class PerfData:
     machine: str
     extras: Extras
     truncated: bool
+    build_ids: dict[str, str]
 
 
 def read(path: Path | str) -> PerfData:
@@ -173,7 +178,8 @@ def read(path: Path | str) -> PerfData:
     if FEATURE_RING3 in sections:
         extras = Extras.unpack(sections[FEATURE_RING3], where)
     machine = _string(sections.get(FEATURE_ARCH, memoryview(b"")), order)
-    return PerfData(path, order, attrs, ids, records, machine, extras, truncated)
+    build_ids = _build_ids(sections.get(FEATURE_BUILD_ID, memoryview(b"")), order)
+    return PerfData(path, order, attrs, ids, records, machine, extras, truncated, build_ids)
 
 
 class Writer:
@@ -235,6 +241,7 @@ def _read_pipe(path: Path, data: memoryview, order: str) -> PerfData:
     header = struct.Struct(order + "IHH")
     attrs, ids = [], []
     machine = ""
+    build_ids: dict[str, str] = {}
     at = 16
     while at + 8 <= len(data):
         kind, _, size = header.unpack_from(data, at)
@@ -249,11 +256,13 @@ def _read_pipe(path: Path, data: memoryview, order: str) -> PerfData:
             (feature,) = struct.unpack_from(order + "Q", body, 0)
             if feature == FEATURE_ARCH:
                 machine = _string(body[8:], order)
+        elif kind == RECORD_HEADER_BUILD_ID:
+            build_ids.update(_build_ids(data[at : at + size], order))
         at += size
     if not attrs:
         raise BadInput("it describes no event", where=str(path))
     records = _decompress(data[16:], order, str(path))
-    return PerfData(path, order, attrs, ids, records, machine, Extras(), at != len(data))
+    return PerfData(path, order, attrs, ids, records, machine, Extras(), at != len(data), build_ids)
 
 
 def _decompress(records: memoryview, order: str, where: str) -> memoryview:
@@ -296,6 +305,20 @@ def _features(
             offset, size = struct.unpack(order + "QQ", _slice(data, at, 16, where))
             found[bit] = _slice(data, offset, size, where)
             at += 16
+    return found
+
+
+def _build_ids(section: memoryview, order: str) -> dict[str, str]:
+    """File name -> build-id: build_id_event records, 24 bytes of id of which 20 or the 21st count."""
+    found = {}
+    for _, misc, at, size in walk(section, order):
+        if size < 37:
+            break
+        length = 20
+        if misc & _MISC_BUILD_ID_SIZE:
+            length = min(section[at + 32], 20)
+        name = bytes(section[at + 36 : at + size]).split(b"\0")[0].decode(errors="surrogateescape")
+        found[name] = bytes(section[at + 12 : at + 12 + length]).hex()
     return found
 
 

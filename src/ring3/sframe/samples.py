@@ -237,6 +237,7 @@ class _World:
         self._samples = samples
         self._records = source.records
         self._order = source.order
+        self._build_ids = source.build_ids
         self._where = where
         kind = source.attrs[0].sample_type
         # The trailer of every other record: TID, TIME, ID, STREAM_ID, CPU, IDENTIFIER, as far as asked for.
@@ -335,7 +336,8 @@ class _World:
                 build_id = bytes(self._records[at + 44 : at + 44 + count]).hex()
             if not self._unpack("I", at + 64)[0] & 4:  # PROT_EXEC
                 return
-        name = ImageName(self._string(name_at, at + size - self._trailer), build_id)
+        path = self._string(name_at, at + size - self._trailer)
+        name = ImageName(path, build_id or self._build_ids.get(path, ""))
         if name not in self._image_index:
             self._image_index[name] = len(self.images)
             self.images.append(name)
