@@ -22,6 +22,7 @@ from ring3.sframe.table import CFA, DEREF, REGISTER, SAME, UNDEFINED, Reason, sa
 CFA_RULE, RA_RULE, FP_RULE, SP_RULE, MANGLED, RA_COLUMN = 0, 3, 6, 9, 12, 13
 STATE = 14
 NESTING_MAX = 64
+SCRATCH = NESTING_MAX + 1  # states: those remembered, and a PLT's
 # Kinds that only a state has.  BAD: offset is the Reason.  PLT: register and offset are end and start
 # of an expression that depends on the pc.
 BAD, PLT, MISSING = 16, 17, 18
@@ -34,6 +35,7 @@ IS_PLT = -1
 
 _TRUNCATED = int(Reason.TRUNCATED)
 _OPCODE = int(Reason.OPCODE)
+_ROWS = int(Reason.ROWS)
 _NESTING = int(Reason.NESTING)
 _OFFSET = int(Reason.OFFSET)
 _REGISTER = int(Reason.REGISTER)
@@ -172,7 +174,7 @@ def run(
     """Run ``data[at:end]`` for the function of ``size`` bytes at ``start``.
 
     ``state`` is what holds at its start and ``initial`` what DW_CFA_restore goes back to; ``stack`` is
-    scratch of NESTING_MAX states.  Rows are written from ``rows[first]`` on.  Returns the index after
+    scratch of SCRATCH states.  Rows are written from ``rows[first]`` on.  Returns the index after
     the last row, and 0, a Reason or IS_PLT (the rule from the last row on is then a PLT's, in
     ``state``; that row is not counted).
     """
@@ -297,9 +299,11 @@ def run(
             # The state holds from loc on for delta bytes.
             if plt:
                 return n, _CFA_EXPRESSION  # a PLT's rule must be its last
+            if n == len(rows):
+                return n, _ROWS
             if state[CFA_RULE] == PLT and state[RA_RULE] != UNDEFINED:
                 plt = True
-                stack[0] = state
+                stack[NESTING_MAX] = state
                 rows[n].start = loc
             else:
                 reason = write_row(state, rows[n], loc, abi)
@@ -309,7 +313,7 @@ def run(
                     n += 1
             loc += min(delta, size - loc)
     if plt:
-        state[:] = stack[0]
+        state[:] = stack[NESTING_MAX]
         return n, IS_PLT
     return n, 0
 
@@ -357,6 +361,8 @@ def write_plt(data, big, state, start, abi, rows, first):
         )
         if not kind:
             return first, 0, _CFA_EXPRESSION
+        if n == len(rows):
+            return first, 0, _ROWS
         block = max(block, mask + 1)
         _set(state, CFA_RULE, kind, register, value)
         reason = write_row(state, rows[n], offset, abi)

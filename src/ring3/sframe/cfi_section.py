@@ -10,7 +10,7 @@ from numba import njit
 
 from ring3.sframe.cfi_bytes import pointer, uleb
 from ring3.sframe.cfi_entries import find_cie, header
-from ring3.sframe.cfi_program import IS_PLT, NESTING_MAX, STATE, run, start_state, write_plt
+from ring3.sframe.cfi_program import IS_PLT, SCRATCH, STATE, run, start_state, write_plt
 from ring3.sframe.table import PAUTH_KEY_B, PCMASK, SIGNAL, Reason
 
 #: A function that has no place in a table; offset is that of its FDE.
@@ -24,7 +24,7 @@ _SIZE = int(Reason.SIZE)
 @njit(cache=True)
 def start_cies(data, big, vaddr, bases, cies, abi, states, rows):
     """Run the initial instructions of every CIE once."""
-    stack = np.zeros((NESTING_MAX, STATE), np.int64)
+    stack = np.zeros((SCRATCH, STATE), np.int64)
     zero = np.zeros(STATE, np.int64)
     for i in range(len(cies)):
         cie = cies[i]
@@ -54,7 +54,7 @@ def start_cies(data, big, vaddr, bases, cies, abi, states, rows):
 @njit(cache=True)
 def fill(data, big, debug, vaddr, bases, cies, states, abi, functions, rows, refused):
     """Interpret every FDE; (functions, rows, refused) written."""
-    stack = np.zeros((NESTING_MAX, STATE), np.int64)
+    stack = np.zeros((SCRATCH, STATE), np.int64)
     state = np.zeros(STATE, np.int64)
     n = 0
     row = 0

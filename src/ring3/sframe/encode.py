@@ -23,7 +23,10 @@ from ring3.sframe.section import (
     PCREL,
     SORTED,
 )
-from ring3.sframe.table import Reason, Refusal, Table
+from ring3.sframe.table import SIGNAL, Reason, Refusal, Table
+
+# A hundred times what the largest real file has; also what its bytes can hold.
+_ROWS_MAX = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,30 @@ def encode(
     # leave room for the largest index.
     index = INDEX[version]
     begin = _signed(vaddr) + HEADER.itemsize + len(auxiliary)
-    near = np.ones(len(functions), bool)
+    blocks = np.zeros(len(functions), REFUSED)
+    blocks["reason"][(functions["size"] < 0) | (functions["size"] >> 32 != 0)] = Reason.SIZE
     if version == 2:
         distance = functions["start"] - begin
         reach = (1 << 31) - len(functions) * index.itemsize - 1
-        near = (distance < reach) & (distance > -reach)
-    out = np.empty(_bound(table), np.uint8)
-    blocks = np.zeros(len(functions), REFUSED)
+        blocks["reason"][(distance >= reach) | (distance <= -reach)] = Reason.V2_DISTANCE
+        blocks["reason"][(functions["flags"] & SIGNAL) != 0] = Reason.V2_SIGNAL
+    earlier, count = _earlier(table, blocks["reason"] == 0, share)
+    if count > _ROWS_MAX:
+        raise Unsupported(f"{count:,} rows", remedy="let equal functions share them")
+    out = np.empty(count * ROW_BYTES_MAX + len(functions) * ATTRIBUTE.itemsize, np.uint8)
     size, rows = write_blocks(
-        functions, table.rows, near, make_abi(table.arch), version, share, order == ">", out, blocks
+        functions,
+        table.rows,
+        earlier,
+        make_abi(table.arch),
+        version,
+        share,
+        order == ">",
+        out,
+        blocks,
     )
+    if size >> 32:
+        raise Unsupported("more than 4 GiB of rows")
     kept = blocks["reason"] == 0
     chosen, placed = functions[kept], blocks[kept]
     fdes = np.zeros(len(chosen), index.newbyteorder(order))
@@ -95,10 +112,23 @@ def encode(
     return Encoded(data, table.refused + refused, len(fdes), rows)
 
 
-def _bound(table: Table) -> int:
-    """No fewer bytes than the FREs can take."""
-    count = int(table.functions["row_count"].sum())
-    return count * ROW_BYTES_MAX + len(table.functions) * ATTRIBUTE.itemsize
+def _earlier(table: Table, sayable: np.ndarray, share: bool) -> tuple[np.ndarray, int]:
+    """For each function the index of an earlier one with the very same rows of the table, or -1; and
+    how many rows are then left to write at most."""
+    functions = table.functions
+    earlier = np.full(len(functions), -1, np.int64)
+    counts = functions["row_count"].astype(np.int64)
+    count = int(counts.sum())
+    if not share or count <= len(table.rows):
+        return earlier, count
+    chosen = np.flatnonzero(sayable)
+    names = ("first_row", "row_count", "flags", "rep_size")
+    key = np.stack([functions[name][chosen].astype(np.int64) for name in names], 1)
+    _, first, same = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    held = chosen[first[same.reshape(-1)]]
+    earlier[chosen] = np.where(held < chosen, held, -1)
+    # The last block that is written may turn out to be there already.
+    return earlier, int(counts[chosen[first]].sum() + counts.max())
 
 
 def _signed(address: int) -> int:

@@ -56,10 +56,7 @@ _NEEDS_FLEX = -1
 _FIRST_REASON = -2
 
 _ROWS = int(Reason.ROWS)
-_SIZE = int(Reason.SIZE)
-_V2_SIGNAL = int(Reason.V2_SIGNAL)
 _V2_RULE = int(Reason.V2_RULE)
-_V2_DISTANCE = int(Reason.V2_DISTANCE)
 _CFA_UNIT = int(Reason.CFA_UNIT)
 _REGISTER = int(Reason.REGISTER)
 _RA_EXPRESSION = int(Reason.RA_EXPRESSION)
@@ -83,10 +80,11 @@ def make_abi(arch: Arch) -> np.ndarray:
 
 
 @njit(cache=True)
-def write_blocks(functions, rows, near, abi, version, share, big, out, blocks):
+def write_blocks(functions, rows, earlier, abi, version, share, big, out, blocks):
     """Write the FRE sub-section into ``out``; (bytes, rows) written.
 
-    ``blocks`` (REFUSED) says for each function where its block went or why it has none.
+    ``blocks`` (REFUSED) says for each function where its block went or why it has none; those with a
+    reason already are left out.  ``earlier`` is the index of a function with the same rows, or -1.
     """
     words = np.zeros(_WORDS_MAX, np.int64)
     # Open addressing over the blocks written so far: index + 1 of a function with such a block.
@@ -100,16 +98,14 @@ def write_blocks(functions, rows, near, abi, version, share, big, out, blocks):
     for i in range(len(functions)):
         function = functions[i]
         block = blocks[i]
+        if block.reason:
+            continue
+        if earlier[i] >= 0:
+            other = blocks[earlier[i]]
+            block.offset, block.num_fres = other.offset, other.num_fres
+            block.info, block.reason = other.info, other.reason
+            continue
         block.offset = at
-        if not near[i]:
-            block.reason = _V2_DISTANCE
-            continue
-        if version == 2 and function.flags & SIGNAL:
-            block.reason = _V2_SIGNAL
-            continue
-        if not 0 <= function.size < 1 << 32:
-            block.reason = _SIZE
-            continue
         flex, width, reason = _survey(function, rows, abi, version, words)
         if reason:
             block.reason = reason

@@ -34,7 +34,7 @@ class Image:
 
     @cached_property
     def addresses(self) -> list[int]:
-        """Address of each section by its number."""
+        """Address of each section by its number.  Raises BadInput for sizes that are no sizes."""
         if not self.relocatable:
             return [section.addr for section in self.elf.sections]
         addresses = []
@@ -47,6 +47,8 @@ class Image:
             at += -at % align
             addresses.append(at)
             at += section.size + 1  # no section's end is another's beginning
+            if at >> 62:
+                raise BadInput("its sections fit no address space", where=str(self.elf.path))
         return addresses
 
     def address(self, name: str) -> int:

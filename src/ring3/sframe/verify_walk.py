@@ -57,8 +57,9 @@ def _next_start(functions, pc):
 
 
 @njit(cache=True)
-def walk(functions, rows, other_functions, other_rows, found):
-    """Compare at every pc of ``functions``; (pieces compared, pieces that differ).
+def walk(functions, rows, other_functions, other_rows, found, limit):
+    """Compare at every pc of ``functions``; (pieces compared, pieces that differ), -1 pieces compared
+    when there are more than ``limit``.
 
     ``found`` (DIFFERENCE) takes as many as it has room for; neighbours with the same two rows are one.
     """
@@ -81,6 +82,8 @@ def walk(functions, rows, other_functions, other_rows, found):
                 other = find_row(other_functions, other_rows, j, pc)
                 until = min(until, _until(other_functions, other_rows, j, other, pc))
             compared += 1
+            if compared > limit:
+                return -1, n
             same = (row < 0) == (other < 0)
             flags = False
             if same and row >= 0:
