@@ -48,6 +48,10 @@ ORACLES: dict[str, tuple[Tree, str]] = {
             "modules with the ORC layout of Linux 6.1, and the objtool that prints it",
         ),
         (
+            Tree("qemu", "sid", "amd64", ("qemu-user",)),
+            "user-mode emulators whose mremap works with pages larger than the host's",
+        ),
+        (
             Tree("linux-7.2", "sid", "amd64", ("linux-source-7.2",)),
             "kernel source for the audit, the UAPI headers and the selftests",
         ),

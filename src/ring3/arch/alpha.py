@@ -50,6 +50,7 @@ ALPHA = Arch(
         jmp_words=17,
     ),
     signals=Signals(
+        setmask=3,
         layout=("handler", "flags", "mask"),
         restorer=("mov $30, $16", "lda $0, 351($31)", "callsys"),
         restorer_flag=0,

@@ -87,6 +87,7 @@ class Signals:
     layout: tuple[str, ...] = ("handler", "flags", "restorer", "mask")
     flags_type: str = "unsigned long"
     mask_bytes: int = 8
+    setmask: int = 2  # SIG_SETMASK
     restorer: tuple[str, ...] = ()  # assembler that calls rt_sigreturn, where the kernel needs it
     restorer_flag: int = 0x04000000  # SA_RESTORER; 0 where the field needs no flag
     restorer_argument: int = (

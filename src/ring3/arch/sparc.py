@@ -35,13 +35,13 @@ def _entry(store: str, load: str, size: int, flush: str, start: tuple[str, ...])
         ),
         longjmp=(
             flush,
-            f"{load} [%o0+{size}], %g3",
+            f"{load} [%o0+{size}], %o2",
             f"{load} [%o0], %fp",
             "cmp %o1, 0",
             "be,a 1f",
             "mov 1, %o1",
             "1:",
-            "jmpl %g3+8, %g0",
+            "jmpl %o2+8, %g0",
             "restore %o1, 0, %o0",
         ),
         jmp_words=2,
@@ -50,10 +50,10 @@ def _entry(store: str, load: str, size: int, flush: str, start: tuple[str, ...])
 
 # SA_RESTORER is no flag here; the address handed over is that of the call before the way back.
 _SIGNALS_32 = Signals(
-    restorer=("mov 101, %g1", "ta 0x10"), restorer_flag=0, restorer_argument=4, restorer_offset=-8
+    restorer=("mov 101, %g1", "ta 0x10"), restorer_flag=0, restorer_argument=4, restorer_offset=-8, setmask=4
 )
 _SIGNALS_64 = Signals(
-    restorer=("mov 101, %g1", "ta 0x6d"), restorer_flag=0, restorer_argument=4, restorer_offset=-8
+    restorer=("mov 101, %g1", "ta 0x6d"), restorer_flag=0, restorer_argument=4, restorer_offset=-8, setmask=4
 )
 
 SPARC32 = Arch(

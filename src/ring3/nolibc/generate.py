@@ -29,8 +29,9 @@ def headers(archs: Iterable[Arch]) -> dict[str, str]:
         for path in sorted(TEMPLATES.rglob("*.h"))
     }
     for arch in chosen:
-        files[f"nolibc/arch/{arch.name}.h"] = arch_header(arch)
+        files |= {f"nolibc/arch/{name}": text for name, text in arch_headers(arch).items()}
     files["nolibc/arch.h"] = dispatch(chosen)
+    files["nolibc/numbers.h"] = numbers()
     return files
 
 
@@ -54,8 +55,18 @@ def dispatch(archs: Iterable[Arch]) -> str:
     return "\n".join(lines)
 
 
-def arch_header(arch: Arch) -> str:
-    """The header of one architecture.  Raises Unsupported when its declaration has no entry code."""
+def numbers() -> str:
+    """SYS_name for every system call that any architecture has, where the one compiled for has it."""
+    names = (Path(__file__).parent / "syscalls.txt").read_text().split()
+    lines = [f"#ifdef __NR_{name}\n#define SYS_{name} __NR_{name}\n#endif" for name in names]
+    return _guarded("numbers", "#include <asm/unistd.h>\n\n" + "\n".join(lines))
+
+
+def arch_headers(arch: Arch) -> dict[str, str]:
+    """File name -> text of the headers of one architecture: what every program has, jumps, restorer.
+
+    Unsupported when its declaration has no entry code.
+    """
     if arch.entry is None or arch.signals is None or arch.syscall is None:
         raise Unsupported(f"{arch.name} declares no entry", remedy=f"one of {', '.join(SUPPORTED)}")
     call = arch.syscall
@@ -73,16 +84,29 @@ def arch_header(arch: Arch) -> str:
     parts = [
         _NOTICE,
         f'#define NOLIBC_ARCH "{arch.name}"',
+        f'#define NOLIBC_JUMPS_FILE "arch/{arch.name}-jumps.h"',
+        f'#define NOLIBC_RESTORER_FILE "arch/{arch.name}-restorer.h"',
+        f"#define NOLIBC_JMP_WORDS {arch.entry.jmp_words}",
         *(f"#define {name} {value}" for name, value in flags.items()),
         f"typedef {word} __nolibc_word;",
         "typedef unsigned " + word + " __nolibc_uword;",
         *(_call(call, count) for count in range(7)),
         _fork(call),
         _entry(arch.entry),
-        _jumps(arch.entry),
-        _signals(arch.entry, arch.signals),
+        _signals(arch.signals),
     ]
-    return "\n".join(part for part in parts if part) + "\n"
+    jumps = [
+        _function(arch.entry, "setjmp", arch.entry.setjmp, {}),
+        _function(arch.entry, "longjmp", arch.entry.longjmp, {}),
+    ]
+    files = {
+        f"{arch.name}.h": "\n".join(part for part in parts if part) + "\n",
+        f"{arch.name}-jumps.h": _guarded(f"{arch.name}-jumps", "\n".join(jumps)),
+    }
+    if arch.signals.restorer:
+        code = _function(arch.entry, "__nolibc_restorer", arch.signals.restorer, {})
+        files[f"{arch.name}-restorer.h"] = _guarded(f"{arch.name}-restorer", code)
+    return files
 
 
 def _call(call: Syscall, count: int) -> str:
@@ -175,27 +199,17 @@ def _entry(entry: Entry) -> str:
     )
 
 
-def _jumps(entry: Entry) -> str:
-    return "\n".join(
-        [
-            f"#define NOLIBC_JMP_WORDS {entry.jmp_words}",
-            "#ifdef NOLIBC_WANT_SETJMP",
-            _function(entry, "setjmp", entry.setjmp, {}),
-            _function(entry, "longjmp", entry.longjmp, {}),
-            "#endif",
-        ]
-    )
-
-
-def _signals(entry: Entry, signals: Signals) -> str:
+def _signals(signals: Signals) -> str:
     members = {
         "handler": "void (*handler)(int);",
         "flags": f"{signals.flags_type} flags;",
         "restorer": "void (*restorer)(void);",
-        "mask": f"unsigned char mask[{signals.mask_bytes}] __attribute__((__aligned__({_align(signals)})));",
+        "mask": f"unsigned char mask[{signals.mask_bytes}] "
+        "__attribute__((__aligned__(__alignof__(long))));",
     }
     lines = [
         f"#define NOLIBC_SIGSET_BYTES {signals.mask_bytes}",
+        f"#define NOLIBC_SIG_SETMASK {signals.setmask}",
         f"#define NOLIBC_RESTORER {int(bool(signals.restorer))}",
         f"#define NOLIBC_RESTORER_FLAG {signals.restorer_flag if signals.restorer else 0}",
         f"#define NOLIBC_RESTORER_FIELD {int('restorer' in signals.layout)}",
@@ -205,17 +219,12 @@ def _signals(entry: Entry, signals: Signals) -> str:
         *(f"\t{members[name]}" for name in signals.layout),
         "};",
     ]
-    if signals.restorer:
-        lines += [
-            "#ifdef NOLIBC_WANT_SIGNALS",
-            _function(entry, "__nolibc_restorer", signals.restorer, {}),
-            "#endif",
-        ]
     return "\n".join(lines)
 
 
-def _align(signals: Signals) -> str:
-    return "sizeof(long)"
+def _guarded(name: str, text: str) -> str:
+    guard = "NOLIBC_" + name.upper().replace("-", "_") + "_H"
+    return f"{_NOTICE}#ifndef {guard}\n#define {guard}\n\n{text}\n#endif\n"
 
 
 def _function(entry: Entry, name: str, body: tuple[str, ...], symbols: dict[str, str]) -> str:

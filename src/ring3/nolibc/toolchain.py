@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ring3 import arch as archs
+from ring3 import oracles
 from ring3.arch import Arch
 from ring3.errors import MissingPart, Unsupported
 
@@ -97,7 +98,11 @@ def runner(arch: Arch) -> tuple[str, ...] | None:
     if arch.name == archs.host().name:
         return ()
     if arch.toolchain.qemu:
-        path = shutil.which(f"qemu-{arch.toolchain.qemu}")
+        name = f"qemu-{arch.toolchain.qemu}"
+        newest, _ = oracles.ORACLES["qemu"]
+        # QEMU 7.2 fails mremap on targets with pages of 8 and 16 KiB; the unpacked one is newer.
+        own = newest.path / "usr/bin" / name
+        path = str(own) if newest.present and own.is_file() else shutil.which(name)
         if path:
             return (path, *arch.toolchain.qemu_flags)
     return () if _runs_natively(arch) else None

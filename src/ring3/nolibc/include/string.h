@@ -5,7 +5,8 @@
 #include "nolibc/types.h"
 #include "nolibc/memory.h"
 #include "strings.h"
-#include "stdlib.h"
+#include "nolibc/malloc.h"
+#include "nolibc/integers.h"
 
 NOLIBC_FN size_t strnlen(const char *s, size_t limit)
 {

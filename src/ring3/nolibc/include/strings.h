@@ -24,11 +24,6 @@ NOLIBC_FN int strncasecmp(const char *a, const char *b, size_t n)
 	return n ? tolower((unsigned char)*a) - tolower((unsigned char)*b) : 0;
 }
 
-NOLIBC_FN int bcmp(const void *a, const void *b, size_t n)
-{
-	return memcmp(a, b, n);
-}
-
 NOLIBC_FN void bcopy(const void *from, void *to, size_t n)
 {
 	memmove(to, from, n);

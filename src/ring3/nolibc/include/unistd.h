@@ -26,9 +26,6 @@
 #define SEEK_HOLE 4
 #define _POSIX_VERSION 200809L
 
-/* A wrapper that only hands its arguments on. */
-#define NOLIBC_INT(...) ((int)__nolibc_ret(__nolibc_call(__VA_ARGS__)))
-
 NOLIBC_FN ssize_t read(int fd, void *to, size_t size)
 {
 	return __nolibc_ret(__nolibc_call(__NR_read, fd, NOLIBC_P(to), NOLIBC_P(size)));
@@ -44,12 +41,18 @@ NOLIBC_FN int close(int fd)
 	return NOLIBC_INT(__NR_close, fd);
 }
 
+#ifdef __NR__llseek
+#define NOLIBC_NR_llseek __NR__llseek
+#else
+#define NOLIBC_NR_llseek __NR_llseek
+#endif
+
 NOLIBC_FN off_t lseek(int fd, off_t offset, int whence)
 {
-#ifdef __NR__llseek
+#if defined(__NR__llseek) || defined(__NR_llseek)
 	long long to = 0;
 
-	if (NOLIBC_INT(__NR__llseek, fd, (__nolibc_word)(offset >> 32), (__nolibc_word)offset, NOLIBC_P(&to),
+	if (NOLIBC_INT(NOLIBC_NR_llseek, fd, (__nolibc_word)(offset >> 32), (__nolibc_word)offset, NOLIBC_P(&to),
 		       whence))
 		return -1;
 	return to;
@@ -74,6 +77,12 @@ NOLIBC_FN pid_t fork(void)
 #endif
 }
 
+NOLIBC_FN pid_t vfork(void)
+{
+	/* POSIX allows it to be fork; a true one cannot be a C function. */
+	return fork();
+}
+
 NOLIBC_FN int execve(const char *path, char *const *argv, char *const *envp)
 {
 	return NOLIBC_INT(__NR_execve, NOLIBC_P(path), NOLIBC_P(argv), NOLIBC_P(envp));
@@ -83,5 +92,13 @@ NOLIBC_FN pid_t getpid(void)
 {
 	return __nolibc_getpid();
 }
+
+#include "nolibc/identity.h"
+#include "nolibc/descriptors.h"
+#include "nolibc/paths.h"
+#include "nolibc/exec.h"
+#include "nolibc/sysconf.h"
+#include "nolibc/sleep.h"
+#include "nolibc/syscall.h"
 
 #endif

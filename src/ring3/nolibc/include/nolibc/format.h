@@ -37,7 +37,11 @@ struct __nolibc_spec {
 };
 
 /* Writes what a floating-point conversion gives; set only where doubles are printed. */
-typedef void (*__nolibc_real_format)(struct __nolibc_out *, struct __nolibc_spec *, long double);
+union __nolibc_real_value {
+	double plain;
+	long double wide; /* where the length is L */
+};
+typedef void (*__nolibc_real_format)(struct __nolibc_out *, struct __nolibc_spec *, union __nolibc_real_value *);
 static __nolibc_real_format __nolibc_format_real __attribute__((__unused__));
 
 NOLIBC_FN void __nolibc_flush(struct __nolibc_out *out)
@@ -138,13 +142,13 @@ NOLIBC_FN int __nolibc_format(struct __nolibc_out *out, const char *f, va_list a
 			}
 			size = (int)strnlen(body, spec.precision < 0 ? (size_t)-1 >> 1 : (size_t)spec.precision);
 		} else if (__nolibc_format_real && *f && strchr("aAeEfFgG", *f)) {
-			long double value;
+			union __nolibc_real_value value;
 
 			if (spec.length == 'L')
-				value = va_arg(ap, long double);
+				value.wide = va_arg(ap, long double);
 			else
-				value = va_arg(ap, double);
-			__nolibc_format_real(out, &spec, value);
+				value.plain = va_arg(ap, double);
+			__nolibc_format_real(out, &spec, &value);
 			continue;
 		} else if (*f && strchr("diouxXp", *f)) {
 			unsigned long long value;

@@ -26,6 +26,13 @@ NOLIBC_VAR char *__nolibc_chunk;
 NOLIBC_VAR size_t __nolibc_chunk_left;
 NOLIBC_END
 
+/* Under their own names LLVM takes these for its libc's: stores before the block are dropped, malloc and
+ * memset become calloc. */
+NOLIBC_FN void *malloc(size_t size) __asm__("__nolibc_malloc");
+NOLIBC_FN void *calloc(size_t n, size_t each) __asm__("__nolibc_calloc");
+NOLIBC_FN void *realloc(void *at, size_t size) __asm__("__nolibc_realloc");
+NOLIBC_FN void free(void *at) __asm__("__nolibc_free_block");
+
 NOLIBC_FN void *__nolibc_pages(size_t size)
 {
 	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,4 +1,4 @@
-/* The four functions that compilers call of their own accord, and strlen. */
+/* The functions that compilers call of their own accord, and strlen. */
 #ifndef NOLIBC_MEMORY_H
 #define NOLIBC_MEMORY_H
 
@@ -10,6 +10,7 @@ void *memcpy(void *__restrict__ to, const void *__restrict__ from, size_t n);
 void *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int c, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
+int bcmp(const void *a, const void *b, size_t n);
 
 NOLIBC_SHARED(memcpy) void *memcpy(void *__restrict__ to, const void *__restrict__ from, size_t n)
 {
@@ -61,6 +62,12 @@ NOLIBC_SHARED(memcmp) int memcmp(const void *a, const void *b, size_t n)
 	while (n-- && !(order = *x++ - *y++))
 		NOLIBC_KEEP_LOOP();
 	return order;
+}
+
+/* What LLVM makes of a memcmp whose sign does not matter. */
+NOLIBC_SHARED(bcmp) int bcmp(const void *a, const void *b, size_t n)
+{
+	return memcmp(a, b, n);
 }
 NOLIBC_END
 

@@ -1,0 +1,6 @@
+#ifndef _NOLIBC_ELF_H
+#define _NOLIBC_ELF_H
+
+#include <linux/elf.h>
+
+#endif

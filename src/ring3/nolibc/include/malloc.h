@@ -1,0 +1,6 @@
+#ifndef _NOLIBC_MALLOC_H
+#define _NOLIBC_MALLOC_H
+
+#include "stdlib.h"
+
+#endif
