@@ -135,7 +135,7 @@ NOLIBC_FN int __nolibc_format(struct __nolibc_out *out, const char *f, va_list a
 			body = digits;
 		} else if (*f == 's') {
 			body = va_arg(ap, const char *);
-			if (!body) {
+			if (!NOLIBC_TRACED(body)) {
 				body = "(null)";
 				if ((unsigned int)spec.precision < 6)
 					spec.precision = 0;
@@ -191,7 +191,7 @@ NOLIBC_FN int __nolibc_format(struct __nolibc_out *out, const char *f, va_list a
 				} else {
 					prefixed = !!(spec.flags & (NOLIBC_PLUS | NOLIBC_SPACE));
 				}
-			} else if (base == 16 && value && spec.flags & NOLIBC_ALT) {
+			} else if (base == 16 && value && NOLIBC_TRACED(spec.flags) & NOLIBC_ALT) {
 				prefix[0] = '0';
 				prefix[1] = *f == 'p' ? 'x' : *f;
 				prefixed = 2;
@@ -225,14 +225,14 @@ NOLIBC_FN int __nolibc_format(struct __nolibc_out *out, const char *f, va_list a
 		}
 
 		pad = spec.width - size - prefixed - zeros;
-		if (!(spec.flags & NOLIBC_LEFT))
+		if (!(NOLIBC_TRACED(spec.flags) & NOLIBC_LEFT))
 			__nolibc_repeat(out, ' ', pad);
 		for (start = prefix; prefixed--; start++)
 			__nolibc_put(out, *start);
 		__nolibc_repeat(out, '0', zeros);
 		while (size--)
 			__nolibc_put(out, *body++);
-		if (spec.flags & NOLIBC_LEFT)
+		if (NOLIBC_TRACED(spec.flags) & NOLIBC_LEFT)
 			__nolibc_repeat(out, ' ', pad);
 	}
 	return out->total;
@@ -260,7 +260,7 @@ NOLIBC_FN int __nolibc_vdprintf(int fd, const char *format, va_list ap)
 	out.total = out.failed = 0;
 	__nolibc_format(&out, format, ap);
 	__nolibc_flush(&out);
-	return out.failed ? -1 : out.total;
+	return NOLIBC_TRACED(out.failed) ? -1 : out.total;
 }
 
 NOLIBC_FN int __nolibc_dprintf(int fd, const char *format, ...)

@@ -151,7 +151,7 @@ NOLIBC_FN int __nolibc_to_text(unsigned long long value, int negative, int base,
 	int n = 0;
 
 	at = __nolibc_digits(digits + sizeof(digits), value, base, "0123456789abcdef");
-	if (!value)
+	if (!NOLIBC_TRACED(value))
 		*--at = '0';
 	if (negative)
 		*--at = '-';

@@ -16,10 +16,13 @@ NOLIBC_END
 
 NOLIBC_FN void __nolibc_save(int argc, char **argv, char **envp)
 {
+	char *entry;
+
 	__nolibc_saved_argv = argv;
 	__nolibc_saved_environ = envp;
-	while (*envp++)
-		;
+	do
+		entry = *envp++;
+	while (NOLIBC_TRACED(entry));
 	__nolibc_saved_auxv = (const unsigned long *)envp;
 	(void)argc;
 }
