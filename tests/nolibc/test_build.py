@@ -21,11 +21,9 @@ int main(int argc, char **argv)
 """
 
 
-# GCC 12 for SuperH drops comparisons (pass sh_treg_combine); see NOLIBC_TRACED.
-_SH4 = pytest.param("sh4", marks=pytest.mark.xfail(reason="GCC's sh_treg_combine", strict=False))
 
 
-@pytest.fixture(params=[_SH4 if name == "sh4" else name for name in generate.SUPPORTED])
+@pytest.fixture(params=generate.SUPPORTED)
 def arch(request):
     return ARCHS[request.param]
 
