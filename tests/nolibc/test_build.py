@@ -21,8 +21,6 @@ int main(int argc, char **argv)
 """
 
 
-
-
 @pytest.fixture(params=generate.SUPPORTED)
 def arch(request):
     return ARCHS[request.param]

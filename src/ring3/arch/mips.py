@@ -107,8 +107,7 @@ def _variant(
         condition=f"defined(__mips__) && {big} && _MIPS_SIM == {sim}",
         entry=_entry(abi),
         signals=Signals(
-            setmask=3,
-            layout=("flags", "handler", "mask"), flags_type="unsigned int", mask_bytes=16
+            setmask=3, layout=("flags", "handler", "mask"), flags_type="unsigned int", mask_bytes=16
         ),
         page_sizes=(4096, 16384, 65536),
         toolchain=toolchain,
