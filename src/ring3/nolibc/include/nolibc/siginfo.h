@@ -3,6 +3,7 @@
 #define NOLIBC_SIGINFO_H
 
 #include "types.h"
+#include "timespec.h"
 
 /* User space's names are also those of kernel structs with another layout (m68k's sigaction, 32-bit masks). */
 #define sigaction __nolibc_uapi_sigaction
