@@ -54,7 +54,7 @@ LOONGARCH = Arch(
     page_sizes=(4096, 16384, 65536),
     toolchain=Toolchain(
         zig="loongarch64-linux-none",
-        zig_flags=("-mcpu=generic_la64-lsx",),
+        zig_flags=("-mcpu=generic_la64+d-lsx-lasx",),
         musl="loongarch64-linux-musl",
         qemu="loongarch64",
     ),
