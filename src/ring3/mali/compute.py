@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ring3.mali.descriptors import LocalStorage, ShaderProgram
 from ring3.mali.events import ExceptionCode, GpuFault
@@ -63,18 +64,21 @@ def run_compute(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
     local = np.arange(padded)
     for first in range(0, total, at_once):
         groups = np.arange(first, min(first + at_once, total))
-        threads = Threads(len(groups) * padded, queue.space, flush=described.flush_to_zero)
+        flush = described.flush_to_zero
+        lanes = len(groups) * padded
+        threads = Threads(lanes, queue.space, flush=flush, files=queue.gpu.files)
         environment(queue, threads, srt, fau)
         if storage is not None:
             threads.thread_bytes, threads.group_bytes = storage.thread_bytes, storage.group_bytes
         threads.group_of = np.repeat(groups - first, padded)
-        _preload(threads, groups, local, (size, offset, count))
+        _preload(threads, groups, local, (size, offset, count), described.preload)
         execution = Execution(program, threads)
         if padded != one:
             real = np.flatnonzero(np.tile(local < one, len(groups)))
             execution.groups[0].sel = real
         queue.running = execution
         yield from execution.run()
+        threads.finish()
 
 
 def _preload(
@@ -82,18 +86,21 @@ def _preload(
     groups: np.ndarray[tuple[int], np.dtype[np.int64]],
     local: np.ndarray[tuple[int], np.dtype[np.int64]],
     shape: tuple[list[int], list[int], list[int]],
+    wanted: int,
 ) -> None:
-    """r55 local x and y, r56 local z, r57-59 workgroup, r60-62 global invocation."""
+    """r55 local x and y, r56 local z, r57-59 workgroup, r60-62 global invocation: those that the program
+    wants (bit n: r48 + n)."""
     size, offset, count = shape
     ids = (local % size[0], local // size[0] % size[1], local // (size[0] * size[1]))
-    threads.registers[55] = np.tile(ids[0] | ids[1] << 16, len(groups))
-    threads.registers[56] = np.tile(ids[2], len(groups))
-    group = (
-        groups % count[0],
-        groups // count[0] % count[1],
-        groups // (count[0] * count[1]),
-    )
+    places = (groups % count[0], groups // count[0] % count[1], groups // (count[0] * count[1]))
+
+    def fill(register: int, values: Callable[[], NDArray[np.int64]]) -> None:
+        if wanted >> register - 48 & 1:
+            threads.registers[register].reshape(len(groups), len(local))[:] = values()
+
+    fill(55, lambda: ids[0] | ids[1] << 16)
+    fill(56, lambda: ids[2])
     for axis in range(3):
-        number = group[axis] + offset[axis]
-        threads.registers[57 + axis] = np.repeat(number, len(local))
-        threads.registers[60 + axis] = (number[:, None] * size[axis] + ids[axis]).reshape(-1)
+        number = (places[axis] + offset[axis])[:, None]
+        fill(57 + axis, lambda number=number: number)  # type: ignore[misc]
+        fill(60 + axis, lambda number=number, axis=axis: number * size[axis] + ids[axis])  # type: ignore[misc]

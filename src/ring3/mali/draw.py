@@ -172,7 +172,8 @@ def _shade(
     fau = 10 if secondary and fields["varying_fau_select"] else 8
     tsd = 26 if secondary and fields["varying_tsd_select"] else 24
     described, program = shader(queue, 18 if secondary else 16)
-    threads = Threads(len(index), queue.space, flush=described.flush_to_zero)
+    flush, files = described.flush_to_zero, queue.gpu.files
+    threads = Threads(len(index), queue.space, flush=flush, files=files)
     environment(queue, threads, srt, fau)
     if queue.reg64(tsd):
         threads.thread_bytes = LocalStorage.read(queue.space, queue.reg64(tsd)).thread_bytes
@@ -184,4 +185,5 @@ def _shade(
     execution = Execution(program, threads)
     queue.running = execution
     yield from execution.run()
+    threads.finish()
     return where

@@ -233,6 +233,7 @@ def shade(
         execution = Execution(one.program, threads)
         one.queue.running = execution
         yield from execution.run()
+        threads.finish()
         alive = ~threads.stages["killed"]
         if threads.stages.get("wrote_depth"):
             depth = threads.stages["depth"]
@@ -282,7 +283,8 @@ def _threads(one: Pass, count: int) -> Threads:
     if one.described is None:
         raise AssertionError("a shader has a descriptor")
     draw, space = one.draw, one.queue.space
-    threads = Threads(count, space, flush=one.described.flush_to_zero)
+    flush, files = one.described.flush_to_zero, one.queue.gpu.files
+    threads = Threads(count, space, flush=flush, files=files)
     threads.resources = draw.resources
     words = min(draw.fau_count * 2, len(threads.uniforms))
     if words:

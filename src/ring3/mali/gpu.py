@@ -13,6 +13,7 @@ from ring3.mali.jobs import run_job
 from ring3.mali.memory import PhysicalMemory
 from ring3.mali.mmu import AddressSpace
 from ring3.mali.shader.run import Program
+from ring3.mali.shader.threads import RegisterFiles
 
 TIMESTAMP_HZ = 1_000_000_000
 PROGRAMS = 1024  # decoded shaders kept
@@ -125,6 +126,7 @@ class Gpu:
         self.on_event = on_event
         self.clock = clock
         self.progress_timeout: int | None = None  # ns of one job; None: no progress timer
+        self.files = RegisterFiles()
         self.reset()
 
     def reset(self) -> None:

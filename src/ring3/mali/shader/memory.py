@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ring3.errors import Unsupported
-from ring3.mali.descriptors import Buffer, descriptor
+from ring3.mali.descriptors import Buffer, Resource, descriptor
 from ring3.mali.events import ExceptionCode, GpuFault
 from ring3.mali.isa.model import Instruction
 from ring3.mali.shader.integers import Execute, builds
@@ -15,6 +15,7 @@ from ring3.mali.shader.operands import (
     Array,
     Read,
     Selection,
+    distinct,
     source32,
     source64,
     store32,
@@ -197,12 +198,21 @@ def _atom(instruction: Instruction) -> Execute:
 # -- buffers through the resource tables ----------------------------------------------------------
 
 
-def handle_parts(handle: Array) -> Array:
-    """The distinct values of a resource handle (table in bits 31:24, index in 23:0)."""
-    return handle if len(handle) == 1 else np.unique(handle)
+#: Entries of this table are the resource tables themselves: how a shader reads its own descriptors.
+TABLES = 62
 
 
 def _buffer(threads: Threads, handle: int) -> Buffer:
+    if handle >> 24 == TABLES:
+        tables, index = threads.resources, handle & 0xFFFFFF
+        if index >= tables & 63:
+            raise GpuFault(
+                ExceptionCode.DATA_INVALID_FAULT,
+                tables & ~63,
+                f"there is no resource table {index}",
+            )
+        found = Resource.read(threads.space, (tables & ~63) + Resource.BYTES * index)
+        return Buffer(type=9, size=found.size, address=found.address)
     return descriptor(threads.space, threads.resources, handle >> 24, handle & 0xFFFFFF, Buffer)
 
 
@@ -211,11 +221,11 @@ def _buffer_address(threads: Threads, offset: Array, handle: Array, size: int) -
     count = max(len(offset), len(handle))
     offset = spread(offset, count).astype(np.int64)
     out = np.empty(count, dtype=np.int64)
-    for each in handle_parts(handle).tolist():
+    for each in distinct(handle):
         buffer = _buffer(threads, each)
         inside = offset + size <= buffer.size
         at = np.where(inside, offset + buffer.address, NOWHERE)
-        if len(handle) == 1:
+        if len(at) == count and (len(handle) == 1 or (handle == each).all()):
             return at
         mine = handle == each
         out[mine] = at[mine]

@@ -71,6 +71,13 @@ def join64(low: Array, high: Array) -> Array:
     return wide | low
 
 
+def distinct(value: Array) -> list[int]:
+    """The different values; threads that all agree are found without sorting."""
+    if (value == value[0]).all():
+        return [int(value[0])]
+    return [int(item) for item in np.unique(value)]
+
+
 def lanes(value: Array, bits: int) -> Array:
     """A uint32 array as (n, 32 / bits) unsigned lanes."""
     return np.ascontiguousarray(value).view(_UNSIGNED[bits]).reshape(-1, 32 // bits)

@@ -27,7 +27,7 @@ from ring3.mali.shader.flow import (
     discard_condition,
 )
 from ring3.mali.shader.integers import BUILD, Execute
-from ring3.mali.shader.operands import Read, Selection
+from ring3.mali.shader.operands import Read, Selection, distinct
 from ring3.mali.shader.threads import Threads
 
 #: Instructions a thread may execute between two slices of its job.
@@ -262,10 +262,10 @@ class Execution:
         if op.target is None:
             group.pc = after + op.offset
             return
-        where = np.unique(op.target(self.threads, group.sel))
+        where = distinct(op.target(self.threads, group.sel))
         if len(where) > 1:
             raise Unsupported("BRANCHZI to different places from one group is not there yet")
-        target = int(where[0])
+        target = where[0]
         absolute = op.instruction.flag("absolute")
         group.pc = target if absolute else after + target
 

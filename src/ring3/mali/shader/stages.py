@@ -19,7 +19,7 @@ from ring3.mali.isa.declare import SPECIAL
 from ring3.mali.isa.model import Instruction
 from ring3.mali.shader.integers import Execute, builds
 from ring3.mali.shader.memory import active_count, spread
-from ring3.mali.shader.operands import Array, Selection, source32, store32, store64
+from ring3.mali.shader.operands import Array, Selection, distinct, source32, store32, store64
 from ring3.mali.shader.threads import Threads
 
 if TYPE_CHECKING:
@@ -107,10 +107,10 @@ def _ld_attr(instruction: Instruction) -> Execute:
         if handle is None:
             table, index = instruction.immediate("table"), instruction.immediate("index")
         else:
-            where = np.unique(handle(threads, sel))
+            where = distinct(handle(threads, sel))
             if len(where) > 1:
                 raise Unsupported("LD_ATTR of an index that diverges is not defined")
-            table, index = int(where[0]) >> 24, int(where[0]) & 0xFFFFFF
+            table, index = where[0] >> 24, where[0] & 0xFFFFFF
         attribute = descriptor(threads.space, threads.resources, table, index, Attribute)
         lanes = active_count(threads, sel)
         vertices = spread(vertex(threads, sel), lanes).astype(np.int64)
@@ -177,10 +177,10 @@ def _ld_var_buf(instruction: Instruction) -> Execute:
 
 
 def _agreed(value: Array) -> int:
-    found = np.unique(value)
+    found = distinct(value)
     if len(found) > 1:
         raise Unsupported("a varying index that diverges is not there yet")
-    return int(found[0])
+    return found[0]
 
 
 def _load_varying(

@@ -13,7 +13,15 @@ from ring3.mali.formats import Format, pixel_format, tiled_offset, to_rgba
 from ring3.mali.isa.model import Instruction
 from ring3.mali.shader.integers import Execute, builds
 from ring3.mali.shader.memory import active_count, spread
-from ring3.mali.shader.operands import Array, Selection, source32, source64, store32, store64
+from ring3.mali.shader.operands import (
+    Array,
+    Selection,
+    distinct,
+    source32,
+    source64,
+    store32,
+    store64,
+)
 from ring3.mali.shader.stages import components, read_vector, write_vector
 from ring3.mali.shader.threads import NOWHERE, Threads
 
@@ -36,7 +44,7 @@ def texel_addresses(
     surfaces = layer * texture.levels + level
     inside_layer = (layer >= 0) & (layer < max(texture.array_size, texture.depth))
     inside_layer &= (level >= 0) & (level < texture.levels)
-    for number in np.unique(surfaces[inside_layer]).tolist():
+    for number in distinct(surfaces[inside_layer]) if inside_layer.any() else ():
         plane = Plane.read(threads.space, texture.surfaces + Plane.BYTES * number)
         if plane.plane_type != GENERIC:
             raise Unsupported(f"texture plane type {plane.plane_type} is not there yet")
@@ -116,7 +124,7 @@ def _tex_fetch(instruction: Instruction) -> Execute:
             y = y + (shift >> 8 & 255).astype(np.int8)
         level = staged(used) if used < count else zero
         values = None
-        for handle in np.unique(handles(threads, sel)).tolist():
+        for handle in distinct(handles(threads, sel)):
             if wide:
                 table, index = handle >> 56, handle >> 32 & 0xFFFFFF
             else:
@@ -158,10 +166,10 @@ def _ld_tex(instruction: Instruction) -> Execute:
         if handle is None:
             table, index = unfold(instruction.immediate("table")), instruction.immediate("index")
         else:
-            where = np.unique(handle(threads, sel))
+            where = distinct(handle(threads, sel))
             if len(where) > 1:
                 raise Unsupported(f"{name} of an index that diverges is not there yet")
-            table, index = int(where[0]) >> 24, int(where[0]) & 0xFFFFFF
+            table, index = where[0] >> 24, where[0] & 0xFFFFFF
         texture = _texture(threads, table, index)
         place = _coordinates(threads, sel, low(threads, sel), high(threads, sel))
         at, _ = texel_addresses(threads, texture, place, np.zeros_like(place[0]))
@@ -187,12 +195,12 @@ def _st_cvt(instruction: Instruction) -> Execute:
             chosen = np.arange(threads.count) if sel is None else sel
             sel = chosen[~threads.helpers[chosen]]
         lanes = active_count(threads, sel)
-        formats = np.unique(form(threads, sel))
-        if not lanes or not len(formats):
+        if not lanes:
             return
+        formats = distinct(form(threads, sel))
         if len(formats) > 1:
             raise Unsupported("ST_CVT with formats that diverge is not there yet")
-        memory, order = pixel_format(int(formats[0]) & (1 << 22) - 1)
+        memory, order = pixel_format(formats[0] & (1 << 22) - 1)
         values = read_vector(threads, sel, register, count, kind)
         stored = np.zeros((lanes, memory.channels), dtype=values.dtype)
         for channel, place in enumerate(order[:count]):

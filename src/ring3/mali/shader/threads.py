@@ -25,16 +25,43 @@ PRESERVE, DX11, ALWAYS, ABRUPT = range(4)  # flush-to-zero modes of the shader p
 _TINY32, _TINY16 = np.float32(2.0**-126), np.float16(2.0**-14)
 
 
+class RegisterFiles:
+    """Register files that jobs took and gave back.  What they hold is left as it is: registers that nobody
+    preloaded are undefined, and clearing them would cost more than many a shader."""
+
+    def __init__(self) -> None:
+        self._free: dict[int, list[NDArray[np.uint32]]] = {}
+
+    def take(self, count: int) -> NDArray[np.uint32]:
+        """64 registers of ``count`` threads."""
+        free = self._free.get(count)
+        return free.pop() if free else np.zeros((64, count), dtype=np.uint32)
+
+    def give(self, registers: NDArray[np.uint32]) -> None:
+        count = registers.shape[1]
+        # Only the sizes that come again and again are worth keeping.
+        if count >= 1024 and len(self._free) < 64:
+            self._free.setdefault(count, []).append(registers)
+
+
 class Threads:
     """``count`` threads: 64 registers each, uniforms, and what special constants read.
 
     ``alive`` and divergence belong to the scheduler (:mod:`ring3.mali.shader.run`).
     """
 
-    def __init__(self, count: int, space: AddressSpace, *, flush: int = PRESERVE) -> None:
+    def __init__(
+        self,
+        count: int,
+        space: AddressSpace,
+        *,
+        flush: int = PRESERVE,
+        files: RegisterFiles | None = None,
+    ) -> None:
         self.count = count
         self.space = space
-        self.registers: NDArray[np.uint32] = np.zeros((64, count), dtype=np.uint32)
+        self._files = files or RegisterFiles()
+        self.registers = self._files.take(count)
         self.uniforms: NDArray[np.uint32] = np.zeros(256, dtype=np.uint32)
         self.resources = 0  # resource_table_pointer: the address, tables counted in its low bits
         self.specials: dict[str, Callable[[int, Selection], Array]] = {}
@@ -52,6 +79,10 @@ class Threads:
         else:
             self.flush32 = _flush32
             self.flush16 = _keep if flush == DX11 else _flush16
+
+    def finish(self) -> None:
+        """The job has ended: give the register file back."""
+        self._files.give(self.registers)
 
     # -- special constants ------------------------------------------------------------------------
 
