@@ -78,7 +78,8 @@ def binary(
         return lambda threads, sel: write(threads, sel, function(a(threads, sel), b(threads, sel)))
     if bits == 64:
         raise Unsupported(f"{instruction.encoding.name}.saturate is not there yet")
-    kind = WIDE[bits]
+    # A product of unsigned 32-bit numbers needs all of uint64; differences need a sign.
+    kind = np.uint64 if function is np.multiply and not signed else WIDE[bits]
     low, high = (-1 << bits - 1, (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
 
     def clipped(threads: Threads, sel: Selection) -> None:
@@ -100,7 +101,7 @@ def _isub(instruction: Instruction) -> Execute:
 
 @builds("IMUL")
 def _imul(instruction: Instruction) -> Execute:
-    return binary(instruction, lambda a, b: a * b, wide=instruction.flag("saturate"))
+    return binary(instruction, np.multiply, wide=instruction.flag("saturate"))
 
 
 @builds("IMULD")
