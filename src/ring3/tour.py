@@ -6,6 +6,7 @@ goes wrong for a reason ring3 knows does, too, and the other chapters still run.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -15,12 +16,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ring3.cli import Command
 from ring3.cli.output import console, progress
-from ring3.cluster import executor
+from ring3.cluster import each, executor
 from ring3.elf import Elf
 from ring3.errors import BadInput, MissingPart, Ring3Error
 from ring3.files import write_atomically
@@ -35,6 +37,12 @@ from ring3.report import (
     to_html,
     to_terminal,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ring3.drm.trace import JobSpan
+    from ring3.reclaim.explore import Exploration
 
 #: What a chapter calls to say what it is doing now: a sentence of a few words.
 Say = Callable[[str], None]
@@ -63,6 +71,7 @@ def chapters() -> list[Chapter]:
     """The chapters in the order of the page."""
     return [
         Chapter("SFrame", "compiler | tracer", "stack traces from a compact table", _sframe),
+        Chapter("Panthor", "user-mode | kernel-mode GPU driver", "from ioctl to pixel", _panthor),
         Chapter(
             "Reclaim",
             "filesystems | memory management",
@@ -113,7 +122,7 @@ def _sframe(say: Say) -> Iterator[Block]:
 
 
 def _profile(say: Say) -> Iterator[Block]:
-    from ring3.sframe import flamegraph, profile, record, samples
+    from ring3.sframe import compare, flamegraph, profile, record, samples
 
     command = [sys.executable, "-c", _WORKLOAD]
     with tempfile.TemporaryDirectory() as folder:
@@ -122,12 +131,30 @@ def _profile(say: Say) -> Iterator[Block]:
         summary = record.record_command(command, recording, record.Settings())
         taken = samples.read(recording)
         made, traces = profile.of_recording(taken, say)
+        lost = compare.compare(taken, say)
     yield Embedded(
         "flame.html",
         flamegraph.flame_graph(made),
         620,
         f"{made.total:,} samples of a Python program that compiles its standard library, "
         f"{summary.event}, {len(traces.pc):,} frames, all unwound after the fact",
+    )
+    yield Table(
+        "The same samples, unwound four ways: what each way loses",
+        ("method", "#traces", "#complete", "#truncated", "#frames lost", "#% of frames lost"),
+        [
+            (
+                way.name,
+                way.traces,
+                way.complete,
+                way.truncated,
+                way.lost,
+                100 * way.lost / max(lost.reference_frames, 1),
+            )
+            for way in lost.methods
+        ],
+        f"Against {lost.compared:,} samples whose trace by {lost.reference} is complete, with "
+        f"{lost.reference_frames:,} frames.",
     )
 
 
@@ -169,9 +196,106 @@ def _largest_binary() -> Path:
     raise MissingPart("no ELF program with .eh_frame on PATH", remedy="apt-get install gdb")
 
 
+def _panthor(say: Say) -> Iterator[Block]:
+    """The triangle through our own user-mode driver, and by unmodified Vulkan."""
+    from ring3.umd import draw
+
+    width = height = 256
+    say("drawing a triangle")
+    drawing = draw.triangle(width, height)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        draw.write_png(folder / "ours.png", drawing.image)
+        yield Picture(
+            "triangle.png",
+            (folder / "ours.png").read_bytes(),
+            "image/png",
+            f"User-mode driver, kernel-mode driver and simulated GPU: {len(drawing.trace.jobs)} jobs, "
+            f"{drawing.steps:,} slices of command streams and shaders",
+        )
+        yield Picture(
+            "jobs.svg",
+            _job_chart(drawing.trace.jobs),
+            "image/svg+xml",
+            "Its jobs on the simulated clock: pushed, then run by the GPU; arrows are fences waited for",
+        )
+        yield from _vulkan(say, folder, drawing.image)
+
+
+def _job_chart(jobs: list[JobSpan]) -> bytes:
+    from matplotlib.figure import Figure
+
+    queues = list(dict.fromkeys(job.queue for job in jobs))
+    figure = Figure(figsize=(9, 0.8 + 0.6 * len(queues)))
+    axes = figure.subplots()
+    for job in jobs:
+        row = queues.index(job.queue)
+        pushed, run, end = ((at or 0) / 1000 for at in (job.pushed, job.run, job.finished))
+        axes.broken_barh([(pushed, run - pushed)], (row - 0.12, 0.24), facecolor="#b8c4d6")
+        axes.broken_barh([(run, end - run)], (row - 0.3, 0.6), facecolor="#2b7bba")
+        for other in job.depends_on:
+            start = (jobs[other].finished or 0) / 1000, queues.index(jobs[other].queue)
+            axes.annotate(
+                "", (run, row), start, arrowprops={"arrowstyle": "->", "color": "#c2261f"}
+            )
+    axes.set_yticks(range(len(queues)), queues)
+    axes.invert_yaxis()
+    axes.set_xlabel("simulated time, µs")
+    figure.tight_layout()
+    chart = io.BytesIO()
+    figure.savefig(chart, format="svg", metadata={"Date": None})
+    return chart.getvalue()
+
+
+def _vulkan(say: Say, folder: Path, ours: np.ndarray) -> Iterator[Block]:
+    """The same vertices through Mesa's panvk on our GPU and Mesa's lavapipe, both unmodified."""
+    import numpy as np
+    from PIL import Image
+
+    from ring3.gateway import sysroot
+    from ring3.gateway.vulkan import FRAGMENT_SHADER, VERTEX_SHADER, Mesa
+    from ring3.umd.triangle import TRIANGLE
+
+    height, width = ours.shape[:2]
+    drawn: dict[str, np.ndarray] = {"ring3's own user-mode driver": ours}
+    try:
+        mesa = Mesa(sysroot.find(), folder)
+        vertices = folder / "vertices"
+        vertices.write_bytes(np.array(TRIANGLE, np.float32).tobytes())
+        shaders = mesa.shader("t.vert", VERTEX_SHADER), mesa.shader("t.frag", FRAGMENT_SHADER)
+        for name, run in (("Mesa's panvk", mesa.panvk), ("Mesa's lavapipe", mesa.lavapipe)):
+            say(f"unmodified Vulkan: {name}")
+            out = folder / name
+            run("draw", *shaders, out, width, height, vertices, "-", "-")
+            if not out.exists():
+                raise BadInput(f"{name} drew nothing", remedy="see ring3 panthor run -- vulkaninfo")
+            drawn[name] = np.fromfile(out, np.uint8).reshape(height, width, 4)
+    except Ring3Error as error:
+        yield LeftOut.because("the triangle by unmodified Vulkan", error)
+        return
+    picture = io.BytesIO()
+    Image.fromarray(drawn["Mesa's panvk"]).save(picture, "png")
+    yield Picture(
+        "vulkan.png",
+        picture.getvalue(),
+        "image/png",
+        "The same triangle by Mesa's Vulkan driver for Mali, unmodified, under qemu-user on this GPU",
+    )
+    reference = drawn["Mesa's lavapipe"]
+    yield Table(
+        "Compared pixel by pixel with Mesa's lavapipe",
+        ("driver", "#pixels", "#that differ"),
+        [
+            (name, width * height, int((pixels != reference).any(axis=2).sum()))
+            for name, pixels in drawn.items()
+        ],
+    )
+
+
 def _reclaim(say: Say) -> Iterator[Block]:
     """The policies with their counterexamples, and the chains in real source."""
-    from ring3.reclaim import compare
+    from ring3.reclaim import compare, explore
+    from ring3.reclaim.policies import POLICIES
 
     work = compare.jobs((), (), 1)
     done = 0
@@ -184,7 +308,25 @@ def _reclaim(say: Say) -> Iterator[Block]:
     with executor() as pool:
         cells = compare.compare(work, pool, advance)
     yield compare.table(compare.rows(cells))
+    say("counterexamples")
+    results = []
+    with executor() as pool:
+        for name, result in each(pool, _counterexample, POLICIES):
+            results.append(result)
+            say(f"counterexamples: {name}")
+    order = list(POLICIES)
+    yield explore.table(sorted(results, key=lambda result: order.index(result.policy)))
     yield from _audit(say)
+
+
+def _counterexample(policy: str) -> Exploration:
+    """What goes wrong under a policy in a few schedules of each scenario, made small."""
+    from ring3.reclaim import explore
+
+    result = explore.explore(policy, schedules=8)
+    if result.worst is not None:
+        result.found[result.worst.kind] = explore.smallest(result.worst, budget=60)
+    return result
 
 
 def _audit(say: Say) -> Iterator[Block]:

@@ -1,5 +1,5 @@
 /*
- * A Vulkan client without a window: vkclient MODE ARGS..., results into a file.
+ * A Vulkan client without a window: vulkan_client MODE ARGS..., results into a file.
  *
  *   info
  *   fill OUT SIZE WORD
@@ -398,7 +398,7 @@ static void draw(char **args)
 					       .pInputAssemblyState = &assembly, .pViewportState = &view,
 					       .pRasterizationState = &raster, .pMultisampleState = &samples,
 					       .pDepthStencilState = &ds, .pColorBlendState = &blending };
-	VkClearValue clears[] = { { .color = { .float32 = { 0.25f, 0.5f, 0.75f, 1 } } }, { .depthStencil = { 1, 0 } } };
+	VkClearValue clears[] = { { .color = { .float32 = { 24 / 255.0f, 24 / 255.0f, 32 / 255.0f, 1 } } }, { .depthStencil = { 1, 0 } } };
 	VkRenderPassBeginInfo binfo = { .sType = VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO, .renderArea = scissor,
 					.clearValueCount = 2, .pClearValues = clears };
 	VkBufferImageCopy region = { .imageSubresource = { VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1 },
