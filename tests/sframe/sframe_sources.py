@@ -93,3 +93,20 @@ far: .cfi_startproc
  .cfi_endproc
 """
 ARCHS = tuple(_BODIES)
+
+#: C whose functions keep their frames in different ways.
+C = """
+#include <stdlib.h>
+#include <string.h>
+int other(int *);
+int calls(int n) { int here[20]; memset(here, n, sizeof here); return other(here) + here[3]; }
+int aligned(int n) { int here[8] __attribute__((aligned(64))); here[0] = n; return other(here); }
+int sized(int n) { int here[n]; here[0] = 1; return other(here) + here[n - 1]; }
+int switches(int n) {
+    switch (n) { case 1: return calls(n); case 2: return sized(n) + 1; case 3: abort(); }
+    return n ? switches(n - 1) * 3 : 0;
+}
+int early(int n) { if (!n) return 1; int here[99]; here[1] = n; return other(here) - other(here + n); }
+int big(int n) { char here[100000]; here[n] = 1; return other((int *)here) + here[n + 1]; }
+int leaf(int n) { return n * 7; }
+"""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sframe_peers import output, tool
-from sframe_sources import ARCHS, FAR_RA, NESTED, assembly
+from sframe_sources import ARCHS, FAR_RA, NESTED, C, assembly
 
 from ring3.elf import Elf
 from ring3.sframe import cfi, convert, dump, encode, load, section, sidecar, verify
@@ -54,6 +54,41 @@ def test_reads_what_the_assembler_writes(arch, needs, tmp_path):
         rows = of_object.rows
         assert set(map(bytes, rows)) <= set(map(bytes, decode(load.sframe(made)).rows))
         assert verify.compare(of_object, cfi.read(obj)).extra == 0
+
+
+_COMPILERS = {"x86_64": "gcc", "arm64": "aarch64-linux-gnu-gcc", "s390x": "s390x-linux-gnu-gcc"}
+
+
+@pytest.mark.parametrize(
+    ("arch", "flags"),
+    [
+        *(
+            (arch, flags)
+            for arch in ARCHS
+            for flags in ("-O2", "-O0", "-Os -fno-omit-frame-pointer")
+        ),
+        ("arm64", "-O2 -mbranch-protection=pac-ret+b-key"),
+        ("s390x", "-O2 -mbackchain"),
+    ],
+)
+def test_compiled_code(arch, flags, needs, tmp_path):
+    tree = needs("oracle:binutils")
+    (tmp_path / "a.c").write_text(C)
+    done = subprocess.run(
+        [needs(_COMPILERS[arch]), *flags.split(), "-fPIC", "-S", tmp_path / "a.c", "-o", "-"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    made = link(tree, done.stdout, arch, tmp_path)
+    assert assert_objdump_prints_the_same(tree, made, arch) > 40
+    verdict, _ = verify.check(made, load.sframe(made))
+    # What the assembler left out it said; what it wrote must be right.
+    assert {found.sframe for found in verdict.disagreements} <= {"no function"}
+    ours = convert.convert(made, source="cfi")
+    assert not ours.encoded.refused
+    again = verify.compare(decode(section.parse(ours.encoded.data, ours.vaddr)), ours.table)
+    assert again.differences == 0
 
 
 @pytest.mark.parametrize("arch", ARCHS)
