@@ -1,0 +1,446 @@
+"""Drawing: coverage, interpolation, depth, stencil, scissor, blending, heaps, layouts.
+
+The reference for coverage is the definition itself, pixel by pixel in Python integers.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ring3.mali import QueueFault, QueueState, TilerOutOfMemory
+from ring3.mali.descriptors import (
+    Attribute,
+    Blend,
+    Buffer,
+    DepthStencil,
+    Framebuffer,
+    RenderTarget,
+    ShaderProgram,
+    TilerContext,
+    TilerHeap,
+    ZsExtension,
+)
+from ring3.mali.draw import assemble as primitives
+from ring3.mali.formats import from_tiled, to_tiled
+from ring3.mali.isa.asm import assemble
+from ring3.mali.raster import scan, snap
+from ring3.mali.tilebuffer import blend_rgba8
+
+CODE, DESC, VERTICES, IMAGE, DEPTH, HEAP = (0x1000_0000 * n for n in range(1, 7))
+CHUNK = 256 << 10
+
+POSITION = """
+LD_ATTR_IMM.v4.f32.slot0.wait0 @r0:r1:r2:r3, r60, r61, index:0x0, table:0x0
+LEA_BUF_IMM.slot1.wait1 @r4:r5, r59, table:0xD, index:0x0
+STORE.i128.istream.slot2.end @r0:r1:r2:r3, r4, offset:0
+"""
+VARYING = """
+LD_ATTR_IMM.v4.f32.slot0.wait0 @r0:r1:r2:r3, r60, r61, index:0x1, table:0x0
+LEA_BUF_IMM.slot1.wait1 @r4:r5, r59, table:0xD, index:0x0
+STORE.i128.estream.slot2.end @r0:r1:r2:r3, r4, offset:0
+"""
+FRAGMENT = """
+LD_VAR_BUF_IMM.f32.slot0.v4.src_f32.center.store.wait0126 @r0:r1:r2:r3, r61, index:0x0
+ATEST.wait @r60, r60, r3, atest_datum.w0
+BLEND.slot0.v4.f32.end @r0:r1:r2:r3, blend_descriptor_0.w0, r60, target:0x0
+"""
+OPAQUE = Blend(enable=1, color_mask=15, rgb=0x122, alpha=0x122, mode=1)
+OVER = Blend(enable=1, color_mask=15, rgb=0x503, alpha=0x503, mode=2)  # D + (S - D) * Sa
+ALWAYS = DepthStencil(type=7, depth_function=7)
+LESS = DepthStencil(type=7, depth_function=1, depth_write=1)
+
+
+class Scene:
+    """Screen-space triangles into one colour target with depth."""
+
+    def __init__(self, bench, width: int, height: int, *, block: int = 2, chunks: int = 4) -> None:
+        self.machine = machine = bench()
+        self.width, self.height, self.block = width, height, block
+        for va in (CODE, DESC):
+            machine.map(va, 65536)
+        machine.map(VERTICES, 4 << 20)
+        machine.map(IMAGE, 8 << 20)
+        machine.map(DEPTH, 8 << 20)
+        machine.map(HEAP, (chunks + 8) * CHUNK)
+        self.spare = HEAP + chunks * CHUNK
+        write = machine.space.write
+        for index in range(chunks):
+            after = HEAP + (index + 1) * CHUNK | CHUNK >> 12 if index + 1 < chunks else 0
+            machine.space.write_int(HEAP + index * CHUNK, after, 8)
+        for index, (stage, listing) in enumerate(((3, POSITION), (3, VARYING), (2, FRAGMENT))):
+            code = CODE + 4096 * index
+            write(code, assemble(listing))
+            program = ShaderProgram(type=8, stage=stage, binary=code)
+            write(DESC + 32 * index, program.pack())
+        self.stride = width * 4 if block == 2 else -(-width // 16) * 16 * 64
+        attributes = [
+            Attribute(
+                type=5, attribute_type=1, format=191 << 12, buffer_index=2, stride=32, offset=offset
+            )
+            for offset in (0, 16)
+        ]
+        write(DESC + 0x200, b"".join(item.pack() for item in attributes))
+        write(DESC + 0x180, struct.pack("<QQ", DESC + 0x200 | 1 << 56, 96))
+        write(DESC + 0x400, TilerHeap(type=9, buffer_type=2, size=CHUNK, base=HEAP).pack())
+        self.listing = ""
+        self.begin()
+
+    def begin(self) -> None:
+        context = TilerContext(width=self.width, height=self.height, heap=DESC + 0x400)
+        self.machine.space.write(DESC + 0x500, context.pack())
+
+    def frame(self, clear: int = 0, depth: float = 1.0, *, zs: bool = False) -> None:
+        frame = Framebuffer(
+            width=self.width, height=self.height, max_x=self.width - 1, max_y=self.height - 1,
+            targets=1, z_clear=depth, z_internal=2, z_write=1, has_extension=zs, tiler=DESC + 0x500,
+        )  # fmt: skip
+        stride = self.stride
+        target = RenderTarget(
+            internal_format=1, write=1, format=19, block=self.block, swizzle=0o3210, base=IMAGE,
+            row_stride=stride, clear=clear,
+        )  # fmt: skip
+        extension = ZsExtension(
+            zs_format=14, zs_block=2, zs_base=DEPTH, zs_row_stride=self.width * 4
+        )
+        data = frame.pack().ljust(128, b"\0") + (extension.pack() if zs else b"") + target.pack()
+        self.machine.space.write(DESC + 0x800, data)
+
+    def draw(
+        self, vertices, *, blend=OPAQUE, state=ALWAYS, scissor=None, mode=8, indices=None, at=0
+    ) -> None:
+        """Add one draw call; ``vertices`` are rows of x, y, z, 1/w, r, g, b, a."""
+        data = np.array(vertices, dtype="<f4").reshape(-1, 8)
+        space, place = self.machine.space, VERTICES + at
+        space.write(place, data.tobytes())
+        number = 0x1000 + 0x100 * (at >> 16)
+        space.write(DESC + 0x240, Buffer(type=9, size=len(data) * 32, address=place).pack())
+        space.write(DESC + number, blend.pack())
+        space.write(DESC + number + 0x40, state.pack())
+        box = scissor or (0, 0, self.width - 1, self.height - 1)
+        kind, count, length = 0, len(data), 0
+        if indices is not None:
+            raw = np.array(indices, dtype="<u2").tobytes()
+            space.write(place + 0x8000, raw)
+            kind, count, length = 2, len(indices), len(raw)
+        flags = mode | kind << 8 | 7 << 16
+        self.listing = f"""
+            MOVE d=d66 imm={DESC + 0x700:#x}
+            HEAP_SET address=d66
+            HEAP_OPERATION operation=0
+            MOVE d=d0 imm={DESC + 0x180 | 1:#x}
+            MOVE d=d8 imm=0
+            MOVE d=d12 imm=0
+            MOVE d=d16 imm={DESC:#x}
+            MOVE d=d18 imm={DESC + 32:#x}
+            MOVE d=d20 imm={DESC + 64:#x}
+            MOVE d=d24 imm=0
+            MOVE32 d=r32 imm=0
+            MOVE32 d=r33 imm={count}
+            MOVE32 d=r34 imm=1
+            MOVE32 d=r35 imm=0
+            MOVE32 d=r36 imm=0
+            MOVE32 d=r37 imm=0
+            MOVE32 d=r39 imm={length}
+            MOVE d=d40 imm={DESC + 0x500:#x}
+            MOVE32 d=r42 imm={box[0] | box[1] << 16:#x}
+            MOVE32 d=r43 imm={box[2] | box[3] << 16:#x}
+            MOVE32 d=r44 imm=0
+            MOVE32 d=r45 imm=0x3f800000
+            MOVE32 d=r48 imm=16
+            MOVE d=d50 imm={DESC + number | 1:#x}
+            MOVE d=d52 imm={DESC + number + 0x40:#x}
+            MOVE d=d54 imm={place + 0x8000:#x}
+            MOVE32 d=r56 imm={flags:#x}
+            MOVE32 d=r57 imm=0x10000
+            MOVE32 d=r58 imm=0x1ffff
+            RUN_IDVS malloc_enable=1
+        """
+        self.machine.submit(self.listing)
+
+    def render(self, *, zs: bool = False, **options) -> np.ndarray:
+        """FINISH_TILING and RUN_FRAGMENT; the picture (height, width, 4)."""
+        self.frame(zs=zs, **options)
+        self.machine.submit(f"FINISH_TILING\nMOVE d=d40 imm={DESC + 0x800 | 1:#x}\nRUN_FRAGMENT")
+        faults = self.machine.of(QueueFault)
+        assert not faults, faults[0].report
+        rows = self.height if self.block == 2 else -(-self.height // 16)
+        data = np.frombuffer(self.machine.space.read(IMAGE, rows * self.stride), dtype=np.uint8)
+        if self.block == 2:
+            return data.reshape(self.height, self.width, 4)
+        padded = -(-self.width // 16) * 16
+        return from_tiled(data.reshape(rows, -1), padded, 4)[: self.height, : self.width]
+
+
+def triangle(points, color=(1, 1, 1, 1), z=0.5):
+    return [(x, y, z, 1, *color) for x, y in points]
+
+
+def inside(corners, x: int, y: int) -> bool:
+    """The rule: the centre is inside, or on a top or left edge.  Coordinates in 1/256 pixel."""
+    area = (corners[1][0] - corners[0][0]) * (corners[2][1] - corners[0][1]) - (
+        corners[1][1] - corners[0][1]
+    ) * (corners[2][0] - corners[0][0])
+    if area < 0:
+        corners = [corners[0], corners[2], corners[1]]
+    px, py = 256 * x + 128, 256 * y + 128
+    for (ax, ay), (bx, by) in zip(corners, [*corners[1:], corners[0]], strict=True):
+        side = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
+        top_left = by < ay or (by == ay and bx > ax)
+        if side < 0 or (side == 0 and not top_left):
+            return False
+    return area != 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-2000, 8000), st.integers(-2000, 6000)), min_size=3, max_size=3)
+)
+def test_coverage_is_the_definition(points):
+    fixed = np.array([points], dtype=np.int64)
+    area = np.linalg.det(np.array([[*p, 1] for p in points], dtype=float))
+    if abs(area) < 0.5:
+        return
+    if area < 0:
+        fixed = fixed[:, [0, 2, 1]]
+    runs = scan(fixed - 128, (0, 0, 24, 16))
+    got = {
+        (x, int(y))
+        for y, start, n in zip(runs.y, runs.x, runs.length, strict=True)
+        for x in range(start, start + n)
+    }
+    assert got == {(x, y) for x in range(24) for y in range(16) if inside(list(points), x, y)}
+
+
+def test_snapping():
+    assert snap(np.array([0.5, 0.75, 1.0, 10.501953125])).tolist() == [0, 64, 128, 2560]
+
+
+def test_triangles_that_share_edges_cover_each_pixel_once(bench):
+    scene = Scene(bench, 50, 40)
+    rng = np.random.default_rng(3)
+    grid = {(i, j): (i * 10 + rng.uniform(-3, 3) * (0 < i < 5), j * 10 + rng.uniform(-3, 3) * (0 < j < 4))
+            for i in range(6) for j in range(5)}  # fmt: skip
+    mesh = []
+    for i in range(5):
+        for j in range(4):
+            a, b, c, d = grid[i, j], grid[i + 1, j], grid[i, j + 1], grid[i + 1, j + 1]
+            mesh += triangle([a, b, c], (1 / 255,) * 4) + triangle([b, d, c], (1 / 255,) * 4)
+    adding = Blend(enable=1, color_mask=15, rgb=0x932, alpha=0x932, mode=2)  # S + D * (1 - 0)
+    scene.draw(mesh, blend=adding)
+    assert (scene.render() == 1).all()
+
+
+def test_picture_and_clear(bench):
+    scene = Scene(bench, 40, 30)
+    points = [(3.25, 2.5), (36.75, 8.125), (12.5, 27.875)]
+    scene.draw(triangle(points, (1, 0.5, 0, 1)))
+    picture = scene.render(clear=0x44332211)
+    fixed = [(int(x * 256), int(y * 256)) for x, y in points]
+    for y in range(30):
+        for x in range(40):
+            want = (255, 128, 0, 255) if inside(fixed, x, y) else (0x11, 0x22, 0x33, 0x44)
+            assert tuple(picture[y, x]) == want, (x, y)
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_layouts_agree(bench, block):
+    scene = Scene(bench, 70, 45, block=block)
+    scene.draw(triangle([(0, 0), (70, 0), (0, 45)], (0.2, 0.4, 0.6, 0.8)))
+    picture = scene.render()
+    assert tuple(picture[0, 0]) == (51, 102, 153, 204) and tuple(picture[44, 69]) == (0, 0, 0, 0)
+
+
+def test_tiled_layout_round_trip():
+    image = np.arange(32 * 48 * 4, dtype=np.uint64).astype(np.uint8).reshape(32, 48, 4)
+    rows = to_tiled(image)
+    assert (from_tiled(rows, 48, 4) == image).all()
+    # Pixel (x, y) = (1, 0) is the second of its block, (0, 1) the fourth, (1, 1) the third.
+    assert rows[0, 4:8].tolist() == image[0, 1].tolist()
+    assert rows[0, 12:16].tolist() == image[1, 0].tolist()
+    assert rows[0, 8:12].tolist() == image[1, 1].tolist()
+
+
+def test_perspective_interpolation(bench):
+    scene = Scene(bench, 64, 64)
+    corners = [(0, 0, 1.0), (64, 0, 0.25), (0, 64, 0.5)]
+    colors = [(0, 0, 0, 1), (1, 0, 0, 1), (0, 1, 0, 1)]
+    scene.draw([(x, y, 0.5, w, *c) for (x, y, w), c in zip(corners, colors, strict=True)])
+    picture = scene.render()
+    for x, y in ((1, 1), (20, 10), (10, 40), (30, 30), (60, 1)):
+        b, c = (x + 0.5) / 64, (y + 0.5) / 64
+        weights = [(1 - b - c) * 1.0, b * 0.25, c * 0.5]
+        for channel, weight in ((0, weights[1]), (1, weights[2])):
+            assert abs(picture[y, x, channel] - 255 * weight / sum(weights)) <= 0.51
+
+
+def test_depth_decides_in_any_order(bench):
+    near, far = (
+        triangle([(0, 0), (30, 0), (0, 30)], (1, 0, 0, 1), 0.25),
+        triangle([(0, 0), (30, 0), (0, 30)], (0, 1, 0, 1), 0.75),
+    )
+    for order in ((near, far), (far, near)):
+        scene = Scene(bench, 30, 30)
+        scene.draw(order[0] + order[1], state=LESS)
+        picture = scene.render(zs=True)
+        assert tuple(picture[5, 5]) == (255, 0, 0, 255)
+        depth = np.frombuffer(scene.machine.space.read(DEPTH, 30 * 30 * 4), dtype="<f4")
+        assert depth[5 * 30 + 5] == 0.25 and depth[-1] == 1.0
+
+
+def test_stencil_counts_and_rejects(bench):
+    count = DepthStencil(
+        type=7, depth_function=7, stencil_test=1, front_compare=4, back_compare=4,
+        front_value_mask=255, back_value_mask=255, front_write_mask=255, back_write_mask=255,
+        front_reference=2, back_reference=2, front_depth_pass=6, back_depth_pass=6,
+    )  # fmt: skip
+    adding = Blend(enable=1, color_mask=15, rgb=0x932, alpha=0x932, mode=2)
+    scene = Scene(bench, 16, 16)
+    one = triangle([(0, 0), (32, 0), (0, 32)], (10 / 255,) * 4)
+    scene.draw(one * 5, blend=adding, state=count)  # reference 2 > value: only the first two pass
+    assert (scene.render() == 20).all()
+
+
+def test_scissor(bench):
+    scene = Scene(bench, 32, 32)
+    scene.draw(triangle([(-50, -50), (150, -50), (-50, 150)]), scissor=(5, 7, 20, 9))
+    covered = np.argwhere(scene.render()[:, :, 0] == 255)
+    assert covered.min(axis=0).tolist() == [7, 5] and covered.max(axis=0).tolist() == [9, 20]
+    assert len(covered) == 3 * 16
+
+
+def test_blending_keeps_order(bench):
+    scene = Scene(bench, 8, 8)
+    whole = [(-8, -8), (40, -8), (-8, 40)]
+    layers = [(1, 0, 0, 0.5), (0, 1, 0, 0.25), (0, 0, 1, 0.75)]
+    scene.draw([vertex for color in layers for vertex in triangle(whole, color)], blend=OVER)
+    got = scene.render(clear=0xFF000000)[4, 4].astype(float)
+    want = np.array([0, 0, 0, 1.0])
+    for color in layers:
+        want = want + (np.array(color) - want) * color[3]
+    assert np.abs(got - 255 * want).max() <= 2
+
+
+def test_blend_equations_against_fractions():
+    rng = np.random.default_rng(5)
+    source, old = rng.integers(0, 256, (2, 500, 4)).astype(np.uint8)
+    s, d = source / 255.0, old / 255.0
+    for function, exact in (
+        (0x503, d + (s - d) * s[:, 3:]),
+        (0x132, s),
+        (0x533, d + d * s[:, 3:]),
+        (0xD32, s + d * (1 - s[:, 3:])),
+        (0x321, s * d),
+        (0x221, s * s),
+    ):
+        blend = Blend(enable=1, color_mask=15, rgb=function, alpha=function, mode=2)
+        got = blend_rgba8(source, old, blend)
+        assert np.abs(got - 255 * np.clip(exact, 0, 1)).max() <= 1.01, hex(function)
+
+
+def test_indices_and_strips(bench):
+    quad = triangle([(0, 0), (20, 0), (0, 20), (20, 20)])
+    for mode, indices in ((8, [0, 1, 2, 2, 1, 3]), (10, [0, 1, 2, 3]), (12, [0, 1, 3, 2])):
+        scene = Scene(bench, 20, 20)
+        scene.draw(quad, mode=mode, indices=indices)
+        assert (scene.render() == 255).all(), mode
+
+
+def test_primitive_order_of_strips_and_fans():
+    indices = np.arange(5)
+    assert primitives(10, indices, False, 0).tolist() == [[0, 1, 2], [1, 3, 2], [2, 3, 4]]
+    assert primitives(12, indices, False, 0).tolist() == [[1, 2, 0], [2, 3, 0], [3, 4, 0]]
+    cut = np.array([0, 1, 2, 0xFFFF, 3, 4, 5, 6])
+    assert primitives(10, cut, True, 2).tolist() == [[0, 1, 2], [3, 4, 5], [4, 6, 5]]
+
+
+def test_triangle_through_the_eye_is_clipped(bench):
+    # One corner lies behind the eye: 1/w negative.  The picture is that of the part in front.
+    scene = Scene(bench, 32, 32)
+    clip_space = [(-1.0, -1.0, 0.5, 1.0), (1.0, -1.0, 0.5, 1.0), (0.0, 1.0, 0.5, -0.5)]
+    rows = [
+        (16 + 16 * x / w, 16 + 16 * y / w, z / w, 1 / w, 1, 1, 1, 1) for x, y, z, w in clip_space
+    ]
+    scene.draw(rows)
+    picture = scene.render()[:, :, 0] == 255
+    for y in range(32):
+        for x in range(32):
+            # Solve for the barycentric weights in clip space: inside when all three have one sign.
+            matrix = np.array([[p[0], p[1], p[3]] for p in clip_space]).T
+            weights = np.linalg.solve(matrix, [(x + 0.5 - 16) / 16, (y + 0.5 - 16) / 16, 1])
+            if np.abs(weights).min() > 0.02:
+                visible = (weights > 0).all()
+                z = 0.5 * weights.sum()
+                if visible and 0.01 < z < 0.99:
+                    assert picture[y, x], (x, y)
+                elif not visible:
+                    assert not picture[y, x], (x, y)
+
+
+def test_heap_grows_chunk_by_chunk(bench):
+    scene = Scene(bench, 64, 64, chunks=1)
+    rng = np.random.default_rng(1)
+    points = rng.uniform(0, 64, (1500, 3, 2))
+    mesh = [vertex for corners in points for vertex in triangle(corners.tolist())]
+    for _ in range(4):
+        scene.draw(mesh)
+        queue = scene.machine.group.state[0]
+        while queue.state is QueueState.BLOCKED:
+            queue.grant_chunk(scene.spare | CHUNK >> 12)
+            scene.spare += CHUNK
+            scene.machine.gpu.run()
+    asked = scene.machine.of(TilerOutOfMemory)
+    assert asked and asked[0].heap == DESC + 0x700 and asked[0].vt_started >= 1
+    many = scene.render()
+    single = Scene(bench, 64, 64, chunks=8)
+    for _ in range(4):
+        single.draw(mesh)
+    assert (single.render() == many).all() and not single.machine.of(TilerOutOfMemory)
+
+
+def test_no_chunk_is_a_fault(bench):
+    scene = Scene(bench, 64, 64, chunks=1)
+    mesh = triangle([(0, 0), (9, 0), (0, 9)]) * 4000
+    scene.draw(mesh)
+    assert scene.machine.group.state[0].state is QueueState.BLOCKED
+    scene.machine.gpu.slots[0].queues[0].grant_chunk(0)
+    scene.machine.gpu.run()
+    (fault,) = scene.machine.of(QueueFault)
+    assert fault.code.name == "OOM" and "RUN_IDVS" in fault.report
+
+
+def test_finished_frame_gives_its_chunks_back(bench):
+    scene = Scene(bench, 32, 32, chunks=2)
+    for _ in range(6):
+        scene.begin()
+        scene.draw(triangle([(0, 0), (32, 0), (0, 32)]) * 200)
+        scene.render()
+        context = TilerContext.read(scene.machine.space, DESC + 0x500)
+        scene.machine.submit(f"""
+            MOVE d=d76 imm={context.completed_top:#x}
+            MOVE d=d78 imm={context.completed_bottom:#x}
+            FINISH_FRAGMENT increment_fragment_completed=1 first_heap_chunk=d76 last_heap_chunk=d78
+        """)
+    assert not scene.machine.of(TilerOutOfMemory)
+    assert scene.machine.group.state[0].heap.frag_completed == 6
+
+
+def test_lying_descriptors_end_in_faults(bench):
+    for address, data in (
+        (DESC + 64, b"\xff" * 32),
+        (DESC + 0x500 + 96, b"\x13" * 32),
+        (DESC + 0x400, b"\xff" * 32),
+        (DESC + 0x200, b"\xff" * 64),
+        (DESC + 0x180, b"\xff" * 16),
+    ):
+        scene = Scene(bench, 16, 16)
+        scene.machine.space.write(address, data)
+        scene.draw(triangle([(0, 0), (16, 0), (0, 16)]))
+        scene.frame()
+        scene.machine.submit(f"FINISH_TILING\nMOVE d=d40 imm={DESC + 0x800 | 1:#x}\nRUN_FRAGMENT")
+        queue = scene.machine.group.state[0]
+        assert scene.machine.of(QueueFault) or queue.state in (QueueState.IDLE, QueueState.BLOCKED)
