@@ -80,7 +80,10 @@ _ATTRIBUTES = re.compile(
 )
 # struct TAG as a macro's argument (kmalloc_obj(struct foo, ...), container_of(p, struct foo, m)) is no
 # expression; without the keyword it is one.
-_TAG_ARGUMENT = re.compile(rb"(?<=[(,])\s*(?:struct|union|enum)\s(?=\s*\w+\s*[,)])")
+_TAG_ARGUMENT = re.compile(
+    rb"(?<=[(,])\s*(?:struct|union|enum)\s(?=\s*\w+\s*[,)])"
+    rb"|(?<=[(,])(\s*)(?:struct|union|enum)(\s+\w+\s*)\*+(?=\s*,)"
+)
 _SUPPRESS = re.compile(rb"ring3:\s*allow\s+([\w, -]+)")
 _CONSTANT = re.compile(
     rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+([^\n\"']{1,200}(?:\\\n[^\n\"']{1,200})*)$",
@@ -129,7 +132,7 @@ def extract(data: bytes, header: bool = False) -> Facts:
         for found in _SUPPRESS.finditer(data)
     )
     blanked = _ATTRIBUTES.sub(_blank, data)
-    blanked = _TAG_ARGUMENT.sub(_blank, blanked)
+    blanked = _TAG_ARGUMENT.sub(_untag, blanked)
     if b"\r" in blanked:
         blanked = blanked.replace(b"\r", b" ")
     reader = _Reader(blanked)
@@ -154,6 +157,13 @@ def extract(data: bytes, header: bool = False) -> Facts:
 
 def _blank(found: re.Match[bytes]) -> bytes:
     return re.sub(rb"\S", b" ", found.group())
+
+
+def _untag(found: re.Match[bytes]) -> bytes:
+    if found.group(2) is None:
+        return _blank(found)
+    name = found.group(2)
+    return (found.group(1) + name).rjust(len(found.group()), b" ")
 
 
 class _Reader:

@@ -21,12 +21,14 @@ from ring3.audit.tables import (
     GUARD,
     IMPORTED,
     MEMPOOLS,
+    NEVER,
     NO_ALLOCATION,
     NORETURN,
     RELEASE,
     SCOPE_BEGIN,
     SCOPE_END,
     SCOPE_GUARD,
+    SHARED,
     TRYLOCK,
     UMOUNT,
     WAITS,
@@ -163,6 +165,7 @@ class Interpreter:
         self.nets: dict[int, Net] = {}
         self._busy: set[int] = set()
         self._net_names: frozenset[str] | None = None
+        self._invokes: dict[tuple[int, int], bool] = {}
         self._expressions: dict[int, str | None] = {}
         self._decisive: dict[int, frozenset[int]] = {}
         self._helpers: dict[int, list[tuple[str, int]]] = {}
@@ -235,6 +238,25 @@ class Interpreter:
                         chosen |= more
         self._decisive[function] = frozenset(chosen)
         return self._decisive[function]
+
+    def invokes(self, function: int, index: int, depth: int = 0) -> bool:
+        """Whether ``function`` calls its parameter ``index``, itself or through what it hands it on to."""
+        key = (function, index)
+        if key not in self._invokes:
+            self._invokes[key] = False
+            declared = self.program.functions[function]
+            name = declared.params[index][1] if index < len(declared.params) else ""
+            if name and name in declared.callees:
+                self._invokes[key] = True
+            elif name and depth < 5:
+                for event in flatten(self.program.body(function)[1]):
+                    if event[0] != "c" or name not in event[3] or event[2] in _DEFERRED:
+                        continue
+                    callee = self.program.resolve(event[2], self.program.file[function])
+                    if callee is not None and self.invokes(callee, event[3].index(name), depth + 1):
+                        self._invokes[key] = True
+                        break
+        return self._invokes[key]
 
     def expression_of(self, function: int) -> str | None:
         """The expression of a function that only returns one of its arguments; None for any other."""
@@ -364,8 +386,12 @@ class Operations:
                     self.lowers_mask |= event[2] == "mapping_set_gfp_mask"
                     referred.update(arg[1:] for arg in event[3] if arg[:1] == "&")
         entries = list(program.unit_ops.get(unit, ()))
-        for variable in sorted(referred):
-            entries += program.variable_ops.get(variable, ())
+        for variable in sorted(referred - program.unit_variables.get(unit, set())):
+            entries += [
+                entry
+                for entry in program.variable_ops.get(variable, ())
+                if program.unit_of(entry[2]).endswith((".c", "include", *SHARED))
+            ]
         for struct, field, path, name in entries:
             self.fields.setdefault((struct, field), []).append((path, name))
         #: Whether unlinked inodes are kept from eviction in reclaim (gfs2 leaves them to a worker).
@@ -805,23 +831,41 @@ class _Walk:
                         answers = self.interpreter.domain(owner).answer(structs[0], field)
                     found.extend((answer, f"{structs[0]}.{field} of {owner}") for answer in answers)
         if name not in _DEFERRED and not name.startswith(("INIT_", "trace_")):
-            for arg in args:
-                if len(arg) > 3 and arg.isidentifier() and arg in self.program.by_name:
-                    if arg in self.program.body(self.function)[0]:
-                        continue
-                    if any(arg == parameter for _, parameter in self.declared.params):
-                        continue
-                    callback = self.program.resolve(arg, self.path)
-                    if callback is not None and not self.program.functions[callback].macro:
-                        found.append((callback, f"handed to {name}()"))
+            found += self.callbacks(name, args, found[0][0] if found else None)
+        return found
+
+    def callbacks(
+        self, name: str, args: tuple[str, ...], callee: int | None
+    ) -> list[tuple[int, str]]:
+        """Functions handed over that the callee calls; believed but doubted when it is not in the tree."""
+        found = []
+        for index, arg in enumerate(args):
+            if len(arg) < 4 or not arg.isidentifier() or arg not in self.program.by_name:
+                continue
+            if arg in self.program.body(self.function)[0]:
+                continue
+            if any(arg == parameter for _, parameter in self.declared.params):
+                continue
+            callback = self.program.resolve(arg, self.path)
+            if callback is None or self.program.functions[callback].macro:
+                continue
+            if callee is None:
+                found.append((callback, f"handed to {name}(), which is not in the tree"))
+            elif self.interpreter.invokes(callee, index):
+                found.append((callback, f"called by {name}()"))
         return found
 
     def enter(self, line: int, callee: int, args: tuple[str, ...], state: _State, how: str) -> None:
         program = self.program
         declared = program.functions[callee]
-        direct = not how or how[0] != "h"
-        if self.context.reclaim and declared.name in UMOUNT:
-            return
+        direct = not how.startswith(("handed to", "called by"))
+        if self.context.reclaim:
+            if declared.name in UMOUNT or (self.declared.name, declared.name) in NEVER:
+                return
+            # Inodes that reclaim takes are clean, or unlinked; here it takes no unlinked ones.
+            clean = self.interpreter.domain(self.context.domain).keeps_unlinked
+            if clean and declared.name == "do_writepages":
+                return
         outside = program.outside[callee] and program.unit[callee] != self.context.domain
         if outside and _shared_with(program.file[callee], self.context.domain):
             outside = False
@@ -947,6 +991,10 @@ class _Walk:
             flags = self.program.constant(allocation.default)
         else:
             flags = self.value(args[allocation.flags], state)
+            if not flags[1]:
+                # A type among the arguments may have been read as two of them.
+                named = [arg for arg in args if arg.startswith("GFP_")]
+                flags = self.value(named[-1], state) if named else flags
         if name in MEMPOOLS:
             nofail = self.program.gfp["NOFAIL"]
             flags = (flags[0] & ~nofail, flags[1] | nofail)

@@ -18,6 +18,9 @@ LARGEST = 30_000
 #: A function met with more sets of constants than this keeps only its GFP flags apart.
 MOST_CONTEXTS = 40
 
+#: Longer ways are doubted: some condition on them may not have been understood.
+LONG = 14
+
 Node = tuple[int, Context]
 #: Node -> the node and edge by which it was first reached; None for roots.
 Ways = dict[Node, tuple[Node, Edge] | None]
@@ -211,12 +214,17 @@ class Chains:
 
 
 def doubts(steps: Iterable[Step]) -> tuple[str, ...]:
-    """Steps that are believed, not read: functions handed to others, which then call them."""
+    """Steps that are believed, not read: functions handed to code that the tree does not have."""
     return tuple(
         f"{step.call}() is {step.note[step.note.index('handed to') :]}"
         for step in steps
         if "handed to" in step.note
     )
+
+
+def long_way(steps: list[Step]) -> str:
+    """That the way is so long that some condition on it may not have been understood, or ""."""
+    return f"a way of {len(steps)} calls" if len(steps) > LONG else ""
 
 
 def rare_step(steps: Iterable[Step]) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from ring3.audit.findings import Finding, Level, Step
 from ring3.audit.flow import Context, Edge, Interpreter, Lock, Site
-from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, rare_step
+from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, long_way, rare_step
 from ring3.audit.program import Program
-from ring3.audit.tables import NO_LOCKS, SHARED, TREE_FLAGS
+from ring3.audit.tables import MOUNTING, NO_LOCKS, SHARED, TREE_FLAGS
 
 #: Locks of these belong to objects that reclaim holds alone; a task that allocates has another's.
 _PER_OBJECT = re.compile(
@@ -179,20 +179,22 @@ def _finding(
     begin = Step(
         chains.name(holder.node), program.file[holder.node[0]], holder.lock.line, f"takes {name}"
     )
-    doubted = doubts([*steps, *reclaim])
+    who = chains.name(holder.node)
+    doubted = list(doubts([*steps, *reclaim]))
     if site.name in TREE_FLAGS:
-        doubted = (
-            *doubted,
-            f"{site.name}() allocates with the flags its tree was initialised with",
-        )
-    if rare := rare_step(reclaim):
-        doubted = (*doubted, rare)
+        doubted.append(f"{site.name}() allocates with the flags its tree was initialised with")
+    # The first steps, from the shrinker to evict(), are the same for all.
+    doubted += [why for why in (rare_step(reclaim), long_way(steps), long_way(reclaim[4:])) if why]
     level: Level = "warning" if doubted else "error"
     if not holder.lock.sure:
+        doubted.append("the lock is held on some of the ways here only")
         level = "note"
-        doubted = (*doubted, "the lock is held on some of the ways here only")
+    if any(mark in who for mark in MOUNTING):
+        doubted.append(f"{who}() runs while the shrinker of the superblock does nothing")
+        level = "note"
+    if len(doubted) > 1:
+        level = "note"
     flags = program.flag_names(site.flags)
-    who = chains.name(holder.node)
     kind = f"reclaim with {taken.needs}" if taken.needs else "any direct reclaim"
     return Finding(
         rule="lock-across-reclaim",

@@ -58,6 +58,7 @@ class Program:
         self.constants: dict[str, str] = dict(GFP)
         self.ops: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
         self.unit_ops: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
+        self.unit_variables: dict[str, set[str]] = defaultdict(set)
         self.variable_ops: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
         self.op_fields: dict[str, set[str]] = defaultdict(set)
         self.globals: dict[tuple[str, str], str] = {}
@@ -88,6 +89,7 @@ class Program:
                 if kind in _LOCK_TYPES:
                     self.lock_members[member].add(name)
         for struct, variable, _, fields in facts.ops:
+            self.unit_variables[unit].add(variable)
             for field, function_name in fields:
                 self.ops[struct, field].append((path, function_name, variable))
                 self.unit_ops[unit].append((struct, field, path, function_name))

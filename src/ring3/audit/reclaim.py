@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ring3.audit.findings import Finding, Level
 from ring3.audit.flow import RECLAIM_FLAGS, Context, Edge, Interpreter, Site
-from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, rare_step
+from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, long_way, rare_step
 from ring3.audit.held import Taken, held_findings, taken_locks
 from ring3.audit.program import Program
 from ring3.audit.tables import NEEDS_FS, ROOTS
@@ -163,6 +163,8 @@ class Audit:
         verb = "may sleep"
         if rule == "nofail-in-reclaim":
             level, verb = ("warning" if doubted else "error"), "must not fail"
+            if long := long_way([step for step in before[4:] + after if step.home == unit]):
+                level, doubted = "warning", (*doubted, long)
             if rare := rare_step(before + after):
                 level, doubted = "note", (*doubted, rare)
         return Finding(

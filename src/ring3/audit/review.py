@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ring3.audit import patch as patches
 from ring3.audit import store
 from ring3.audit.compare import difference
-from ring3.audit.facts import Facts
 from ring3.audit.findings import Finding
 from ring3.audit.program import unit_of
 from ring3.audit.run import Progress, Report, analyse, audit
@@ -54,16 +52,15 @@ def review_patch(
         str(Path(name).parent) for name in changed if chosen and name.split("/")[0] not in chosen
     )
     sources = store.list_sources(root, (*chosen, *(f for f in extra if (root / f).is_dir())))
-    facts = store.load(
+    loaded = store.load(
         sources, workers=workers, progress=lambda done, total: report("reading source", done, total)
     )
-    patched: Mapping[str, Facts] = {**facts, **store.overlay_facts(changed)}
     wanted = subjects or tuple({unit_of(name) for name in changed})
     shared = any(_is_shared(unit) for unit in wanted) and not subjects
     if shared:
         wanted = (*wanted, *SAMPLE)
-    before = analyse(root, facts, wanted, (), report, strict=False)
-    after = analyse(root, patched, wanted, (), report, strict=False)
+    before = analyse(root, loaded, wanted, (), report, strict=False)
+    after = analyse(root, loaded.overlaid(changed), wanted, (), report, strict=False)
     return Review(before, after, *difference(before.findings, after.findings))
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ring3.audit import store
+from ring3.audit import results, store
 from ring3.audit.facts import Facts
 from ring3.audit.findings import Finding, ranked
 from ring3.audit.program import Program
-from ring3.audit.reclaim import Audit, Root
+from ring3.audit.reclaim import Audit, Subject
 from ring3.errors import BadInput
 
 Progress = Callable[[str, int, int], None]
@@ -58,66 +59,95 @@ def audit(
     chosen = store.core_folders(root) if folders is None else folders
     sources = store.list_sources(root, chosen)
     report_progress = progress or (lambda what, done, total: None)
-    facts = store.load(
+    loaded = store.load(
         sources,
         overlay=overlay,
         workers=workers,
         cluster=cluster,
         progress=lambda done, total: report_progress("reading source", done, total),
     )
-    report = analyse(root, facts, subjects, roots, report_progress)
+    report = analyse(root, loaded, subjects, roots, report_progress)
     report.seconds = time.monotonic() - started
     return report
 
 
 def analyse(
     root: Path,
-    facts: Mapping[str, Facts],
+    loaded: store.Loaded,
     subjects: tuple[str, ...],
     roots: tuple[str, ...],
     progress: Progress,
     *,
     strict: bool = True,
 ) -> Report:
-    """The decisions about ``facts``; reads no file.  ``strict``: every name in ``subjects`` must exist."""
-    program = Program(facts)
-    walk = Audit(program, roots)
-    units = walk.subjects()
+    """The decisions about ``loaded``.  ``strict``: every name in ``subjects`` must exist.
+
+    What was decided about the same contents before is taken from the cache.
+    """
+    facts = loaded.facts
+    key = results.tree_key(loaded.keys, roots)
+    units, walk = _units(key, facts, roots)
     for name in subjects:
         if strict and name not in units:
             raise BadInput(f"nothing that reclaim calls in {name!r}", where=str(root))
-    findings: list[Finding] = []
-    report = Report(root, [], files=len(facts), functions=len(program.functions))
-    wanted = {unit: entries for unit, entries in units.items() if not subjects or unit in subjects}
+    wanted = [unit for unit in units if not subjects or unit in subjects]
+    found = _known(key, wanted)
+    missing = [unit for unit in wanted if unit not in found]
+    if missing:
+        walk = walk or Audit(Program(facts), roots)
+        fresh = _walk(walk, missing, progress)
+        store.keep_results([(key + unit.encode(), results.pack(fresh[unit])) for unit in fresh])
+        found.update(fresh)
+    findings = [one for unit in wanted for one in found[unit].findings]
+    kept = [one for one in findings if not _suppressed(one, facts)]
+    return Report(
+        root,
+        ranked(kept),
+        subjects={unit: found[unit].nodes for unit in wanted},
+        problems=[(name, fact.problem) for name, fact in facts.items() if fact.problem],
+        cut=[unit for unit in wanted if found[unit].cut],
+        suppressed=len(findings) - len(kept),
+        files=len(facts),
+        functions=sum(len(fact.functions) for fact in facts.values()),
+    )
+
+
+def _units(
+    key: bytes, facts: Mapping[str, Facts], roots: tuple[str, ...]
+) -> tuple[list[str], Audit | None]:
+    """The subjects of the tree; with the audit that was made to find them, if one was."""
+    (blob,) = store.results([key])
+    if blob is not None:
+        return blob.decode().split("\n") if blob else [], None
+    walk = Audit(Program(facts), roots)
+    units = list(walk.subjects())
+    store.keep_results([(key, "\n".join(units).encode())])
+    return units, walk
+
+
+def _known(key: bytes, units: list[str]) -> dict[str, Subject]:
+    found = {}
+    for unit, blob in zip(units, store.results([key + u.encode() for u in units]), strict=True):
+        if blob is not None:
+            with contextlib.suppress(ValueError, EOFError, TypeError):
+                found[unit] = results.unpack(blob)
+    return found
+
+
+def _walk(walk: Audit, units: list[str], progress: Progress) -> dict[str, Subject]:
+    entries = walk.subjects()
+    found = {}
     # Millions of small tuples that stay: looking for cycles among them takes a third of the time.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        _walk(walk, wanted, findings, report, progress)
+        for done, unit in enumerate(units):
+            found[unit] = walk.run(unit, entries[unit])
+            progress("walking from reclaim", done + 1, len(units))
     finally:
         if collecting:
             gc.enable()
-    report.problems = [(name, fact.problem) for name, fact in facts.items() if fact.problem]
-    kept = [one for one in findings if not _suppressed(one, facts)]
-    report.suppressed = len(findings) - len(kept)
-    report.findings = ranked(kept)
-    return report
-
-
-def _walk(
-    walk: Audit,
-    wanted: Mapping[str, list[Root]],
-    findings: list[Finding],
-    report: Report,
-    progress: Progress,
-) -> None:
-    for done, (unit, entries) in enumerate(wanted.items()):
-        subject = walk.run(unit, entries)
-        findings.extend(subject.findings)
-        report.subjects[unit] = subject.nodes
-        if subject.cut:
-            report.cut.append(unit)
-        progress("walking from reclaim", done + 1, len(wanted))
+    return found
 
 
 def _suppressed(finding: Finding, facts: Mapping[str, Facts]) -> bool:

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ring3.audit.facts import EMPTY, LARGEST, Facts, Function, extract, version
 from ring3.audit.tables import words
@@ -29,6 +29,20 @@ _ALONE = 1 << 20
 Progress = Callable[[int, int], None]
 Batch = tuple[tuple[str, str], ...]  # (name, path)
 Row = tuple[str, bytes, bytes]  # name, key, marshalled facts
+
+
+class Loaded(NamedTuple):
+    """Relative path -> facts, and -> the key of the content that they are of."""
+
+    facts: dict[str, Facts]
+    keys: dict[str, bytes]
+
+    def overlaid(self, overlay: Mapping[str, bytes]) -> Loaded:
+        """The same with (path -> content) laid over it; only what is C counts."""
+        changed = {name: data for name, data in overlay.items() if name.endswith((".c", ".h"))}
+        facts = {name: extract(data, name.endswith(".h")) for name, data in changed.items()}
+        keys = {name: _key(name, data) for name, data in changed.items()}
+        return Loaded({**self.facts, **facts}, {**self.keys, **keys})
 
 
 def list_sources(root: Path, folders: Iterable[str] = ()) -> dict[str, Path]:
@@ -77,8 +91,8 @@ def load(
     workers: int | None = None,
     cluster: str | None = None,
     progress: Progress | None = None,
-) -> dict[str, Facts]:
-    """Relative path -> facts of ``sources``, with ``overlay`` (path -> content) laid over them.
+) -> Loaded:
+    """The facts of ``sources``, with ``overlay`` (path -> content) laid over them.
 
     A file that cannot be read has facts that say so.  Writes to the cache only.
     """
@@ -111,18 +125,8 @@ def load(
             with executor(cluster, workers) as pool:
                 answers = (rows for _, rows in each(pool, parse_files, batches))
                 _take(answers, store, facts, total, progress)
-    facts.update(overlay_facts(overlay))
     facts.update(unreadable)
-    return facts
-
-
-def overlay_facts(overlay: Mapping[str, bytes]) -> dict[str, Facts]:
-    """The facts of contents that are in no file."""
-    return {
-        name: extract(content, header=name.endswith(".h"))
-        for name, content in overlay.items()
-        if name.endswith((".c", ".h"))
-    }
+    return Loaded(facts, keys).overlaid(overlay)
 
 
 def _take(
@@ -188,8 +192,20 @@ def _unpack(blob: bytes) -> Facts:
     return Facts(tuple(map(Function._make, plain[0])), *plain[1:])
 
 
+def results(keys: list[bytes]) -> list[bytes | None]:
+    """What :func:`keep_results` kept under each of ``keys``."""
+    with _Store() as store:
+        return [store.result(key) for key in keys]
+
+
+def keep_results(rows: list[tuple[bytes, bytes]]) -> None:
+    """Keep (key, blob) until the cache is deleted or facts have another form."""
+    with _Store() as store:
+        store.put(rows)
+
+
 class _Store:
-    """Key -> facts in one SQLite file of the cache; a damaged file is thrown away."""
+    """Key -> blob in one SQLite file of the cache; a damaged file is thrown away."""
 
     def __init__(self) -> None:
         self.path = cache_folder("audit") / f"facts-{version()}.sqlite"
@@ -224,6 +240,10 @@ class _Store:
                 except (EOFError, ValueError, TypeError):
                     self.base.execute("DELETE FROM facts WHERE key = ?", (key,))
         return found
+
+    def result(self, key: bytes) -> bytes | None:
+        row = self.base.execute("SELECT blob FROM facts WHERE key = ?", (key,)).fetchone()
+        return row[0] if row is not None else None
 
     def put(self, rows: list[tuple[bytes, bytes]]) -> None:
         with self.base:

@@ -411,6 +411,27 @@ RARE = {
     ("iput", "sync_lazytime"): "only with the lazytime mount option",
     ("iput", "mark_inode_dirty_sync"): "only with the lazytime mount option",
 }
+#: Steps that reclaim never takes: an inode without users has no mapped pages.
+NEVER = frozenset(
+    {
+        ("folio_clear_dirty_for_io", "folio_mark_dirty"),
+        ("clear_page_dirty_for_io", "set_page_dirty"),
+        ("pagecache_isize_extended", "folio_mark_dirty"),
+        ("pagecache_isize_extended", "set_page_dirty"),
+    }
+)
+#: While a superblock is being mounted or unmounted its shrinker does nothing.
+MOUNTING = (
+    "fill_super",
+    "get_tree",
+    "_mount",
+    "umount",
+    "unmount",
+    "put_super",
+    "kill_sb",
+    "init_fs",
+)
+
 #: Not entered from reclaim: the shrinkers hold the superblock and its mounts are in use.
 UMOUNT = frozenset(
     words(
