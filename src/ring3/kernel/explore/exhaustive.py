@@ -9,7 +9,7 @@ key and one of them writes (:data:`ring3.kernel.WRITE`), or when one lets the ot
 
 from __future__ import annotations
 
-from ring3.kernel.core import Kernel
+from ring3.kernel.core import LOCAL, Kernel
 from ring3.kernel.explore.outcome import Finding, Observer, Program, Result, encode, run_once
 from ring3.kernel.schedulers import Preemptive, next_fresh
 from ring3.kernel.task import RUNNING, Carrier, Task
@@ -153,7 +153,8 @@ class _Reduced(Preemptive):
             dict[int, Footprint]
         ] = []  # tasks whose next step was tried elsewhere already
         self.done: list[dict[int, Footprint]] = []  # tasks tried here
-        self.wanted: list[list[int]] = []  # tasks to be tried here
+        self.wanted: list[list[list[int]]] = []  # tasks to be tried here, each with who follows
+        self.guide: list[int] = []  # who is to follow in this run, the first one last
         self.undo: list[tuple[int, int, list[tuple[int, tuple[int, tuple[int, ...]]]]]] = []
         self.last: dict[int, int] = {}  # task -> its latest step
         self.seen: dict[int, tuple[int, tuple[int, ...]]] = {}  # key -> latest write, reads since
@@ -186,10 +187,12 @@ class _Reduced(Preemptive):
             self.exhausted = not any(self.asleep)
             self.cut = kernel.stopped = True
             return None
-        chosen = next_fresh(kernel) if kernel.fresh else None
-        if chosen is not None and chosen.tid in asleep:
-            chosen = None
         tid = self.runners[step - 1] if step else 0
+        chosen = self._guided(kernel, asleep) if self.guide else None
+        if chosen is None and kernel.fresh:
+            chosen = next_fresh(kernel)
+            if chosen is not None and chosen.tid in asleep:
+                chosen = None
         if chosen is None:
             runnable = kernel.runnable
             if not asleep:
@@ -200,6 +203,7 @@ class _Reduced(Preemptive):
                     kernel.stopped = True
                     return None
                 chosen = self.choose(kernel, awake)
+        if chosen.access != LOCAL:
             tid = chosen.tid
         self.asleep.append(asleep)
         self.done.append({})
@@ -208,6 +212,13 @@ class _Reduced(Preemptive):
         self.runners.append(tid)
         self._begin_step(chosen)
         return chosen
+
+    def _guided(self, kernel: Kernel, asleep: dict[int, Footprint]) -> Task | None:
+        task = kernel.tasks[self.guide.pop()]
+        if task.state is RUNNING and task.tid not in asleep:
+            return task
+        self.guide.clear()
+        return None
 
     def _begin_step(self, task: Task) -> None:
         self.woken.append(task.woken_step)
@@ -241,7 +252,7 @@ class _Reduced(Preemptive):
         if len(self.feet) < len(self.choices):
             self._end_step()
         self._analyse()
-        step, tid = self._next_try()
+        step, guide = self._next_try()
         for back_tid, before, keys in reversed(self.undo[max(step, 0) :]):
             self.last[back_tid] = before
             for key, entry in reversed(keys):
@@ -251,11 +262,12 @@ class _Reduced(Preemptive):
         self.fixed = step + 1
         del self.asleep[self.fixed :], self.done[self.fixed :], self.wanted[self.fixed :]
         del self.feet[step:], self.woken[step:], self.clocks[step:], self.undo[step:]
-        self.choices[step:] = self.runners[step:] = [tid]
+        self.choices[step:] = self.runners[step:] = [guide[0]]
+        self.guide = guide[:0:-1]
         return True
 
-    def _next_try(self) -> tuple[int, int]:
-        """The deepest step at which another task is to be tried, and that task; (-1, 0) at the end."""
+    def _next_try(self) -> tuple[int, list[int]]:
+        """The deepest step at which another task is to be tried, with who follows; -1 when there is none."""
         for step in range(len(self.choices) - 1, -1, -1):
             wanted = self.wanted[step]
             if not wanted:
@@ -263,10 +275,10 @@ class _Reduced(Preemptive):
             done, asleep = self.done[step], self.asleep[step]
             done[self.choices[step]] = self.feet[step]
             while wanted:
-                tid = wanted.pop()
-                if tid not in done and tid not in asleep:
-                    return step, tid
-        return -1, 0
+                guide = wanted.pop()
+                if guide[0] not in done and guide[0] not in asleep:
+                    return step, guide
+        return -1, []
 
     def _analyse(self) -> None:
         """Clocks and races of the steps that are new in this run."""
@@ -282,12 +294,13 @@ class _Reduced(Preemptive):
             woken = self.woken[step]
             if isinstance(woken, tuple):
                 for other in woken:
-                    if other > before:
+                    if other >= 0:
                         _merge(clock, clocks[other])
-            elif woken > before:
-                _merge(clock, clocks[woken])
-            elif woken < -1:
-                for other in range(before + 1, -1 - woken):
+            elif woken >= 0:
+                if clock[choices[woken]] < woken:
+                    _merge(clock, clocks[woken])
+            elif -2 - woken > before:
+                for other in range(-1 - woken):
                     _merge(clock, clocks[other])
             keys: list[tuple[int, tuple[int, tuple[int, ...]]]] = []
             rivals: list[int] = []
@@ -325,8 +338,10 @@ class _Reduced(Preemptive):
         choices, clocks = self.choices, self.clocks
         owner = choices[early]
         wanted, done, asleep = self.wanted[early], self.done[early], self.asleep[early]
-        firsts: list[tuple[int, int]] = []  # first step of each task among those that need not wait
-        initials: list[int] = []
+        if wanted:
+            done = {**done, **{guide[0]: () for guide in wanted}}
+        firsts: dict[int, int] = {}  # the first step of each task among those that need not wait
+        guide: list[int] = []
         for step in range(early + 1, late + 1):
             if step == late:
                 known = clock
@@ -335,18 +350,17 @@ class _Reduced(Preemptive):
                 if known[owner] >= early:
                     continue
             tid = choices[step]
-            for other, first in firsts:
-                if other == tid or known[other] >= first:
-                    break
-            else:
-                # Tried, to be tried, or tried elsewhere by a schedule that is the same but for order.
-                if tid in wanted or tid in done or tid in asleep:
-                    return
-                initials.append(tid)
-            if all(other != tid for other, _ in firsts):
-                firsts.append((tid, step))
-        if initials:
-            wanted.append(initials[-1])
+            guide.append(tid)
+            if tid not in firsts:
+                if tid in done or tid in asleep:
+                    # Could it be the first?  Then that is tried here or was tried elsewhere.
+                    for other, first in firsts.items():
+                        if known[other] >= first:
+                            break
+                    else:
+                        return
+                firsts[tid] = step
+        wanted.append(guide)
 
 
 _NONE: dict[int, Footprint] = {}
