@@ -15,7 +15,7 @@ from ring3.reclaim import splats
 from ring3.reclaim.explain import explain
 from ring3.reclaim.explain import text as explanation_text
 from ring3.reclaim.policies import POLICIES, policy
-from ring3.reclaim.scenarios import SCENARIOS, scenario
+from ring3.reclaim.scenarios import CURRENT, scenario
 from ring3.report import Table, to_terminal
 
 
@@ -91,6 +91,8 @@ def policies_command(as_json: bool) -> None:
     show_default=True,
     help="Random, and as many PCT schedules, of each scenario.",
 )
+@click.option("--workers", type=int, help='Processes for "all" [default: one a core].')
+@click.option("--cluster", help='A Dask scheduler for "all", tcp://HOST:PORT.')
 @click.option("--replay", metavar="SCENARIO/SCHEDULE", help="Run one counterexample again.")
 @click.option("--perfetto", type=click.Path(path_type=Path), help="Write it as a timeline.")
 @click.option("--json", "as_json", is_flag=True)
@@ -99,6 +101,8 @@ def explore_command(
     policy_name: str,
     scenarios: tuple[str, ...],
     schedules: int,
+    workers: int | None,
+    cluster: str | None,
     replay: str | None,
     perfetto: Path | None,
     as_json: bool,
@@ -108,12 +112,12 @@ def explore_command(
     Exit code 1 when there is one.
     """
     if policy_name == "all":
-        _explore_all(schedules, as_json)
+        _explore_all(schedules, workers, cluster, as_json)
         return
     name = replay
     if name is None:
         with progress() as bars:
-            count = len(scenarios) or len(SCENARIOS)
+            count = len(scenarios) or len(CURRENT)
             task = bars.add_task(policy_name, total=count)
             result = search.explore(
                 policy_name, scenarios, schedules=schedules, done=lambda: bars.advance(task)
@@ -141,10 +145,10 @@ def explore_command(
         finding()
 
 
-def _explore_all(schedules: int, as_json: bool) -> None:
-    with progress() as bars:
+def _explore_all(schedules: int, workers: int | None, cluster: str | None, as_json: bool) -> None:
+    with progress() as bars, executor(cluster, workers) as pool:
         task = bars.add_task("policies", total=len(POLICIES))
-        results = search.all_policies(schedules, lambda: bars.advance(task))
+        results = search.all_policies(schedules, pool, lambda: bars.advance(task))
     if as_json:
         emit_json(
             [

@@ -62,7 +62,7 @@ def xfs_fs_destroy_inode(inode: Inode) -> None:
 
 def xfs_inode_mark_reclaimable(inode: Inode) -> None:
     mount: XfsMount = inode.sb.private
-    inode.sb.kernel.point("xfs_inodegc_queue", mount, inode.sb.key | 1)
+    inode.sb.kernel.point("xfs_inodegc_queue", inode, inode.sb.key | 1)
     if xfs_inode_needs_inactive(inode):
         mount.to_inactivate.append(inode)
         mount.queue.queue(mount.work)

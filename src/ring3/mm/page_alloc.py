@@ -15,6 +15,7 @@ from ring3.mm.zone import Folio, Memory, Zone
 PAGE_ALLOC_COSTLY_ORDER = 3
 MAX_RECLAIM_RETRIES = 16
 JIFFY = 4_000_000  # ns at HZ=250
+QUIET = 200_000_000  # ns after which nothing that runs by itself is still under way
 
 ALLOC_WMARK_MIN = 0x00
 ALLOC_WMARK_LOW = 0x01
@@ -115,6 +116,7 @@ def __alloc_pages_slowpath(mm: Memory, gfp: int, order: int) -> Folio | None:
             kernel.warn(_what("NOFAIL under PF_MEMALLOC", gfp, order))
     no_progress = 0
     retried_reserves = False
+    spins = 0
     alloc_flags = _alloc_flags(gfp)
     while True:
         if alloc_flags & ALLOC_KSWAPD:
@@ -147,7 +149,8 @@ def __alloc_pages_slowpath(mm: Memory, gfp: int, order: int) -> Folio | None:
                 )
                 if progress and not gives_up:
                     if no_progress > MAX_RECLAIM_RETRIES:
-                        _wait_for_memory(mm)
+                        spins += 1
+                        _wait_for_memory(mm, spins)
                     no_progress = 0
                     continue
         if not (nofail and direct):
@@ -155,7 +158,8 @@ def __alloc_pages_slowpath(mm: Memory, gfp: int, order: int) -> Folio | None:
         folio = get_page_from_freelist(mm, gfp, order, ALLOC_MIN_RESERVE)
         if folio is not None:
             return folio
-        _wait_for_memory(mm)
+        spins += 1
+        _wait_for_memory(mm, spins)
 
 
 def __gfp_pfmemalloc_flags(mm: Memory, task: Task, gfp: int) -> int:
@@ -221,12 +225,20 @@ def __alloc_pages_may_oom(mm: Memory, gfp: int, order: int) -> tuple[Folio | Non
         mm.oom_lock.unlock()
 
 
-def _wait_for_memory(mm: Memory) -> None:
-    """Where the kernel spins (cond_resched, retry) with nothing of its own left to try, the model sleeps
-    until pages come free: the same answer, and a wait that never ends is seen as one."""
-    mm.kernel.cond_resched()
+def _wait_for_memory(mm: Memory, spins: int) -> None:
+    """Where the kernel spins (cond_resched, retry), the model sleeps until pages come free.
+
+    Who may reclaim tries again by itself, too, a few times and late enough for all I/O under way to be
+    over: what is not reclaimable then never will be.  So a wait without end is seen as one.
+    """
+    kernel = mm.kernel
+    task = kernel.current
+    kernel.cond_resched()
     before = mm.free
-    mm.freed.wait_event(lambda: mm.free != before or mm.kernel.current in mm.oom_victims)
+    again = task.flags & PF_MEMALLOC == 0 and spins <= 3
+    mm.freed.wait_event(
+        lambda: mm.free != before or task in mm.oom_victims, timeout=QUIET if again else None
+    )
 
 
 def _alloc_flags(gfp: int) -> int:

@@ -7,9 +7,11 @@ and how a counterexample is named: ``SCENARIO/SCHEDULE``, which replays to the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from ring3.cluster import each
 from ring3.errors import BadInput
 from ring3.kernel.core import Kernel
 from ring3.kernel.explore import sample, show, shrink, timeline
@@ -17,7 +19,7 @@ from ring3.kernel.explore.outcome import Finding, decode, encode, run_once
 from ring3.kernel.schedulers import Recorded
 from ring3.reclaim.outcome import Outcome, judge
 from ring3.reclaim.policies import POLICIES, policy
-from ring3.reclaim.scenarios import SCENARIOS, Scenario, World, scenario, start
+from ring3.reclaim.scenarios import CURRENT, Scenario, World, scenario, start
 from ring3.report import Table
 from ring3.timeline import Timeline
 
@@ -112,11 +114,11 @@ def explore(
     schedules: int = DEFAULT_SCHEDULES,
     done: Callable[[], None] = lambda: None,
 ) -> Exploration:
-    """Search ``scenarios`` (default: all small ones) for failures of a policy: ``schedules`` random and as
-    many PCT schedules of each."""
+    """Search for failures of a policy: ``schedules`` random and as many PCT schedules of each scenario,
+    by default of CURRENT, the small ones of the kernel as it is."""
     policy(policy_name)
     result = Exploration(policy_name)
-    for wanted in [scenario(name) for name in scenarios or SCENARIOS]:
+    for wanted in [scenario(name) for name in scenarios or CURRENT]:
         run = partial(program, policy_name, wanted)
 
         def observe(
@@ -203,17 +205,29 @@ def _named(policy_name: str, name: str) -> tuple[Callable[[Kernel], Callable[[],
 
 
 def all_policies(
-    schedules: int = DEFAULT_SCHEDULES, done: Callable[[], None] = lambda: None
+    schedules: int = DEFAULT_SCHEDULES,
+    pool: Executor | None = None,
+    done: Callable[[], None] = lambda: None,
 ) -> list[Exploration]:
-    """Every policy, each with the worst of what was found made small."""
-    answer = []
-    for name in POLICIES:
-        result = explore(name, schedules=schedules)
-        if result.worst is not None:
-            result.found[result.worst.kind] = smallest(result.worst)
-        answer.append(result)
+    """Every policy searched, on ``pool`` if there is one, and the worst of what was found made small.
+
+    In the order of POLICIES, the same however it is spread.
+    """
+    search = partial(_search, schedules)
+    found: dict[str, Exploration] = {}
+    for name, result in (
+        each(pool, search, POLICIES) if pool else ((p, search(p)) for p in POLICIES)
+    ):
+        found[name] = result
         done()
-    return answer
+    return [found[name] for name in POLICIES]
+
+
+def _search(schedules: int, policy_name: str) -> Exploration:
+    result = explore(policy_name, schedules=schedules)
+    if result.worst is not None:
+        result.found[result.worst.kind] = smallest(result.worst)
+    return result
 
 
 def table(results: Sequence[Exploration]) -> Table:

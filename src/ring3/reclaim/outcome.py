@@ -95,7 +95,7 @@ def judge(world: World, panic: str = "") -> Outcome:
         livelock=(waits or f"still running: {', '.join(running)}") if live and not dead else "",
         panic=panic,
         oom_kills=mm.stats.oom_kills,
-        leaked=0 if panic or stuck else len(leaked(world)),
+        leaked=0 if panic or stuck or kernel.stopped else len(leaked(world)),
         operations=world.done,
         time=time,
         latencies=tuple(mm.stats.latencies),
@@ -117,7 +117,8 @@ def leaked(world: World) -> list[Inode]:
                 super_cache_scan(sb, ShrinkControl(G.GFP_KERNEL, 1 << 20))
             kernel.msleep(100)
 
-    kernel.call(background)
+    with kernel.unscheduled():
+        kernel.call(background)
     return [
         inode
         for sb in world.supers
