@@ -75,7 +75,7 @@ class Store(Client):
 
     def loop(self, slot: int = 15) -> tuple[int, int]:
         """A stream that never ends."""
-        return self.stream(slot, [encode("BRANCH", condition=6, offset=(1 << 16) - 1)])
+        return self.stream(slot, [encode("BRANCH", condition=6, offset=-1)])
 
 
 @pytest.fixture

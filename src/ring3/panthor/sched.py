@@ -26,6 +26,7 @@ from ring3.panthor.group import Group, PanthorJob, Queue, State
 
 if TYPE_CHECKING:
     from ring3.panthor.device import PanthorDevice
+    from ring3.panthor.vm import Vm
 
 TICK = 10_000_000
 PRIORITIES = 4
@@ -79,39 +80,47 @@ class Scheduler:
             if self.resetting or self.device.unplugged:
                 return
             self.last_tick = self.device.kernel.now()
-            for slot, group in enumerate(self.slots):
-                if group is not None and not group.can_run():
-                    self._take_out(slot)
+            lost = [s for s, group in enumerate(self.slots) if group and not group.can_run()]
             chosen = self._choose()
-            if not self._apply(chosen):
+            if self.device.hardware.dead and (lost or any(g.slot is None for g in chosen)):
                 self.device.schedule_reset("the firmware did not answer")
-            elif any(self.runnable):
+                return
+            for slot in lost:
+                self._take_out(slot)
+            self._apply(chosen)
+            if any(self.runnable):
                 self.tick(TICK)
 
     def _choose(self) -> list[Group]:
         """The groups that shall be in slots now: by priority, in turn within one, idle ones last."""
-        held = sorted((group for group in self.slots if group), key=lambda group: group.since)
+        held = sorted(
+            (group for group in self.slots if group and group.can_run()),
+            key=lambda group: group.since,
+        )
         chosen: list[Group] = []
         for priority in reversed(range(PRIORITIES)):
             busy = [g for g in held if g.priority == priority and not g.is_idle()]
             # Who has been in the longest goes behind those that wait.
             chosen += [*busy[1:], *self.runnable[priority], *busy[:1]]
         chosen += [group for group in held if group.is_idle()]
-        return chosen[: len(self.slots)]
+        fitting: list[Group] = []
+        vms: set[Vm] = set()
+        for group in chosen:
+            # Space 0 is the firmware's.
+            room = len(vms) < len(self.device.gpu.address_spaces) - 1
+            if len(fitting) < len(self.slots) and (group.vm in vms or room):
+                vms.add(group.vm)
+                fitting.append(group)
+        return fitting
 
-    def _apply(self, chosen: list[Group]) -> bool:
-        """Bring slots in line; False when the firmware does not answer."""
+    def _apply(self, chosen: list[Group]) -> None:
+        """Bring slots in line."""
         for slot, group in enumerate(self.slots):
             if group is not None and group not in chosen:
-                if self.device.hardware.dead:
-                    return False
                 self._take_out(slot)
         for group in chosen:
             if group.slot is None:
-                if self.device.hardware.dead:
-                    return False
                 self._put_in(group)
-        return True
 
     def _put_in(self, group: Group) -> None:
         space = self.device.take_space(group.vm)

@@ -1,0 +1,234 @@
+"""Faults reach the program as the kernel reports them, others go on, and nothing hangs."""
+
+from __future__ import annotations
+
+from errno import ECANCELED, EINVAL, ETIMEDOUT
+
+import pytest
+
+from ring3.dma_buf.sync_file import SyncFile
+from ring3.kernel import Kernel
+from ring3.panthor import uapi
+from ring3.panthor.device import PanthorDevice
+from tests.panthor.conftest import DATA, Store
+
+MS = 1_000_000
+SEC = 1_000_000_000
+
+
+def error_of(store: Store, syncobj: int) -> int:
+    """The error of the fence in a syncobj."""
+    fd = store.export_sync_file(syncobj)
+    file = store.process.file(fd)
+    assert isinstance(file, SyncFile)
+    return file.fence.error
+
+
+def assert_alive(store: Store) -> None:
+    """A fresh group of ``store`` can still work."""
+    done = store.syncobj()
+    group = store.group_create(store.vm)
+    store.store(0x600D, slot=8, va=DATA + 64, signals=[done], group=group)
+    store.wait(done)
+    assert error_of(store, done) == 0
+    assert store.value(64) == 0x600D
+
+
+def test_an_mmu_fault_is_fatal_for_its_group_only(device: PanthorDevice, store: Store) -> None:
+    other = Store(device, "other")
+    done = store.syncobj()
+    store.store(1, va=0x7000_0000, signals=[done])
+    store.wait(done)
+    assert error_of(store, done) == -EINVAL
+    state = store.group_state(store.group)
+    assert (state.state, state.fatal_queues) == (uapi.GROUP_STATE_FATAL_FAULT, 1)
+    with pytest.raises(OSError, match="Errno 22"):
+        store.store(1)
+    log = "\n".join(line for _, line in store.kernel.log)
+    assert "Unhandled Page fault in AS" in log
+    assert "0x0000000070000000" in log
+    assert_alive(other)
+    assert_alive(store)
+
+
+def test_writing_read_only_memory_faults(store: Store) -> None:
+    from tests.panthor.conftest import STREAM
+
+    done = store.syncobj()
+    store.store(1, va=STREAM, signals=[done])
+    store.wait(done)
+    assert error_of(store, done) == -EINVAL
+    assert "PERM_FAULT" in "\n".join(line for _, line in store.kernel.log)
+
+
+def test_an_invalid_instruction_is_reported_with_registers(store: Store) -> None:
+    done = store.syncobj()
+    address, size = store.stream(0, [0x7F << 56])
+    store.run(address, size, signals=[done])
+    store.wait(done)
+    assert error_of(store, done) == -EINVAL
+    assert "CS_FATAL" in store.kernel.log[0][1]
+
+
+def test_an_endless_loop_times_out(device: PanthorDevice, store: Store) -> None:
+    other = Store(device, "other")
+    done = store.syncobj()
+    before = store.kernel.now()
+    store.run(*store.loop(), signals=[done])
+    assert_alive(other)
+    store.wait(done)
+    assert 5 * SEC <= store.kernel.now() - before < 6 * SEC
+    assert error_of(store, done) == -ETIMEDOUT
+    assert store.group_state(store.group).state == uapi.GROUP_STATE_TIMEDOUT
+    assert any("job timeout" in line for _, line in store.kernel.log)
+    assert_alive(other)
+    assert_alive(store)
+
+
+def test_an_injected_hang_times_out(store: Store) -> None:
+    store.device.injection.arm("hang")
+    first, second = store.syncobj(), store.syncobj()
+    store.store(1, signals=[first])
+    store.store(2, slot=1, signals=[second])
+    store.wait(first, second)
+    assert error_of(store, first) == -ETIMEDOUT
+    assert store.group_state(store.group).state & uapi.GROUP_STATE_TIMEDOUT
+    assert_alive(store)
+
+
+def test_an_injected_mmu_fault(store: Store) -> None:
+    store.device.injection.arm("mmu_fault")
+    done = store.syncobj()
+    store.store(1, signals=[done])
+    store.wait(done)
+    assert error_of(store, done) == -EINVAL
+    assert_alive(store)
+
+
+def test_a_dead_firmware_is_reset_and_bystanders_are_innocent(
+    device: PanthorDevice, store: Store
+) -> None:
+    other = Store(device, "other")
+    warm, done, lost = other.syncobj(), store.syncobj(), other.syncobj()
+    other.store(1, signals=[warm])
+    other.wait(warm)
+    device.injection.arm("firmware")
+    store.store(1, signals=[done])
+    store.kernel.run(until_time=store.kernel.now() + SEC)  # so that only the first times out itself
+    other.store(2, signals=[lost])
+    store.wait(done)
+    other.wait(lost)
+    assert device.resets == ["the firmware did not answer"]
+    assert error_of(store, done) == -ETIMEDOUT
+    state = other.group_state(other.group).state
+    assert state == uapi.GROUP_STATE_TIMEDOUT | uapi.GROUP_STATE_INNOCENT
+    assert_alive(store)
+    assert_alive(other)
+
+
+def test_a_reset_goes_unnoticed_by_groups_that_suspend(device: PanthorDevice, store: Store) -> None:
+    syncs = [store.syncobj() for _ in range(20)]
+    for number, sync in enumerate(syncs):
+        store.store(number, slot=number % 8, signals=[sync])
+        if number % 7 == 3:
+            device.schedule_reset("a test")
+    store.wait(*syncs)
+    assert len(device.resets) >= 2
+    assert [error_of(store, sync) for sync in syncs] == [0] * 20
+    assert store.value() == 19
+
+
+def test_destroying_a_group_cancels_its_jobs(store: Store) -> None:
+    done = store.syncobj()
+    store.run(*store.loop(), signals=[done])
+    store.kernel.run(until_time=store.kernel.now() + MS)
+    store.ioctl(uapi.GROUP_DESTROY, uapi.GroupDestroy(group_handle=store.group))
+    store.wait(done)
+    assert error_of(store, done) == -ECANCELED
+    assert_alive(store)
+
+
+def test_killing_a_client_leaves_nothing(device: PanthorDevice, store: Store) -> None:
+    kernel = store.kernel
+    tables, memory = device.table_pool.used, device.memory_used
+    for _ in range(5):
+        victim = Store(device, "victim")
+        done = victim.syncobj()
+        victim.run(*victim.loop(), signals=[done])
+        heap = uapi.TilerHeapCreate(
+            vm_id=victim.vm, initial_chunk_count=2, chunk_size=1 << 21, max_chunks=4
+        )
+        victim.ioctl(uapi.TILER_HEAP_CREATE, heap)
+        kernel.run(until_time=kernel.now() + MS)
+        victim.close()
+        kernel.run(until_time=kernel.now() + 10 * MS)
+    assert (device.table_pool.used, device.memory_used) == (tables, memory)
+    assert not any(device.sched.slots)
+    assert kernel.warnings == []
+    assert_alive(store)
+
+
+def test_more_groups_than_slots_take_turns(device: PanthorDevice, kernel: Kernel) -> None:
+    clients = [Store(device, f"client{n}") for n in range(12)]
+    for client in clients:
+        # Each counts in an endless loop; the time slices have to be shared.
+        from ring3.mali.cs.table import encode
+
+        words = [
+            encode("MOVE", d=10, imm=DATA),
+            encode("ADD_IMM32", d=20, s=20, imm=1),
+            encode("STORE_MULTIPLE", base=20, address=10, mask=1),
+            encode("BRANCH", condition=6, offset=-3),
+        ]
+        client.run(*client.stream(0, words))
+    kernel.run(until_time=kernel.now() + 60 * MS)
+    counts = [client.value() for client in clients]
+    assert all(counts), f"somebody never ran: {counts}"
+
+
+def test_higher_priorities_go_first(device: PanthorDevice, kernel: Kernel) -> None:
+    low = [Store(device, f"low{n}") for n in range(8)]
+    for client in low:
+        client.run(*client.loop())
+    kernel.run(until_time=kernel.now() + MS)
+    urgent = Store(device, "urgent", privileged=True)
+    group = urgent.group_create(urgent.vm, priority=uapi.GROUP_PRIORITY_REALTIME)
+    done = urgent.syncobj()
+    before = kernel.now()
+    urgent.store(7, signals=[done], group=group)
+    urgent.wait(done)
+    assert kernel.now() - before < 10 * MS, "it did not wait for a time slice"
+
+
+def test_more_vms_than_address_spaces(device: PanthorDevice) -> None:
+    clients = [Store(device, f"client{n}") for n in range(20)]
+    for turn in range(2):
+        for number, client in enumerate(clients):
+            done = client.syncobj()
+            client.store(100 * turn + number, signals=[done])
+            client.wait(done)
+            assert client.value() == 100 * turn + number
+
+
+def test_a_heap_grows_until_it_may_not(store: Store) -> None:
+    args = uapi.TilerHeapCreate(
+        vm_id=store.vm,
+        initial_chunk_count=1,
+        chunk_size=1 << 20,
+        max_chunks=3,
+        target_in_flight=2,
+    )
+    heap = store.ioctl(uapi.TILER_HEAP_CREATE, args)
+    pool = store.process.file(store.fd).driver_private.vms.get(store.vm).heaps  # type: ignore[attr-defined]
+
+    def grow() -> None:
+        chunk = pool.grow(heap.tiler_heap_ctx_gpu_va, 1)
+        assert chunk & 0xFFF == 256
+        pool.grow(heap.tiler_heap_ctx_gpu_va, 1)
+        for in_flight, errno in ((1, 12), (3, 12)):
+            with pytest.raises(OSError, match=f"Errno {errno}"):
+                pool.grow(heap.tiler_heap_ctx_gpu_va, in_flight)
+        with pytest.raises(OSError, match="Errno 22"):
+            pool.grow(heap.tiler_heap_ctx_gpu_va + 64, 1)
+
+    store.kernel.call(grow)
