@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import struct
 from typing import Any
@@ -185,10 +186,8 @@ def test_killed_at_random_moments(seed: int) -> None:
                     client.wait(sync)
 
         def guarded(life: Any = life) -> None:
-            try:
+            with contextlib.suppress(OSError):  # its group is dead, or a signal has ended its wait
                 life()
-            except OSError:
-                pass  # its group is dead, or a signal has ended its wait
 
         task = kernel.spawn(guarded)
         kernel.run(until_time=kernel.now() + choose.randrange(40_000))
@@ -209,7 +208,7 @@ def test_killed_at_random_moments(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_close_races_submit(seed: int) -> None:
     """One thread submits while another closes the file: either answer is right, nothing is left."""
-    from ring3.kernel import RandomScheduler  # noqa: PLC0415
+    from ring3.kernel import RandomScheduler
 
     kernel = Kernel(scheduler=RandomScheduler(seed))
     device = PanthorDevice(kernel)
