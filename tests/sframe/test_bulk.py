@@ -15,7 +15,8 @@ from ring3.sframe.bulk import World
 from ring3.sframe.facts import Facts
 from ring3.sframe.images import Images
 from ring3.sframe.perf_data import Extras
-from ring3.sframe.samples import MAPPING, SAMPLE, ImageName, Samples
+from ring3.sframe.samples import SAMPLE, Samples
+from ring3.sframe.spaces import MAPPING, ImageName
 from ring3.sframe.unwind import How, Module, Modules, Registers, Rules
 
 BUSY = """

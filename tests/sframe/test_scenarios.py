@@ -146,6 +146,37 @@ def test_a_replaced_file_is_not_believed(tmp_path, needs):
     assert stacks_with(made, "[changes]") > 50
 
 
+@pytest.mark.parametrize("stack_of_its_own", [False, True])
+def test_signal_handlers(tmp_path, needs, stack_of_its_own):
+    """Samples inside a handler go on through the frame that the signal interrupted."""
+    source = """
+    #include <signal.h>
+    #include <stdlib.h>
+    N void handler(int number) { middle(0.3); work_done += number; }
+    N void interrupted(void) { raise(SIGUSR1); work_done++; }
+    int main(int argc, char **argv) {
+      stack_t own = { .ss_sp = malloc(1 << 17), .ss_size = 1 << 17 };
+      struct sigaction action = { .sa_handler = handler, .sa_flags = argc > 1 ? SA_ONSTACK : 0 };
+      sigaltstack(&own, 0); sigaction(SIGUSR1, &action, 0);
+      interrupted(); return 0;
+    }
+    """
+    program = build(tmp_path, needs, "signals", SPIN + textwrap.dedent(source))
+    command = [program, "own"] if stack_of_its_own else [program]
+    _, traces, made = recorded(command, tmp_path)
+    signals = [function.name for function in made.functions if function.name == "__restore_rt"]
+    assert signals == ["__restore_rt"]
+    if stack_of_its_own:
+        # A sample holds one stack; that the other is missing is what the trace says.
+        assert stacks_with(made, "__restore_rt", "handler", "middle") > 100
+        assert (traces.stop == Stop.NO_MEMORY).sum() > 100
+    else:
+        wanted = ("main", "interrupted", "__restore_rt", "handler", "middle", "innermost")
+        assert stacks_with(made, *wanted) > 100
+        assert (traces.stop <= Stop.CHAIN_END).mean() > 0.95
+        assert (traces.how == How.SIGNAL).sum() > 100
+
+
 def test_jit_code(tmp_path, needs):
     """Node's compiled JavaScript: by frame pointers, named by its /tmp/perf-PID.map."""
     script = tmp_path / "fib.js"

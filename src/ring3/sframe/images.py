@@ -7,7 +7,7 @@ from ring3.sframe.elf_head import Image
 from ring3.sframe.facts import Facts
 from ring3.sframe.perf_data import Extras
 from ring3.sframe.record import vdso_image
-from ring3.sframe.samples import ImageName
+from ring3.sframe.spaces import ImageName
 
 
 class Images:

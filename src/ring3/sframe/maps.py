@@ -5,11 +5,14 @@ Format: proc_pid_maps(5).
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ring3.errors import MissingPart
+
+_MOST_PERF_MAP = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,14 @@ def open_mapped(pid: int, mapping: Mapping) -> int | None:
             return fd
         os.close(fd)
     return _open(f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}")
+
+
+def perf_map(pid: int) -> bytes:
+    """The symbol file that a JIT compiler keeps for perf, /tmp/perf-PID.map; b"" without one."""
+    for path in (f"/proc/{pid}/root/tmp/perf-{pid}.map", f"/tmp/perf-{pid}.map"):
+        with contextlib.suppress(OSError), Path(path).open("rb") as file:
+            return file.read(_MOST_PERF_MAP)
+    return b""
 
 
 def _open(path: str) -> int | None:

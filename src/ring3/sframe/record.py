@@ -54,7 +54,6 @@ _FLAGS = (
 _MMAP2 = struct.Struct("=IIQQQ24sII")
 _RING_PAGES = 2048
 _MOST_IMAGE = 256 << 20
-_MOST_PERF_MAP = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +227,7 @@ class _Recorder:
                 data = os.pread(fd, os.fstat(fd).st_size, 0)
                 self.extras.images.append((path, build_id, data))
         for pid in sorted(self._pids):
-            if text := _perf_map(pid):
+            if text := maps.perf_map(pid):
                 self.extras.perf_maps[pid] = text
         self.writer.finish(platform.machine(), self.extras)
         self.summary.bytes = self.writer.written
@@ -354,14 +353,6 @@ def _still_there(path: str, fd: int) -> bool:
     except (OSError, ValueError):
         return False
     return (there.st_dev, there.st_ino) == (kept.st_dev, kept.st_ino)
-
-
-def _perf_map(pid: int) -> bytes:
-    """The symbol file that a JIT compiler keeps for perf: /tmp/perf-PID.map."""
-    for path in (f"/proc/{pid}/root/tmp/perf-{pid}.map", f"/tmp/perf-{pid}.map"):
-        with contextlib.suppress(OSError), Path(path).open("rb") as file:
-            return file.read(_MOST_PERF_MAP)
-    return b""
 
 
 @dataclass

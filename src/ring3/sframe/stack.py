@@ -61,7 +61,7 @@ def process_modules(pid: int, memory: ProcessMemory) -> Modules:
     mappings = [mapping for mapping in maps.of_process(pid) if mapping.executable]
     jitted = NO_SYMBOLS
     if any(not mapping.file for mapping in mappings):
-        jitted = _perf_map(pid)
+        jitted = read_perf_map(maps.perf_map(pid))
     return Modules([_module(pid, mapping, memory, jitted) for mapping in mappings])
 
 
@@ -92,10 +92,3 @@ def _opened(pid: int, mapping: Mapping) -> Iterator[tuple[str, elf_head.Image | 
         yield f"/proc/self/fd/{fd}", elf_head.read_fd(fd)
     finally:
         os.close(fd)
-
-
-def _perf_map(pid: int) -> Symbols:
-    for path in (f"/proc/{pid}/root/tmp/perf-{pid}.map", f"/tmp/perf-{pid}.map"):
-        with contextlib.suppress(OSError):
-            return read_perf_map(Path(path).read_bytes())
-    return NO_SYMBOLS

@@ -1,8 +1,8 @@
 """Addresses to names: symbol tables, the symbol files of JIT compilers, demangling.
 
 perf-PID.map: ``tools/perf/Documentation/jit-interface.txt`` (one "START SIZE name" a line, in hex).
-Demangling is __cxa_demangle of the C++ runtime that is installed (Itanium C++ ABI, which Rust's older
-scheme is a dialect of); without one, names stay as they are.
+Demangling is __cxa_demangle of the C++ runtime (Itanium C++ ABI, which Rust's older scheme is a dialect of)
+and, for Rust's own scheme, c++filt of binutils; without them, names stay as they are.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    import subprocess
+
+_RUST_CRATE = re.compile(r"(?<=\w)\[[0-9a-f]{1,16}\](?=::)")
 _RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
 _RUST_ESCAPES = {
     "$LT$": "<",
@@ -93,7 +97,9 @@ def read_perf_map(data: bytes) -> Symbols:
 
 @lru_cache(maxsize=1 << 16)
 def demangle(name: str) -> str:
-    """A C++ or (legacy-mangled) Rust name as its source has it; any other name unchanged."""
+    """A C++ or Rust name as its source has it; any other name unchanged."""
+    if name.startswith("_R"):
+        return _demangle_rust(name)
     if not name.startswith("_Z"):
         return name
     demangler = _demangler()
@@ -113,6 +119,30 @@ def demangle(name: str) -> str:
             out = out.replace(escape, plain)
         out = out.replace("::_<", "::<").removeprefix("_")
     return out
+
+
+def _demangle_rust(name: str) -> str:
+    """One line to c++filt, one line back; crates lose their disambiguators."""
+    process = _filter()
+    if process is None or process.stdin is None or process.stdout is None or "\n" in name:
+        return name
+    try:
+        process.stdin.write(name.encode() + b"\n")
+        process.stdin.flush()
+        line = process.stdout.readline().decode(errors="replace").rstrip("\n")
+    except OSError:
+        return name
+    return _RUST_CRATE.sub("", line) or name
+
+
+@cache
+def _filter() -> subprocess.Popen[bytes] | None:
+    import subprocess  # seldom needed
+
+    try:
+        return subprocess.Popen(["c++filt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    except OSError:
+        return None
 
 
 @cache

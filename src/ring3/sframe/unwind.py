@@ -312,7 +312,7 @@ class _Walker:
         before = registers.values[abi.sp]
         sp = cfa + abi.sp_from_cfa & _WORD
         # Only a leaf, which has not moved SP yet, has the caller's SP.
-        if before is not None and (sp < before or (sp == before and not exact)):
+        if before is not None and (_below(sp, before) or (sp == before and not exact)):
             return Stop.LOOP
         if ra == 0:
             return Stop.CHAIN_END
@@ -344,14 +344,14 @@ class _Walker:
             return Stop.NO_RULE
         if fp == 0 and not exact:  # psABI: the deepest frame is marked so
             return Stop.CHAIN_END
-        if fp & 7 or (sp is not None and fp < sp):
+        if fp & 7 or (sp is not None and _below(fp, sp)):
             return Stop.NO_RULE
         next_fp, ra = self._memory(fp), self._memory(fp + 8)
         if next_fp is None or ra is None:
             return Stop.NO_MEMORY
         if ra == 0:
             return Stop.CHAIN_END
-        if next_fp != 0 and next_fp <= fp:
+        if next_fp != 0 and not _below(fp, next_fp):
             next_fp = None  # not a chain of records: what it held was no frame pointer
         ra &= abi.address_mask
         if self._modules.find(ra - 1) is None:
@@ -388,3 +388,8 @@ class _Walker:
             return None
         values = [self._memory(sp + at) if at >= 0 else None for at in kind.registers]
         return Registers(pc, values)
+
+
+def _below(low: int, high: int) -> bool:
+    """Whether one address lies below another; those of the upper half, which no stack has, below all."""
+    return (low ^ 1 << 63) < (high ^ 1 << 63)
