@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from ring3 import debian, oracles, probes
 from ring3.arch import ARCHS
@@ -81,6 +82,15 @@ _PROGRAMS = [
         ("programs", "chromium", "opens the pages in tests", ("chromium",), ("chromium",)),
         ("programs", "musl", "sizes to compare nolibc with", ("musl-gcc",), ("musl-tools",)),
         ("programs", "glslang", "GLSL to SPIR-V", ("glslangValidator",), ("glslang-tools",)),
+        (
+            "programs",
+            "gdb-multiarch",
+            "truth for stacks of other architectures",
+            ("gdb-multiarch",),
+            ("gdb-multiarch",),
+        ),
+        ("programs", "rustc", "Rust programs to unwind", ("rustc",), ("rustc",)),
+        ("programs", "node", "JavaScript programs to unwind", ("node",), ("nodejs",)),
     )
 ] + [
     Part(
@@ -97,6 +107,13 @@ _PROGRAMS = [
         "builds kernels for KUnit and as an oracle",
         lambda: "flex, bison, bc" if all(map(shutil.which, ("flex", "bison", "bc"))) else None,
         ("flex", "bison", "bc", "libelf-dev", "libssl-dev", "make", "xz-utils", "cpio"),
+    ),
+    Part(
+        "programs",
+        "Vulkan headers",
+        "builds the Vulkan client that is run on the simulated GPU",
+        lambda: "vulkan.h" if Path("/usr/include/vulkan/vulkan.h").exists() else None,
+        ("libvulkan-dev",),
     ),
     Part(
         "programs",
@@ -153,21 +170,38 @@ def _kernel_parts() -> list[Part]:
 def _compilers() -> list[Part]:
     by_package: dict[str, list[str]] = {}
     prefixes: dict[str, str] = {}
+    libraries: dict[str, tuple[str, ...]] = {}
     for arch in ARCHS.values():
         tools = arch.toolchain
         if tools.gcc and tools.gcc_package and tools.gcc_package.startswith("gcc-"):
             by_package.setdefault(tools.gcc_package, []).append(arch.name)
             prefixes[tools.gcc_package] = tools.gcc
+            libraries[tools.gcc_package] = _libraries(tools.headers_package)
     return [
         Part(
             "compilers",
             package,
             f"nolibc and kselftests for {', '.join(names)}",
             partial(probes.program, f"{prefixes[package]}-gcc"),
-            (package,),
+            (package, *libraries[package]),
         )
         for package, names in by_package.items()
     ]
+
+
+#: C libraries of cross compilers whose names do not follow from the headers'.
+_LIBRARIES = {
+    "alpha": ("libc6.1-dev-alpha-cross",),
+    "sparc64": ("libc6-dev-sparc64-cross", "libc6-dev-sparc-sparc64-cross"),
+}
+
+
+def _libraries(headers: str | None) -> tuple[str, ...]:
+    """The packages of the C library that goes with the package of kernel headers ``headers``."""
+    if headers is None:
+        return ()
+    name = headers.removeprefix("linux-libc-dev-").removesuffix("-cross")
+    return _LIBRARIES.get(name, (f"libc6-dev-{name}-cross",))
 
 
 def _emulators() -> list[Part]:
@@ -253,6 +287,23 @@ def bring_oracles() -> list[str]:
             debian.unpack(tree)
         except Ring3Error as error:
             troubles.append(str(error))
+    return troubles
+
+
+def prepare() -> list[str]:
+    """Do now what the first job would wait for: unpack the newest kernel source, compile the hot loops."""
+    from ring3 import linux_source
+    from ring3.sframe import warm
+
+    troubles = []
+    versions = linux_source.tarballs()
+    if versions:
+        newest = max(versions, key=lambda name: [int(part) for part in name.split(".")])
+        try:
+            linux_source.kernel_source(newest)
+        except Ring3Error as error:
+            troubles.append(str(error))
+    warm.compile_loops()
     return troubles
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ring3.cli import Command
-from ring3.cli.output import console, emit_json
+from ring3.cli.output import console, emit_json, progress
 from ring3.errors import MissingPart
 
 
@@ -31,7 +31,12 @@ def doctor(as_json: bool, install: bool) -> None:
             troubles = library.install()
         except MissingPart as error:
             troubles = [str(error)]
-        for trouble in [*troubles, *library.bring_oracles()]:
+        with progress() as bars:
+            task = bars.add_task("unpacking parts of other Debian suites", total=None)
+            troubles += library.bring_oracles()
+            bars.update(task, description="unpacking kernel source, compiling hot loops")
+            troubles += library.prepare()
+        for trouble in troubles:
             click.echo(f"doctor: {trouble}", err=True)
     answers = library.examine()
     if as_json:
