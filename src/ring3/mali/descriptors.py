@@ -223,12 +223,17 @@ class Blend(Descriptor):
     rgb: int = at(1, 0, 12)
     alpha: int = at(1, 12, 12)
     color_mask: int = at(1, 28, 4)
-    internal: int = at(2, 0, 64)
     mode: int = at(2, 0, 2)
     target: int = at(2, 16, 4)
     memory_format: int = at(3, 0, 22)
     raw: int = at(3, 22, 1)
     register_format: int = at(3, 24, 3)
+
+    def with_internal(self, internal: int) -> Blend:
+        """This equation with the second half that a shader handed to BLEND."""
+        mask = (1 << 64) - 1
+        low = int.from_bytes(self.pack(), "little") & mask
+        return Blend.parse((low | internal << 64).to_bytes(16, "little"))
 
 
 @dataclass(frozen=True)

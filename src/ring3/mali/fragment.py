@@ -72,7 +72,8 @@ def run_fragment(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
     try:
         frame, targets, depth = load_frame(space, queue.reg64(40))
         for index, mode in enumerate((frame.pre_frame_0, frame.pre_frame_1)):
-            if mode:
+            # Mode "always" without shaders only asks for clean tiles to be written, as they are here anyway.
+            if mode and frame.frame_shaders:
                 draw = Draw.read(space, frame.frame_shaders + Draw.BYTES * index)
                 one = prepare(queue, frame, targets, depth, draw)
                 yield from full_screen(one)
@@ -213,6 +214,7 @@ def shade(
     with np.errstate(all="ignore"):
         depth = _depth(one, interpolator, len(at), front)
     colors: dict[int, tuple[Any, Any]] = {}
+    internal: dict[int, int] = {}
     alive = np.ones(len(at), dtype=bool)
     stencil: NDArray[Any] | None = None
     if one.program is not None and one.described is not None:
@@ -228,7 +230,7 @@ def shade(
             depth=np.zeros(len(at), dtype=np.float32),
             stencil=np.zeros(len(at), dtype=np.uint32),
             killed=~alive,
-            blend_modes=[blend.mode for blend in one.blends],
+            internal=internal,
         )
         execution = Execution(one.program, threads)
         one.queue.running = execution
@@ -249,7 +251,12 @@ def shade(
             one.state,
             None if stencil is None else stencil[chosen],
         )
-        _merge(one, at, colors, chosen if passed.all() else chosen[passed])
+        merged = chosen if passed.all() else chosen[passed]
+        for index, (values, covered) in colors.items():
+            mine = merged if covered.all() else merged[covered[merged]]
+            if index < len(one.blends) and one.draw.flags1 >> 16 + index & 1 and len(mine):
+                blend = one.blends[index].with_internal(internal[index])
+                _merge(one, at, blend, values, mine)
 
 
 def _depth(
@@ -295,7 +302,9 @@ def _threads(one: Pass, count: int) -> Threads:
         threads.thread_bytes = storage.thread_bytes
     threads.specials["atest_datum"] = _constant(0)
     for index, blend in enumerate(one.blends):
-        threads.specials[f"blend_descriptor_{index}"] = _constant(blend.internal)
+        threads.specials[f"blend_descriptor_{index}"] = _constant(
+            int.from_bytes(blend.pack()[8:], "little")
+        )
     return threads
 
 
@@ -329,24 +338,14 @@ def _rounds(
 
 
 def _merge(
-    one: Pass, at: NDArray[Any], colors: dict[int, tuple[Any, Any]], chosen: NDArray[np.intp]
+    one: Pass, at: NDArray[Any], blend: Blend, values: NDArray[Any], mine: NDArray[np.intp]
 ) -> None:
-    """Blend the colours of fragments on distinct pixels into the render targets."""
-    for index, (values, covered) in colors.items():
-        if index >= len(one.blends) or not one.draw.flags1 >> 16 + index & 1:
-            continue
-        blend = one.blends[index]
-        if blend.mode == OFF or not blend.enable or blend.target >= len(one.targets):
-            continue
-        target = one.targets[blend.target]
-        mine = chosen if covered.all() else chosen[covered[chosen]]
-        if len(mine) == len(at):
-            pixels, source = at, values
-        else:
-            pixels, source = at[mine], values[mine]
-        if not len(pixels):
-            continue
-        target.put(pixels, _blended(target, blend, pixels, source))
+    """Blend colours of fragments on distinct pixels into a render target."""
+    if blend.mode == OFF or not blend.enable or blend.target >= len(one.targets):
+        return
+    target = one.targets[blend.target]
+    pixels, source = (at, values) if len(mine) == len(at) else (at[mine], values[mine])
+    target.put(pixels, _blended(target, blend, pixels, source))
 
 
 def _blended(

@@ -22,6 +22,7 @@ RGBA8 = 1
 _RAW_SIZES = {32: 1, 33: 2, 34: 4, 35: 8, 36: 16}
 _FORMAT_SIZES = {0: 1, 1: 2, 2: 3, 3: 4, 4: 6, 5: 8, 6: 12, 7: 16, 16: 1, 17: 2, 18: 3, 19: 4}
 TILED, LINEAR = 1, 2
+AFBC = (12, 13)
 _MOST_PIXELS = 1 << 26
 Index = NDArray[np.int64]
 
@@ -82,11 +83,25 @@ def _stored_order(swizzle: int) -> tuple[int, ...]:
     return tuple(wanted.index(stored) if stored in wanted else stored for stored in range(4))
 
 
+def afbc_stride(width: int, size: int) -> int:
+    """Bytes of a row of pixels in a surface that the driver gave us for AFBC.
+
+    We do not compress: such a surface holds plain rows from its header's address on.  It is always large
+    enough, since AFBC keeps room for every block uncompressed; only the GPU itself can read it back.
+    """
+    return -(-width // 16) * 16 * size
+
+
 def store_image(
     space: AddressSpace, base: int, stride: int, block: int, image: NDArray[np.uint8]
 ) -> None:
     """(height, width, size) pixels to a linear or u-interleaved surface."""
     height, width, size = image.shape
+    if block in AFBC:
+        block, stride = LINEAR, afbc_stride(width, size)
+        base_rows = np.zeros((height, stride // size, size), dtype=np.uint8)
+        base_rows[:, :width] = image
+        image, width = base_rows, stride // size
     if block == LINEAR:
         rows = np.ascontiguousarray(image).reshape(height, width * size)
     elif block == TILED:
@@ -94,7 +109,7 @@ def store_image(
         padded[:height, :width] = image
         rows = to_tiled(padded)
     else:
-        raise Unsupported(f"block format {block} (AFBC) is not there yet")
+        raise Unsupported(f"block format {block} is not there yet")
     if stride == rows.shape[1]:
         space.write(base, rows.tobytes())
         return

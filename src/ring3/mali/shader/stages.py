@@ -19,7 +19,16 @@ from ring3.mali.isa.declare import SPECIAL
 from ring3.mali.isa.model import Instruction
 from ring3.mali.shader.integers import Execute, builds
 from ring3.mali.shader.memory import active_count, spread
-from ring3.mali.shader.operands import Array, Selection, distinct, source32, store32, store64
+from ring3.mali.shader.operands import (
+    Array,
+    Read,
+    Selection,
+    distinct,
+    raw64,
+    source32,
+    store32,
+    store64,
+)
 from ring3.mali.shader.threads import Threads
 
 if TYPE_CHECKING:
@@ -277,29 +286,33 @@ def _zs_emit(instruction: Instruction) -> Execute:
     return run
 
 
-def blend_target(instruction: Instruction) -> int:
-    """Which render target's descriptor a BLEND names."""
+def blend_descriptor(instruction: Instruction) -> tuple[int | None, Read]:
+    """Which render target a BLEND names (None: its descriptor says so), and the descriptor's second half."""
     byte = instruction.source(instruction.encoding.sources[0])
     name = SPECIAL[instruction.page].get((byte & 63) - 32 >> 1, "") if byte >= 0xE0 else ""
-    if not name.startswith("blend_descriptor_"):
-        raise Unsupported("BLEND with a descriptor from a register is not there yet")
-    return int(name.rpartition("_")[2])
+    named = int(name.rpartition("_")[2]) if name.startswith("blend_descriptor_") else None
+    return named, raw64(byte, instruction.page)
 
 
 @builds("BLEND")
 def _blend(instruction: Instruction) -> Execute:
-    target = blend_target(instruction)
+    named, descriptor_of = blend_descriptor(instruction)
     coverage = source32(instruction, 1)
     register, _ = instruction.staging(instruction.encoding.staging[0])
     count, kind = components(instruction), instruction.modifier("regfmt")
 
     def run(threads: Threads, sel: Selection) -> None:
-        modes = stage(threads, "blend_modes", instruction)
-        if target < len(modes) and modes[target] == 0:
+        colors = stage(threads, "colors", instruction)
+        internal = distinct(descriptor_of(threads, sel))
+        if len(internal) > 1:
+            raise Unsupported("BLEND with descriptors that diverge is not there yet")
+        # The second half of a blend descriptor: mode in bits 1:0, render target in 19:16.
+        if internal[0] & 3 == 0:
             raise Unsupported("a blend shader is not there yet")
+        target = internal[0] >> 16 & 15 if named is None else named
         values = read_vector(threads, sel, register, count, kind)
         covered = np.broadcast_to(coverage(threads, sel) != 0, (len(values),))
-        colors = threads.stages["colors"]
+        threads.stages["internal"][target] = internal[0]
         if sel is None and covered.all():
             colors[target] = (values, covered)
             return

@@ -24,9 +24,10 @@ from ring3.mali.shader.operands import (
 )
 from ring3.mali.shader.stages import components, read_vector, write_vector
 from ring3.mali.shader.threads import NOWHERE, Threads
+from ring3.mali.tilebuffer import afbc_stride
 
 TILED, LINEAR = 1, 2
-GENERIC = 1
+GENERIC, AFBC = 1, 6
 
 
 def unfold(table: int) -> int:
@@ -46,13 +47,15 @@ def texel_addresses(
     inside_layer &= (level >= 0) & (level < texture.levels)
     for number in distinct(surfaces[inside_layer]) if inside_layer.any() else ():
         plane = Plane.read(threads.space, texture.surfaces + Plane.BYTES * number)
-        if plane.plane_type != GENERIC:
+        if plane.plane_type not in (GENERIC, AFBC):
             raise Unsupported(f"texture plane type {plane.plane_type} is not there yet")
         at_level = number % texture.levels
         width, height = max(1, texture.width >> at_level), max(1, texture.height >> at_level)
         mine = inside_layer & (surfaces == number)
         mine &= (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        if plane.ordering == LINEAR:
+        if plane.plane_type == AFBC:
+            offset = y[mine] * afbc_stride(width, kind.size) + x[mine] * kind.size
+        elif plane.ordering == LINEAR:
             offset = y[mine] * plane.row_stride + x[mine] * kind.size
         elif plane.ordering == TILED:
             offset = tiled_offset(x[mine], y[mine], kind.size, plane.row_stride)
