@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -63,7 +65,7 @@ def test_arithmetic_memory_and_loops(bench):
         BRANCH condition=1 value=r4 offset=-3
         MOVE32 d=r6 imm=9
         UMIN32 d=r7 s0=r5 s1=r6
-        STORE_MULTIPLE base=r4 address=d10 mask=0xe offset=16
+        STORE_MULTIPLE base=r4 address=d10 mask=0xe offset=20
         LOAD_MULTIPLE base=r20 address=d10 mask=0xf offset=16
         ADD_IMM64 d=d12 s=d10 imm=-1
         STORE_MULTIPLE base=r12 address=d10 mask=0x3
@@ -72,6 +74,9 @@ def test_arithmetic_memory_and_loops(bench):
     assert (regs[5], regs[7]) == (15, 9)
     assert regs[20:24] == [0, 15, 9, 9]
     assert machine.space.read_int(BUF, 8) == BUF - 1
+    # r4 and r7 side by side: mask bits leave no holes in memory.
+    machine.submit("STORE_MULTIPLE base=r4 address=d10 mask=0x9 offset=64")
+    assert machine.space.read(BUF + 64, 12) == struct.pack("<III", 0, 9, 0)
     assert machine.of(QueueIdle) and machine.group.state[0].state is QueueState.IDLE
 
 

@@ -342,15 +342,16 @@ def _umin32(queue: Queue, f: dict[str, int]) -> None:
 
 def _load(queue: Queue, f: dict[str, int]) -> None:
     address = queue.reg64(f["address"]) + f["offset"]
-    for bit in _bits(f["mask"]):
-        word = queue._read(address + 4 * bit, 4)
+    # Memory is dense: the selected registers, whichever they are, lie side by side.
+    for place, bit in enumerate(_bits(f["mask"])):
+        word = queue._read(address + 4 * place, 4)
         queue.registers[f["base"] + bit] = int.from_bytes(word, "little")
 
 
 def _store(queue: Queue, f: dict[str, int]) -> None:
     address = queue.reg64(f["address"]) + f["offset"]
-    for bit in _bits(f["mask"]):
-        queue._write_int(address + 4 * bit, queue.registers[f["base"] + bit], 4)
+    for place, bit in enumerate(_bits(f["mask"])):
+        queue._write_int(address + 4 * place, queue.registers[f["base"] + bit], 4)
 
 
 def _bits(mask: int) -> list[int]:
