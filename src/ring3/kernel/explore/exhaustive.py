@@ -174,44 +174,70 @@ class _Reduced(Preemptive):
             if step == fixed - 1:
                 assert task.state is RUNNING, "the reduction wants a task that cannot run"
                 self.extra.clear()
-                self._begin_step(task)
+                self.woken.append(task.woken_step)
+                self._access = task.access
+                if task.interruptible:
+                    self.extra.append(task.key)
             return task
         # The step before has ended: what it touched is known.
-        asleep = _NONE
+        extra = self.extra
         if step:
-            self._end_step()
-            if self.asleep[-1] or self.done[-1]:
-                asleep = self._still_asleep(step - 1)
+            access = self._access
+            if extra:
+                self.feet.append((access, *extra) if access >= 0 else tuple(extra))
+                extra.clear()
+            else:
+                self.feet.append((access,) if access >= 0 else ())
         if step >= self.max_steps:
             # While somebody sleeps a run is not fair, so that its length says nothing.
             self.exhausted = not any(self.asleep)
             self.cut = kernel.stopped = True
             return None
-        tid = self.runners[step - 1] if step else 0
-        chosen = self._guided(kernel, asleep) if self.guide else None
-        if chosen is None and kernel.fresh:
-            chosen = next_fresh(kernel)
-            if chosen is not None and chosen.tid in asleep:
-                chosen = None
-        if chosen is None:
-            runnable = kernel.runnable
-            if not asleep:
-                chosen = runnable[0] if len(runnable) == 1 else self.choose(kernel, runnable)
-            else:
-                awake = [other for other in runnable if other.tid not in asleep]
-                if not awake:
-                    kernel.stopped = True
-                    return None
-                chosen = self.choose(kernel, awake)
-        if chosen.access != LOCAL:
-            tid = chosen.tid
+        asleep = _NONE
+        if step and (self.asleep[-1] or self.done[-1]):
+            asleep = self._still_asleep(step - 1)
+        runner = self.runners[step - 1] if step else 0
+        chosen = kernel.current
+        if (
+            asleep
+            or self.guide
+            or kernel.fresh
+            or chosen.tid != runner
+            or chosen.access < 0
+            or chosen.state is not RUNNING
+        ):
+            other = self._other(kernel, asleep)
+            if other is None:
+                kernel.stopped = True
+                return None
+            chosen = other
+        tid = chosen.tid
+        access = chosen.access
         self.asleep.append(asleep)
-        self.done.append({})
-        self.wanted.append([])
-        self.choices.append(chosen.tid)
-        self.runners.append(tid)
-        self._begin_step(chosen)
+        self.done.append(_NONE)
+        self.wanted.append(_NOWHERE)
+        self.choices.append(tid)
+        self.runners.append(tid if access != LOCAL else runner)
+        self.woken.append(chosen.woken_step)
+        self._access = access
+        if chosen.interruptible:
+            extra.append(chosen.key)
         return chosen
+
+    def _other(self, kernel: Kernel, asleep: dict[int, Footprint]) -> Task | None:
+        """Who runs, where that is not simply who ran; None when all who could are asleep."""
+        if self.guide and (guided := self._guided(kernel, asleep)) is not None:
+            return guided
+        if kernel.fresh:
+            fresh = next_fresh(kernel)
+            if fresh is not None and fresh.tid not in asleep:
+                return fresh
+        runnable = kernel.runnable
+        if asleep:
+            runnable = [task for task in runnable if task.tid not in asleep]
+            if not runnable:
+                return None
+        return runnable[0] if len(runnable) == 1 else self.choose(kernel, runnable)
 
     def _guided(self, kernel: Kernel, asleep: dict[int, Footprint]) -> Task | None:
         task = kernel.tasks[self.guide.pop()]
@@ -219,12 +245,6 @@ class _Reduced(Preemptive):
             return task
         self.guide.clear()
         return None
-
-    def _begin_step(self, task: Task) -> None:
-        self.woken.append(task.woken_step)
-        self._access = task.access
-        if task.interruptible:
-            self.extra.append(task.key)
 
     def _end_step(self) -> None:
         access, extra = self._access, self.extra
@@ -273,7 +293,7 @@ class _Reduced(Preemptive):
             if not wanted:
                 continue
             done, asleep = self.done[step], self.asleep[step]
-            done[self.choices[step]] = self.feet[step]
+            self.done[step] = done = {**done, self.choices[step]: self.feet[step]}
             while wanted:
                 guide = wanted.pop()
                 if guide[0] not in done and guide[0] not in asleep:
@@ -360,10 +380,14 @@ class _Reduced(Preemptive):
                     else:
                         return
                 firsts[tid] = step
-        wanted.append(guide)
+        if wanted:
+            wanted.append(guide)
+        else:
+            self.wanted[early] = [guide]
 
 
 _NONE: dict[int, Footprint] = {}
+_NOWHERE: list[list[int]] = []
 _NOTHING: tuple[int, tuple[int, ...]] = (-1, ())
 
 
