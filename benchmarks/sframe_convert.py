@@ -116,5 +116,5 @@ def main(paths: list[str]) -> None:
 
 if __name__ == "__main__":
     started = time.time()
-    main(sys.argv[1:] or list(DEFAULT))
+    main(sys.argv[1:] or [path for path in DEFAULT if Path(path).exists()])
     print(f"in {time.time() - started:.0f} s")

@@ -99,8 +99,8 @@ class Elf:
             self.entry: int = header["e_entry"]
             self.bits: int = self._file.elfclass
             self.endian: arch.Endian = "little" if self._file.little_endian else "big"
-            self.sections = [_section(i, s) for i, s in enumerate(self._file.iter_sections())]
-            self.segments = [_segment(s) for s in self._file.iter_segments()]
+            self.sections = [_section(self._file, i) for i in range(self._file.num_sections())]
+            self.segments = [_segment(self._file, i) for i in range(self._file.num_segments())]
         except _MALFORMED as error:
             raise BadInput(f"malformed ELF: {error}", where=str(self.path)) from None
         self._by_name = {section.name: section for section in reversed(self.sections)}
@@ -288,12 +288,13 @@ def _machine_number(head: bytes) -> int:
     return int.from_bytes(head[18:20], "big" if head[5:6] == b"\2" else "little")
 
 
-def _section(index: int, section: Any) -> Section:
-    header = section.header
+def _section(file: Any, index: int) -> Section:
+    # pyelftools' section and segment objects read whole hash tables; the header is all we want.
+    header = file._get_section_header(index)
     kind = header["sh_type"]
     return Section(
         index,
-        section.name,
+        file._get_section_name(header),
         kind if isinstance(kind, int) else _SHT.get(kind, 0),
         header["sh_flags"],
         header["sh_addr"],
@@ -305,8 +306,8 @@ def _section(index: int, section: Any) -> Section:
     )
 
 
-def _segment(segment: Any) -> Segment:
-    header = segment.header
+def _segment(file: Any, index: int) -> Segment:
+    header = file._get_segment_header(index)
     kind = header["p_type"]
     return Segment(
         kind if isinstance(kind, int) else _PT.get(kind, 0),

@@ -134,8 +134,8 @@ def interpret(
     bases = np.zeros(3, np.int64) if bases is None else bases.astype(np.int64)
     functions: Any = np.zeros(2 * fde_count, FUNCTION)
     refused = np.zeros(fde_count, REFUSED)
-    # A row takes an instruction that advances and one that changes something: pages that stay
-    # untouched are never there, and the array is cut to its rows.
+    # A row takes an instruction that advances and one that changes something.  Pages that stay
+    # untouched are never there, so that the array need not be copied to its size.
     rows: Any = np.empty(fde_count + len(data) // 2 + _ROWS_PLT, ROW)
     start_cies(data, big, _signed(vaddr), bases, cies, abi, states, rows)
     n, row_count, refused_count = fill(
@@ -146,7 +146,7 @@ def interpret(
     return Table(
         arch,
         functions,
-        rows[:row_count].copy(),
+        rows[:row_count],
         [
             Refusal(int(r["start"]), int(r["size"]), Reason(r["reason"]), f"FDE {r['offset']:#x}")
             for r in refused[:refused_count]

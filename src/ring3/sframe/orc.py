@@ -62,7 +62,7 @@ LAYOUTS = {
 _REGS_BP, _REGS_IP, _REGS_SP = 32, 128, 152
 # From the saved ip, what the processor itself pushes.
 _IRET_SP = 24
-_ENTRY = np.dtype([("sp_offset", "<i2"), ("bp_offset", "<i2"), ("bits", "<u2")])
+ENTRY = np.dtype([("sp_offset", "<i2"), ("bp_offset", "<i2"), ("bits", "<u2")])
 
 
 def read(elf: Elf) -> Table:
@@ -79,11 +79,11 @@ def read(elf: Elf) -> Table:
         raise BadInput("no .orc_unwind with its .orc_unwind_ip", where=str(elf.path))
     if len(body) % 6 or len(places) % 4 or len(body) // 6 != len(places) // 4:
         raise BadInput(f"{len(body)} bytes of entries, {len(places)} of addresses", where=where)
-    entries = body.view(_ENTRY)
+    entries = body.view(ENTRY)
     base = image.address(".orc_unwind_ip")
     base -= (1 << 64) if base >> 63 else 0
     ip = places.view("<i4").astype(np.int64) + base + 4 * np.arange(len(entries))
-    rows, exact, state = _rows(entries, layout)
+    rows, exact, state = rows_of(entries, layout)
     # Of entries for one address the last that says something counts: a section's closing entry may
     # have the address of the next one's first.
     order = np.lexsort((state != _GAP, ip))
@@ -107,7 +107,7 @@ def _layout(image: Image, where: str) -> Layout:
 _GAP, _RULE, _REFUSED = 0, 1, 2
 
 
-def _rows(entries: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rows_of(entries: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A row for each entry, whether the caller's pc is exact, and _GAP, _RULE or _REFUSED."""
     dwarf = arch.by_name("x86_64").dwarf
     assert dwarf is not None

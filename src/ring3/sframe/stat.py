@@ -18,7 +18,7 @@ from ring3.sframe import load, section, sidecar
 from ring3.sframe.decode import decode
 from ring3.sframe.encode import encode
 from ring3.sframe.image import Image
-from ring3.sframe.table import Table
+from ring3.sframe.table import Refusal, Table
 from ring3.sframe.verify import compare
 
 _DPKG_LISTS = Path("/var/lib/dpkg/info")
@@ -69,7 +69,7 @@ def measure(path: str, verify: bool = False) -> Report:
         differences = None
         if verify:
             again = decode(section.parse(made.data, vaddr))
-            verdict = compare(again, table)
+            verdict = compare(again, _without(table, made.refused))
             differences = verdict.differences + (verdict.extra > 0)
         return Report(
             path,
@@ -89,6 +89,13 @@ def measure(path: str, verify: bool = False) -> Report:
         )
     except (Ring3Error, OSError) as error:
         return Report(path, error=str(error))
+
+
+def _without(table: Table, refused: list[Refusal]) -> Table:
+    """``table`` without the functions that the section could not say."""
+    starts = np.array([refusal.start for refusal in refused], np.int64)
+    kept = ~np.isin(table.functions["start"], starts)
+    return Table(table.arch, table.functions[kept], table.rows, refused)
 
 
 def _coverage(elf: Elf, table: Table) -> tuple[int, int]:
