@@ -73,6 +73,13 @@ _PROGRAMS = [
         ("programs", "gdb", "truth for stacks", ("gdb",), ("gdb",)),
         (
             "programs",
+            "gdb-multiarch",
+            "truth for cores of AArch64 and s390x",
+            ("gdb-multiarch",),
+            ("gdb-multiarch",),
+        ),
+        (
+            "programs",
             "elfutils",
             "eu-stack, a second truth for stacks",
             ("eu-stack",),

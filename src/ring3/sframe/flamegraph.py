@@ -43,24 +43,26 @@ _BODY = """<h1>{title}</h1>
 <noscript>The graph is drawn by the script inside this file.</noscript>
 """
 
-# Nodes are [name, self, children...]; names are [function, file].
+# nodes is depth, name and own samples of each frame, parents before children; names are [function, file].
 _SCRIPT = """
 "use strict";
-const {names, root} = DATA, ROW = 19;
+const {names, nodes} = DATA, ROW = 19;
 const graph = document.getElementById("graph"), about = document.getElementById("about");
 const search = document.getElementById("search"), hits = document.getElementById("hits");
 const idle = about.textContent;
 let zoomed, pattern = null, flames = false;
 
-function grow(raw, parent, depth) {
-  const node = {name: names[raw[0]][0], file: names[raw[0]][1], parent, depth, children: []};
-  node.total = raw[1];
-  for (const child of raw.slice(2)) {
-    const made = grow(child, node, depth + 1);
-    node.children.push(made);
-    node.total += made.total;
+function grow() {
+  const made = [], path = [];
+  for (let at = 0; at < nodes.length; at += 3) {
+    const depth = nodes[at], [name, file] = names[nodes[at + 1]], parent = path[depth - 1] ?? null;
+    const node = {name, file, parent, depth, children: [], total: nodes[at + 2]};
+    path[depth] = node;
+    if (parent) parent.children.push(node);
+    made.push(node);
   }
-  return node;
+  for (const node of made.slice(1).reverse()) node.parent.total += node.total;
+  return made[0];
 }
 function hue(text) {
   let value = 7;
@@ -129,7 +131,7 @@ document.onkeydown = (event) => {
   if (event.key === "/" && event.target !== search) { search.focus(); event.preventDefault(); }
 };
 window.onresize = draw;
-const top_ = grow(root, null, 0);
+const top_ = grow();
 zoomed = top_;
 draw();
 """
@@ -157,7 +159,8 @@ def flame_graph(profile: Profile) -> str:
             node.total += count
         node.own += count
     names: dict[tuple[str, str], int] = {("all", ""): 0}
-    data = {"root": _encode(profile, root, names, root.total * _LEAST), "names": list(names)}
+    nodes = _encode(profile, root, names, root.total * _LEAST)
+    data = {"nodes": nodes, "names": list(names)}
     # Inside a script nothing may look like its end.
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     stopped = sum(
@@ -175,22 +178,18 @@ def flame_graph(profile: Profile) -> str:
 
 def _encode(
     profile: Profile, root: _Node, names: dict[tuple[str, str], int], least: float
-) -> list[object]:
-    """The tree as nested lists, without recursion: stacks may be deep."""
-    out: list[object] = [0, root.own]
-    work = [(root, out)]
+) -> list[int]:
+    """The tree as the script reads it: (depth, name, own samples) of each frame, parents first."""
+    out: list[int] = []
+    work = [(0, 0, root)]
     while work:
-        node, into = work.pop()
-        order = sorted(
-            node.children.items(), key=lambda item: (profile.functions[item[0]].name, item[0])
-        )
-        for function, child in order:
-            if child.total < least:
-                into[1] += child.total  # type: ignore[operator]
-                continue
+        depth, name, node = work.pop()
+        shown = {n: child for n, child in node.children.items() if child.total >= least}
+        hidden = sum(child.total for n, child in node.children.items() if n not in shown)
+        out += (depth, name, node.own + hidden)
+        by_name = sorted(shown, key=lambda n: (profile.functions[n].name, n), reverse=True)
+        for function in by_name:
             about = profile.functions[function]
-            name = names.setdefault((about.name, about.file), len(names))
-            made: list[object] = [name, child.own]
-            into.append(made)
-            work.append((child, made))
+            number = names.setdefault((about.name, about.file), len(names))
+            work.append((depth + 1, number, shown[function]))
     return out
