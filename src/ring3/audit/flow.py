@@ -29,6 +29,7 @@ from ring3.audit.tables import (
     SCOPE_END,
     SCOPE_GUARD,
     SHARED,
+    TREE_FLAGS,
     TRYLOCK,
     UMOUNT,
     WAITS,
@@ -45,6 +46,14 @@ _MEMBER_CALL = re.compile(r"^(.*?)(?:->|\.)\s*(\w+)$", re.S)
 _PER_INODE = re.compile(r"(?:inode|_inode_info|_inode_t|_vnode)$|^address_space$|^ntfs_inode$")
 _FROM_LIST = re.compile(r"^(?:container_of|list_entry|list_first_entry|list_first_entry_or_null)\(")
 _SPECIAL = re.compile(r"(\w+)->i_ino (==|!=) [A-Z]\w*")
+#: The value is that of the first argument.
+_TRANSPARENT = frozenset(
+    {"likely", "unlikely", "READ_ONCE", "__builtin_expect", "data_race", "WARN_ON", "WARN_ON_ONCE"}
+)
+#: Returned by functions whose value is an error or a count, not a choice.
+_PLAIN = frozenset(
+    {"", "int", "void", "bool", "long", "unsigned", "size_t", "ssize_t", "u32", "u64"}
+)
 _GUARDS = re.compile(r"^(?:guard|class)\((\w+)\)$")
 
 
@@ -105,6 +114,7 @@ class Walked(NamedTuple):
     released: frozenset[str]
     scope: int
     ended: bool
+    returns: Value = UNKNOWN
 
 
 class Net(NamedTuple):
@@ -165,6 +175,8 @@ class Interpreter:
         self.nets: dict[int, Net] = {}
         self._busy: set[int] = set()
         self._net_names: frozenset[str] | None = None
+        self._answers: dict[tuple[int, Context], Value] = {}
+        self._answering: list[int] = []
         self._invokes: dict[tuple[int, int], bool] = {}
         self._expressions: dict[int, str | None] = {}
         self._decisive: dict[int, frozenset[int]] = {}
@@ -238,6 +250,17 @@ class Interpreter:
                         chosen |= more
         self._decisive[function] = frozenset(chosen)
         return self._decisive[function]
+
+    def answer(self, function: int, context: Context) -> Value:
+        """What ``function`` returns in ``context``, when it is one value."""
+        key = (function, context)
+        if key not in self._answers:
+            self._answers[key] = UNKNOWN
+            if len(self._answering) < 6:
+                self._answering.append(function)
+                self._answers[key] = self.walk(function, context).returns
+                self._answering.pop()
+        return self._answers[key]
 
     def invokes(self, function: int, index: int, depth: int = 0) -> bool:
         """Whether ``function`` calls its parameter ``index``, itself or through what it hands it on to."""
@@ -366,6 +389,8 @@ class Operations:
         self.unit = unit
         self.program = program
         self.fields: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        #: Member that is a radix tree -> the flags it was initialised with.
+        self.trees: dict[str, str] = {}
         #: Whether some of its mappings have other flags than inodes are born with.
         self.lowers_mask = False
         referred: set[str] = set()
@@ -384,6 +409,9 @@ class Operations:
                             self.fields.setdefault(key, []).append((program.file[index], right))
                 elif event[0] == "c":
                     self.lowers_mask |= event[2] == "mapping_set_gfp_mask"
+                    if event[2] == "INIT_RADIX_TREE" and len(event[3]) == 2:
+                        member = event[3][0].strip("&() ").rpartition("->")[2].rpartition(".")[2]
+                        self.trees[member] = event[3][1]
                     referred.update(arg[1:] for arg in event[3] if arg[:1] == "&")
         entries = list(program.unit_ops.get(unit, ()))
         for variable in sorted(referred - program.unit_variables.get(unit, set())):
@@ -424,6 +452,7 @@ class _Walk:
         self.sites: list[Site] = []
         self.labels: dict[str, _State] = {}
         self.exits: list[_State] = []
+        self.returned: list[Value] = []
         self.breaks: list[list[_State]] = []
         self.ended = False
         self.last: _State | None = None
@@ -438,8 +467,11 @@ class _Walk:
         self.last = state
         final = self.block(self.program.body(self.function)[1], state, 0)
         last = final if final is not None else (self.exits[-1] if self.exits else None)
+        returned = self.returned[0] if self.returned else UNKNOWN
+        for value in self.returned[1:]:
+            returned = cexpr.either(returned, value)
         if last is None:
-            return Walked(tuple(self.edges), tuple(self.sites), (), frozenset(), 0, False)
+            return Walked(tuple(self.edges), tuple(self.sites), (), frozenset(), 0, False, returned)
         scope = 0
         for _, bits in last.scopes:
             scope |= bits
@@ -497,6 +529,7 @@ class _Walk:
             elif kind == "switch":
                 state = self.switch(event, state, depth)
             elif kind == "ret":
+                self.returned.append(self.value(event[2], state))
                 self.exits.append(state)
                 self.last, state = state, None
             elif kind == "goto":
@@ -595,7 +628,9 @@ class _Walk:
         if len(left) > 60:
             return
         key = left.replace(" ", "")
-        value = self.value(right, state)
+        value = state.env.pop(f"={key}", UNKNOWN)
+        if not value[1]:
+            value = self.value(right, state)
         if operator in ("|=", "&=", "^=", "+=", "-="):
             node = ("b", operator[0], ("v", key), cexpr.parse(right))
             value = cexpr.evaluate(
@@ -669,7 +704,7 @@ class _Walk:
     def called(
         self, name: str, args: tuple[cexpr.Node, ...], state: _State, depth: int = 0
     ) -> Value:
-        if name in ("likely", "unlikely", "READ_ONCE", "__builtin_expect", "data_race") and args:
+        if name in _TRANSPARENT and args:
             return cexpr.evaluate(
                 args[0], lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
             )
@@ -799,7 +834,19 @@ class _Walk:
             return state
         for callee, how in self.callees(name, args):
             self.enter(line, callee, args, state, how)
+            if target and not how and self.program.functions[callee].returns not in _PLAIN:
+                self.answered(callee, target, state)
         return state
+
+    def answered(self, callee: int, target: str, state: _State) -> None:
+        """Keep what an enum-valued function answers in this context: it selects what comes next."""
+        if not self.edges or self.edges[-1].callee != callee or "*" in target:
+            return
+        if self.program.functions[callee].returns.endswith("*"):
+            return
+        value = self.interpreter.answer(callee, self.edges[-1].context)
+        if value[1] == ALL:
+            state.env[f"={target}"] = value
 
     def callees(self, name: str, args: tuple[str, ...]) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
@@ -987,6 +1034,16 @@ class _Walk:
             bits, known = self.value(args[index], state) if index < len(args) else UNKNOWN
             if not bits & known & wanted:
                 return
+        if name in TREE_FLAGS and args:
+            member = args[0].strip("&() ").rpartition("->")[2].rpartition(".")[2]
+            text = self.interpreter.domain(self.context.domain).trees.get(member)
+            if text is not None:
+                self.alloc_site(line, f"{name}({member})", self.value(text, state), state)
+            elif member != args[0] or len(self.declared.callees) < 4:
+                return  # whose tree it is, is not known here
+            else:
+                self.alloc_site(line, name, self.program.constant("GFP_KERNEL"), state)
+            return
         if allocation.flags is None or allocation.flags >= len(args):
             flags = self.program.constant(allocation.default)
         else:

@@ -13,7 +13,7 @@ from ring3.audit.tables import MOUNTING, NO_LOCKS, SHARED, TREE_FLAGS
 
 #: Locks of these belong to objects that reclaim holds alone; a task that allocates has another's.
 _PER_OBJECT = re.compile(
-    r"^(?:\w*inode|\w*inode_info|\w*inode_t|\w*_vnode|address_space|dentry|folio|page|buffer_head)$"
+    r"^(?:\w*inode|\w*inode_info|\w*inode_t|\w*_vnode|address_space|dentry|folio|page|buffer_head|xfs_buf|extent_buffer)$"
 )
 
 

@@ -156,27 +156,25 @@ ALLOCATIONS: dict[str, Allocation] = {
     **_many(
         1,
         "kmalloc kzalloc kvmalloc kvzalloc kmem_cache_alloc kmem_cache_zalloc kstrdup kstrdup_const "
-        "kmalloc_large kvmalloc_node_noprof vzalloc_flags kmem_alloc_flags mempool_alloc "
-        "idr_preload_flags kmalloc_obj kzalloc_obj kvmalloc_obj kvzalloc_obj alloc_bitmap bitmap_zalloc "
-        "bitmap_alloc radix_tree_maybe_preload_flags kmalloc_nolock __vmalloc alloc_percpu_gfp_flags "
-        "percpu_counter_init_flags __kmalloc kmem_cache_alloc_bulk_flags devm_kmalloc_flags",
+        "kmalloc_large mempool_alloc "
+        "kmalloc_obj kzalloc_obj kvmalloc_obj kvzalloc_obj bitmap_zalloc "
+        "bitmap_alloc __vmalloc "
+        "__kmalloc ",
     ),
     **_many(
         2,
         "kcalloc kmalloc_array kvcalloc kvmalloc_array kmemdup kmemdup_nul kmemdup_array kvmemdup "
         "kstrndup kmem_cache_alloc_lru krealloc kvrealloc kmalloc_objs kzalloc_objs kvmalloc_objs "
-        "kvzalloc_objs devm_kzalloc devm_kmalloc xa_reserve krealloc_node memdup_user_flags",
+        "kvzalloc_objs devm_kzalloc devm_kmalloc xa_reserve krealloc_node ",
     ),
     **_many(3, "kmalloc_flex kzalloc_flex kvmalloc_flex kvzalloc_flex krealloc_array xa_store "),
     **_many(
         0,
         "alloc_page alloc_pages __get_free_page __get_free_pages get_zeroed_page folio_alloc "
         "filemap_alloc_folio __page_cache_alloc kasprintf kvasprintf radix_tree_preload "
-        "radix_tree_maybe_preload idr_preload alloc_pages_exact_flags __folio_alloc_node folio_alloc_mpol",
+        "radix_tree_maybe_preload idr_preload ",
     ),
-    **_many(
-        1, "alloc_pages_exact alloc_pages_node __alloc_pages bio_kmalloc bio_alloc_clone_flags"
-    ),
+    **_many(1, "alloc_pages_exact alloc_pages_node __alloc_pages bio_kmalloc "),
     "kmalloc_node": Allocation(1),
     "kzalloc_node": Allocation(1),
     "kmem_cache_alloc_node": Allocation(1),
@@ -228,7 +226,6 @@ ALLOCATIONS: dict[str, Allocation] = {
     "register_shrinker": Allocation(None),
     "shrinker_alloc": Allocation(None),
     "list_lru_init": Allocation(None),
-    "ilookup5_placeholder": Allocation(None),
 }
 #: These always come back with an element of the pool in the end, so they never loop in the allocator.
 MEMPOOLS = frozenset({"mempool_alloc", "bio_alloc", "bio_alloc_bioset", "bio_alloc_clone"})
@@ -436,6 +433,7 @@ MOUNTING = (
 UMOUNT = frozenset(
     words(
         "deactivate_super deactivate_locked_super cleanup_mnt mntput_no_expire generic_shutdown_super "
+        "vfs_kern_mount fs_context_for_mount alloc_super simple_pin_fs "
         "put_super kill_block_super kill_anon_super kill_litter_super mntput __cleanup_mnt"
     )
 )
