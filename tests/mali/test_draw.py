@@ -29,7 +29,7 @@ from ring3.mali.draw import assemble as primitives
 from ring3.mali.formats import from_tiled, to_tiled
 from ring3.mali.isa.asm import assemble
 from ring3.mali.raster import scan, snap
-from ring3.mali.tilebuffer import blend_rgba8
+from ring3.mali.tilebuffer import blend_rgba8, times, times_exact
 
 CODE, DESC, VERTICES, IMAGE, DEPTH, HEAP = (0x1000_0000 * n for n in range(1, 7))
 CHUNK = 256 << 10
@@ -338,8 +338,16 @@ def test_blend_equations_against_fractions():
         (0x221, s * s),
     ):
         blend = Blend(enable=1, color_mask=15, rgb=function, alpha=function, mode=2)
-        got = blend_rgba8(source, old, blend)
-        assert np.abs(got - 255 * np.clip(exact, 0, 1)).max() <= 1.01, hex(function)
+        for product in (times, times_exact):
+            got = blend_rgba8(source, old, blend, product)
+            assert np.abs(got - 255 * np.clip(exact, 0, 1)).max() <= 1.01, hex(function)
+
+
+def test_exact_products():
+    a, b = np.mgrid[0:256, 0:256]
+    assert (times_exact(a, b) == (2 * a * b + 255) // 510).all()
+    wrong = times(a, b) - times_exact(a, b)
+    assert np.abs(wrong).max() == 1 and np.count_nonzero(wrong) == 24
 
 
 def test_indices_and_strips(bench):

@@ -35,6 +35,11 @@ class GpuConfig:
     scoreboards: int = 8
     unpreserved_registers: int = 4
 
+    #: How blending divides the product p of two bytes by 255.  Hardware does not document it.  False:
+    #: (p + p/256 + 128) / 256, as llvmpipe did until Mesa 25; True: rounded to nearest exactly, as in
+    #: Mesa 26.  They differ for 24 of the 65536 products, by one; pictures are compared bit for bit.
+    exact_blending: bool = False
+
     @property
     def address_spaces(self) -> int:
         return self.as_present.bit_count()

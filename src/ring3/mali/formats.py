@@ -22,7 +22,8 @@ _FORMATS = """
 187 RGBA8UNORM 188 RGBA16UNORM 189 RGBA32UNORM 191 RGBA32F 195 R8I 196 R16I 197 R32I 199 R16F
 203 RG8I 204 RG16I 205 RG32I 207 RG16F 211 RGB8I 212 RGB16I 213 RGB32I 215 RGB16F 219 RGBA8I
 220 RGBA16I 221 RGBA32I 223 RGBA16F 99 R8SNORM 100 R16SNORM 107 RG8SNORM 108 RG16SNORM
-115 RGB8SNORM 116 RGB16SNORM 123 RGBA8SNORM 124 RGBA16SNORM 237 RGBA8UNORM 93 R8UI 75 R16UNORM
+115 RGB8SNORM 116 RGB16SNORM 123 RGBA8SNORM 124 RGBA16SNORM 237 RGBA8UNORM 93 R8UI
+75 R16UNORM 76 R32F 77 R24UNORM
 """
 #: RGB component orders: which stored channel (4: zero, 5: one) gives R, G, B, A.
 _ORDERS = {
@@ -43,13 +44,18 @@ class Format:
     kind: str  # u, s: normalised; i, j: signed, unsigned integer; f: float
 
     @property
+    def stored_bits(self) -> int:
+        """Bits of a channel in memory: 24-bit depth lies in the low bits of a 32-bit word."""
+        return 32 if self.bits == 24 else self.bits
+
+    @property
     def size(self) -> int:
-        return self.channels * self.bits // 8
+        return self.channels * self.stored_bits // 8
 
     @property
     def dtype(self) -> np.dtype[Any]:
         letter = {"u": "u", "s": "i", "i": "i", "j": "u", "f": "f"}[self.kind]
-        return np.dtype(f"<{letter}{self.bits // 8}")
+        return np.dtype(f"<{letter}{self.stored_bits // 8}")
 
     @property
     def integer(self) -> bool:
@@ -60,6 +66,8 @@ class Format:
         raw = np.ascontiguousarray(data).view(self.dtype)
         if self.kind == "f":
             return raw.astype(np.float32)
+        if self.bits == 24:
+            raw = raw & 0xFFFFFF
         if self.integer:
             return raw.astype(np.int64)
         if self.kind == "u":

@@ -35,11 +35,14 @@ from ring3.mali.shader.threads import Threads
 from ring3.mali.tilebuffer import (
     RGBA8,
     DepthBuffer,
+    Product,
     Target,
     blend_rgba8,
     conversion,
     load_frame,
     quantize,
+    times,
+    times_exact,
 )
 
 if TYPE_CHECKING:
@@ -345,11 +348,12 @@ def _merge(
         return
     target = one.targets[blend.target]
     pixels, source = (at, values) if len(mine) == len(at) else (at[mine], values[mine])
-    target.put(pixels, _blended(target, blend, pixels, source))
+    product = times_exact if one.queue.gpu.config.exact_blending else times
+    target.put(pixels, _blended(target, blend, pixels, source, product))
 
 
 def _blended(
-    target: Target, blend: Blend, at: NDArray[Any], values: NDArray[Any]
+    target: Target, blend: Blend, at: NDArray[Any], values: NDArray[Any], product: Product
 ) -> NDArray[np.uint8]:
     if target.described.internal_format != RGBA8:
         kind, order = conversion(blend)
@@ -361,7 +365,7 @@ def _blended(
     else:
         fresh = quantize(values)
         if blend.mode == FIXED:
-            fresh = blend_rgba8(fresh, target.get(at), blend)
+            fresh = blend_rgba8(fresh, target.get(at), blend, product)
     if blend.color_mask != 15 and target.described.internal_format == RGBA8:
         old = target.get(at)
         kept = [channel for channel in range(4) if not blend.color_mask >> channel & 1]
