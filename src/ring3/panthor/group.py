@@ -166,6 +166,9 @@ class Queue:
     def check_completion(self) -> bool:
         """Signal the jobs that the sync object says are done; whether there were any."""
         done = struct.unpack_from("<Q", self.group.syncs.buffer, self.number * SYNCOBJ_SIZE)[0]
+        first = self.in_flight[0].done_fence if self.in_flight else None
+        if first is None or first.seqno > done:
+            return False
         progress = False
         fences = self.group.device.fences
         with fences.signalling():

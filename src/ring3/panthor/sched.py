@@ -166,7 +166,7 @@ class Scheduler:
         if group is None:
             return
         if isinstance(event, SyncUpdate):
-            group.check_completion()
+            group.queues[event.queue].check_completion()
         elif isinstance(event, GroupIdle):
             if any(self.runnable):
                 self.tick()

@@ -8,6 +8,7 @@ Source: the v10 descriptions of Mesa's genxml (encodings), the names are the har
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ring3.errors import BadInput
 
@@ -114,6 +115,7 @@ OPS: dict[int, Op] = _declare()
 _BY_NAME = {op.name: op for op in OPS.values()}
 
 
+@lru_cache(maxsize=8192)
 def decode(word: int) -> tuple[Op, dict[str, int]]:
     """The instruction in ``word`` and its fields; BadInput when the opcode is none."""
     op = OPS.get(word >> 56)
