@@ -126,3 +126,65 @@ def triangle(
         click.echo(str(violation), err=True)
     if drawing.violations or any(job.error for job in drawing.trace.jobs):
         finding()
+
+
+@panthor.command(
+    examples=[
+        "ring3 panthor record -o triangle.ioctls",
+        "ring3 panthor record -o info.ioctls -- vulkaninfo --summary",
+    ],
+    context_settings={"allow_interspersed_args": False},
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.argument("command", nargs=-1, metavar="[PROGRAM [ARGS]...]")
+def record(output: Path, command: tuple[str, ...]) -> None:
+    """Record what PROGRAM asks of the render node: every ioctl, its memory, its answer, its time.
+
+    Without PROGRAM, ring3's own triangle is recorded.
+    """
+    from ring3.drm.record import Recorder
+    from ring3.gateway import sysroot
+    from ring3.gateway.session import Session
+    from ring3.umd.draw import recorded_triangle
+
+    if command:
+        root = sysroot.find(None) if sysroot.tree().present else None
+        with Session() as session:
+            recorder = Recorder(session.panthor)
+            session.run([command], root=root)
+    else:
+        recorder = recorded_triangle()
+    recorder.write(output)
+    click.echo(f"{len(recorder.lines) - 1} calls in {output}")
+
+
+@panthor.command(
+    examples=["ring3 panthor replay triangle.ioctls", "ring3 panthor replay bug.ioctls --json"]
+)
+@click.argument("recording", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--timeline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a Perfetto trace of jobs and fences.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+def replay(recording: Path, timeline: Path | None, as_json: bool) -> None:
+    """Ask a fresh driver the same again, at the same times, and compare its answers.
+
+    The fence contract is checked on the way.  Exit code 1 when an answer differs or the contract is broken.
+    """
+    from ring3.cli.output import emit_json, finding
+    from ring3.umd.draw import replay_recording
+
+    outcome, trace, violations = replay_recording(recording)
+    if timeline is not None:
+        trace.timeline().write(timeline)
+    broken = [str(violation) for violation in violations]
+    if as_json:
+        emit_json({"calls": outcome.calls, "differences": outcome.differences, "contract": broken})
+    else:
+        for line in [*outcome.differences, *broken]:
+            click.echo(line)
+        click.echo(f"{outcome.calls} calls, {len(outcome.differences)} answered differently")
+    if outcome.differences or broken:
+        finding()

@@ -17,6 +17,7 @@ from ring3.kernel.core import Kernel
 
 if TYPE_CHECKING:
     from ring3.drm.file import DrmFile
+    from ring3.drm.record import Recorder
 
 #: What an ioctl does: (file, process, argument) -> 0, or a positive result.  It changes the argument's
 #: fields for the way out and raises OSError.
@@ -59,6 +60,7 @@ class DrmDevice:
         self.memory_used = 0
         self.files: list[DrmFile] = []
         self.unplugged = False
+        self.recorder: Recorder | None = None
         self.ioctls: dict[int, tuple[Ioctl, Handler]] = {}
         self._offsets = RangeAllocator(gem.FIRST_OFFSET, gem.LAST_OFFSET)
         self._objects: dict[int, gem.GemObject] = {}
@@ -106,6 +108,10 @@ class DrmDevice:
         """Give the range at ``offset`` back."""
         self._offsets.release(offset)
         del self._objects[offset]
+
+    def objects(self) -> list[tuple[int, gem.GemObject]]:
+        """(file offset, buffer) of every buffer that has an offset."""
+        return sorted(self._objects.items())
 
     def object_at(self, offset: int) -> tuple[gem.GemObject, int]:
         """The buffer mapped at ``offset`` and the offset in it; EINVAL."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ring3.drm.contract import FenceContract, Violation
+from ring3.drm.record import Recorder, Replayed, load, replay
 from ring3.drm.trace import JobTrace
 from ring3.errors import BadInput
 from ring3.files import write_atomically
@@ -116,3 +117,29 @@ def write_png(path: Path, image: Image) -> None:
     out = io.BytesIO()
     Pillow.fromarray(image).save(out, "PNG")
     write_atomically(path, out.getvalue())
+
+
+def recorded_triangle(width: int = 64, height: int = 64) -> Recorder:
+    """Draw the triangle in the new world and record every call."""
+    kernel = Kernel()
+    device = PanthorDevice(kernel)
+    recorder = Recorder(device)
+    _new(device, Scene(width, height))
+    kernel.close()
+    return recorder
+
+
+def replay_recording(path: Path) -> tuple[Replayed, JobTrace, list[Violation]]:
+    """Replay on a fresh kernel and GPU; the outcome, its jobs, and what broke the fence contract."""
+    kernel = Kernel()
+    contract, trace = FenceContract(kernel), JobTrace(kernel)
+
+    def make(on: Kernel) -> PanthorDevice:
+        device = PanthorDevice(on)
+        install(device)
+        device.allocation_watchers.append(contract)
+        return device
+
+    outcome = replay(load(path), make, kernel)
+    kernel.close()
+    return outcome, trace, contract.finish()
