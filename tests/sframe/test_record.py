@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ring3.errors import BadInput, MissingPart
-from ring3.sframe import bulk, record, samples
+from ring3.errors import BadInput, MissingPart, Unsupported
+from ring3.sframe import bulk, record, samples, stack
 from ring3.sframe.images import Images
 from ring3.sframe.record import Settings
 from ring3.sframe.unwind import Stop
@@ -94,3 +94,30 @@ def test_no_such_process(tmp_path):
     with pytest.raises(MissingPart, match="no such process"):
         record.record_process(2**22 - 1, tmp_path / "x", Settings())
     assert not list(tmp_path.iterdir())
+
+
+def test_seconds_end_a_command(tmp_path):
+    can_record(tmp_path)
+    path = tmp_path / "short.data"
+    command = [sys.executable, "-c", BUSY.format(60)]
+    summary = record.record_command(command, path, Settings(seconds=0.5))
+    assert summary.exit_code == 128 + 15
+    assert summary.seconds < 5
+    assert len(samples.read(path)) == summary.samples > 20
+
+
+def test_a_32_bit_process_is_refused(tmp_path, needs):
+    source = tmp_path / "s.s"
+    # pause(), forever, without any library
+    source.write_text(".globl _start\n_start: mov $29, %eax\nint $0x80\njmp _start\n")
+    program = tmp_path / "s"
+    command = [needs("gcc"), "-m32", "-nostdlib", "-static", source, "-o", program]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("gcc -m32 does not link here")
+    with subprocess.Popen([program]) as child:
+        try:
+            with pytest.raises(Unsupported, match="32-bit"):
+                stack.of_process(child.pid)
+            assert child.poll() is None
+        finally:
+            child.kill()

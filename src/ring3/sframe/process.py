@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ring3 import arch
-from ring3.errors import MissingPart, Ring3Error
+from ring3.errors import MissingPart, Ring3Error, Unsupported
 from ring3.sframe import abi as abis
 from ring3.sframe.abi import Abi
 from ring3.sframe.unwind import Registers
@@ -142,13 +142,18 @@ def registers_of(raw: bytes, name: str, abi: Abi) -> Registers:
 
 
 def read_registers(tid: int, abi: Abi) -> Registers:
-    """The registers of a thread that is stopped under ptrace by this process."""
+    """The registers of a thread that is stopped under ptrace by this process.
+
+    Raises Unsupported for a 32-bit one.
+    """
     buffer = ctypes.create_string_buffer(512)
     vector = _IoVec(ctypes.addressof(buffer), len(buffer))
     if _libc.ptrace(_PTRACE_GETREGSET, tid, _NT_PRSTATUS, ctypes.addressof(vector)) < 0:
         raise Ring3Error("its registers cannot be read", where=f"thread {tid}")
-    words = len(PRSTATUS[abi.arch.name])
-    return registers_of(buffer.raw[: min(vector.len, 8 * words)], abi.arch.name, abi)
+    size = 8 * len(PRSTATUS[abi.arch.name])
+    if vector.len < size:
+        raise Unsupported("a 32-bit process", where=f"thread {tid}")
+    return registers_of(buffer.raw[:size], abi.arch.name, abi)
 
 
 def _thread(pid: int, tid: int, abi: Abi) -> Thread | None:

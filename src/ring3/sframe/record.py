@@ -14,6 +14,7 @@ import platform
 import select
 import signal
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -86,6 +87,7 @@ def record_command(
 ) -> Summary:
     """Run ``command``, sample it and its children until it ends, and write ``output``.
 
+    After ``settings.seconds`` it is ended: SIGTERM, and SIGKILL if it is still there two seconds later.
     Raises BadInput when the command cannot be run, MissingPart where perf_event_open is forbidden.
     """
     recorder = _Recorder(output, settings, Flag.ENABLE_ON_EXEC)
@@ -93,14 +95,10 @@ def record_command(
         recorder.attach(child.pid)
         child.go()
         recorder.extras.command = command
-        # ^C is for the command; the recording ends when it does.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        with _interrupts_ignored():
             recorder.run(child.pid, progress)
-        finally:
-            signal.signal(signal.SIGINT, before)
-        recorder.summary.exit_code = child.wait()
         recorder.finish()
+        recorder.summary.exit_code = child.end()
     return recorder.summary
 
 
@@ -355,6 +353,19 @@ def _still_there(path: str, fd: int) -> bool:
     return (there.st_dev, there.st_ino) == (kept.st_dev, kept.st_ino)
 
 
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """^C is for the command; the recording ends when it does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread has handlers, and gets ^C
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @dataclass
 class _Child:
     """A forked child that waits for a byte before it becomes the command."""
@@ -371,6 +382,18 @@ class _Child:
         if error:
             self.wait()
             raise BadInput(f"cannot run it: {os.strerror(int.from_bytes(error, 'little'))}")
+
+    def end(self) -> int:
+        """End it if it still runs; its exit code."""
+        handle = os.pidfd_open(self.pid)  # of a child that nobody has waited for, so it is there
+        try:
+            for number, patience in ((0, 0.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, None)):
+                os.kill(self.pid, number)
+                if select.select([handle], [], [], patience)[0]:
+                    break
+        finally:
+            os.close(handle)
+        return self.wait()
 
     def wait(self) -> int:
         """Its exit code as a shell gives it."""
