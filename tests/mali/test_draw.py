@@ -437,6 +437,33 @@ def test_finished_frame_gives_its_chunks_back(bench):
     assert scene.machine.group.state[0].heap.frag_completed == 6
 
 
+def test_derivatives_at_the_rim_of_a_triangle(bench):
+    # The difference of x to the right neighbour in the quad is 1 everywhere, helpers included.
+    scene = Scene(bench, 32, 32)
+    shader = """
+        U16_TO_F32 r0, r59.h00
+        IADD_IMM.i32 r1, 0x0, #0x1
+        CLPER.i32.subgroup4.xor r1, r0, r1
+        FADD.f32 r0, r0, r1.neg
+        FADD.f32 r0, r0.abs, 0x0.neg
+        MOV.i32 r1, r0
+        MOV.i32 r2, r0
+        MOV.i32.wait0126 r3, r0
+        ATEST.wait @r60, r60, r3, atest_datum.w0
+        BLEND.slot0.v4.f32.end @r0:r1:r2:r3, blend_descriptor_0.w0, r60, target:0x0
+    """
+    scene.machine.space.write(CODE + 8192, assemble(shader))
+    program = ShaderProgram(type=8, stage=2, binary=CODE + 8192, helpers=1)
+    scene.machine.space.write(DESC + 64, program.pack())
+    points = [(0.3, 0.2), (31.0, 16.5), (2.2, 31.9)]
+    scene.draw(triangle(points))
+    picture = scene.render()
+    fixed = [(round(x * 256), round(y * 256)) for x, y in points]
+    for y in range(32):
+        for x in range(32):
+            assert tuple(picture[y, x]) == ((255,) * 4 if inside(fixed, x, y) else (0,) * 4), (x, y)
+
+
 def test_lying_descriptors_end_in_faults(bench):
     for address, data in (
         (DESC + 64, b"\xff" * 32),

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 FRONT_CCW, CULL_FRONT, CULL_BACK = 1 << 16, 1 << 17, 1 << 18
 LOW_CULL, HIGH_CULL = 1 << 16, 1 << 17
 OPAQUE, FIXED, OFF = 1, 2, 3
+PREDICATE, COUNTER = 1, 3
 _MOST_LISTS = 1 << 20
 
 
@@ -185,11 +186,15 @@ def _batch(one: Pass, polygons: PolygonList) -> Iterator[None]:
             return
         runs = scan(snapped, box)
         setup = Setup(triangles, varyings)
+    helpers = one.described is not None and bool(one.described.helpers)
     for which, x, y in runs.chunks():
+        covered = None
+        if helpers:
+            which, x, y, covered = quads(which, x, y)
         interpolator = Interpolator(setup, which, x.astype(np.float32), y.astype(np.float32))
         front = np.broadcast_to(triangles.front[which], x.shape)
         numbers = triangles.numbers[which]
-        yield from shade(one, interpolator, (x, y), front, numbers)
+        yield from shade(one, interpolator, Fragments(x, y, front, numbers, covered))
 
 
 def full_screen(one: Pass) -> Iterator[None]:
@@ -201,18 +206,59 @@ def full_screen(one: Pass) -> Iterator[None]:
         at = np.arange(first, min(first + 32768, total))
         x, y = at % width + frame.min_x, at // width + frame.min_y
         front = np.ones(len(at), dtype=bool)
-        yield from shade(one, None, (x, y), front, np.zeros(1, dtype=np.int32))
+        yield from shade(one, None, Fragments(x, y, front, np.zeros(1, dtype=np.int32)))
+
+
+@dataclass
+class Fragments:
+    """Fragments of one chunk.  ``covered`` None: all; else some are helpers that complete a quad."""
+
+    x: NDArray[np.int64]
+    y: NDArray[np.int64]
+    front: NDArray[np.bool_]
+    numbers: NDArray[np.int32]
+    covered: NDArray[np.bool_] | None = None
+
+
+def quads(
+    which: NDArray[np.int64], x: NDArray[np.int64], y: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Complete 2 x 2 quads of each triangle, lane 1 to the right, lane 2 below; which fragments are real.
+
+    Derivatives are differences between lanes of a quad, so that every lane needs its neighbours.
+    """
+    key = np.broadcast_to(which, x.shape) << 40 | (y >> 1) << 20 | x >> 1
+    unique, place = np.unique(key, return_inverse=True)
+    covered = np.zeros(4 * len(unique), dtype=bool)
+    covered[4 * place + (x & 1) + 2 * (y & 1)] = True
+    lane = np.tile(np.arange(4), len(unique))
+    every = np.repeat(unique, 4)
+    triangle = which if len(which) == 1 else every >> 40
+    return (
+        triangle,
+        (every & 0xFFFFF) * 2 + (lane & 1),
+        (every >> 20 & 0xFFFFF) * 2 + (lane >> 1),
+        covered,
+    )
+
+
+def _count_samples(one: Pass, passed: int) -> None:
+    """Occlusion query: a counter, or whether anything passed."""
+    mode = one.draw.flags0 >> 14 & 3
+    if not passed or mode not in (PREDICATE, COUNTER) or not one.draw.occlusion:
+        return
+    space, address = one.queue.space, one.draw.occlusion
+    count = space.read_int(address, 8) + passed if mode == COUNTER else 1
+    space.write_int(address, count, 8)
 
 
 def shade(
     one: Pass,
     interpolator: Interpolator | None,
-    pixels: tuple[NDArray[Any], NDArray[Any]],
-    front: NDArray[np.bool_],
-    numbers: NDArray[Any],
+    fragments: Fragments,
 ) -> Iterator[None]:
     """Shade fragments of one chunk, test and blend them."""
-    x, y = pixels
+    x, y, front = fragments.x, fragments.y, fragments.front
     at = y * one.frame.width + x
     with np.errstate(all="ignore"):
         depth = _depth(one, interpolator, len(at), front)
@@ -222,11 +268,14 @@ def shade(
     stencil: NDArray[Any] | None = None
     if one.program is not None and one.described is not None:
         threads = _threads(one, len(at))
-        threads.registers[57] = numbers.astype(np.uint32)
+        threads.registers[57] = fragments.numbers.astype(np.uint32)
         threads.registers[58] = ~front
         threads.registers[59] = x | y << 16
         threads.registers[60] = 1
         threads.registers[61] = 1
+        if fragments.covered is not None:
+            threads.helpers = ~fragments.covered
+            threads.registers[60] = threads.registers[61] = fragments.covered
         threads.stages.update(
             varyings=interpolator,
             colors=colors,
@@ -240,6 +289,8 @@ def shade(
         yield from execution.run()
         threads.finish()
         alive = ~threads.stages["killed"]
+        if fragments.covered is not None:
+            alive &= fragments.covered
         if threads.stages.get("wrote_depth"):
             depth = threads.stages["depth"]
         if threads.stages.get("wrote_stencil"):
@@ -255,6 +306,7 @@ def shade(
             None if stencil is None else stencil[chosen],
         )
         merged = chosen if passed.all() else chosen[passed]
+        _count_samples(one, len(merged))
         for index, (values, covered) in colors.items():
             mine = merged if covered.all() else merged[covered[merged]]
             if index < len(one.blends) and one.draw.flags1 >> 16 + index & 1 and len(mine):
