@@ -6,7 +6,6 @@ nothing that others see before its next visible operation, goes first: no other 
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 from ring3.errors import BadInput
@@ -70,18 +69,31 @@ def next_fresh(kernel: Kernel) -> Task | None:
     return None
 
 
+class _Numbers:
+    """Random numbers: Knuth's MMIX generator, of which only high bits are used, seeded as SplitMix64 is.
+
+    random.Random takes longer to be seeded than a short program takes to run.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self, seed: int) -> None:
+        self._state = (seed + 1) * 0x9E3779B97F4A7C15 & _MASK
+
+    def below(self, limit: int) -> int:
+        self._state = state = (self._state * 6364136223846793005 + 1442695040888963407) & _MASK
+        return (state >> 33) % limit
+
+
 class RandomScheduler(Preemptive):
     """Before every visible operation any runnable task may go first; ``seed`` decides."""
 
     def __init__(self, seed: int, max_steps: int = 10_000) -> None:
         super().__init__(max_steps)
-        # random.Random takes longer to be seeded than a short program to run.  This is Knuth's MMIX
-        # generator, of whose numbers only the high bits are used, seeded as SplitMix64 is.
-        self._state = (seed + 1) * 0x9E3779B97F4A7C15 & _MASK
+        self._random = _Numbers(seed)
 
     def choose(self, kernel: Kernel, runnable: list[Task]) -> Task:
-        self._state = state = (self._state * 6364136223846793005 + 1442695040888963407) & _MASK
-        return runnable[(state >> 40) % len(runnable)]
+        return runnable[self._random.below(len(runnable))]
 
 
 class Pct(Preemptive):
@@ -96,24 +108,26 @@ class Pct(Preemptive):
         self, seed: int, max_steps: int = 10_000, *, depth: int = 3, length: int = 100
     ) -> None:
         super().__init__(max_steps)
-        self._rng = random.Random(seed)
-        self._priority: dict[int, float] = {}
-        self._lowest = 0.0
-        self._changes = {self._rng.randrange(1, max(2, length)) for _ in range(depth - 1)}
+        self._random = _Numbers(seed)
+        self._priority: dict[int, int] = {}
+        self._lowest = 0
+        self._changes = {1 + self._random.below(max(1, length - 1)) for _ in range(depth - 1)}
 
     def choose(self, kernel: Kernel, runnable: list[Task]) -> Task:
         priority = self._priority
+        best = runnable[0]
+        highest = self._lowest - 1
         for task in runnable:
-            if task.tid not in priority:
-                priority[task.tid] = 1.0 + self._rng.random()
-        best = max(runnable, key=lambda task: priority[task.tid])
-        while kernel.step in self._changes or best.access == YIELD:
+            mine = priority.get(task.tid)
+            if mine is None:
+                mine = priority[task.tid] = 1 + self._random.below(1 << 20)
+            if mine > highest:
+                best, highest = task, mine
+        if best.access == YIELD or kernel.step in self._changes:
             self._changes.discard(kernel.step)
-            self._lowest -= 1.0
+            self._lowest -= 1
             priority[best.tid] = self._lowest
-            yielded, best = best, max(runnable, key=lambda task: priority[task.tid])
-            if best is yielded or best.access == YIELD:
-                break
+            return max(runnable, key=lambda task: priority[task.tid])
         return best
 
 
