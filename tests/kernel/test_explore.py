@@ -145,7 +145,7 @@ def test_the_interleaving_names_tasks_operations_lines_and_the_end():
     assert text.splitlines()[-1] == f"deadlock: {finding.message}"
 
 
-def test_the_timeline_has_a_track_for_each_task_and_opens_in_perfetto():
+def test_the_timeline_has_a_track_for_each_task_and_the_same_bytes():
     finding = exhaustive(programs.sleep_without_recheck).findings[0]
     out = timeline(programs.sleep_without_recheck, finding.schedule)
     assert {track.name for track in out.tracks} >= {"waiter/1", "waker/2"}

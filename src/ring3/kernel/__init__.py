@@ -45,8 +45,9 @@ sleep: they complete, wake, queue work or spawn.
 ``kernel.parts`` is a dict in which a subsystem keeps what it has one of per kernel.
 """
 
+from ring3.kernel.alarm import Alarm
 from ring3.kernel.clock import NSEC_PER_MSEC, NSEC_PER_SEC, NSEC_PER_USEC, RealClock, VirtualClock
-from ring3.kernel.core import STATE, WRITE, Alarm, Kernel, Scheduler
+from ring3.kernel.core import STATE, WRITE, Kernel, Scheduler
 from ring3.kernel.irq import HrTimer, Interrupt, Softirq, Timer
 from ring3.kernel.locks import (
     LocalLock,

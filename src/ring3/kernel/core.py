@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from greenlet import GreenletExit, getcurrent
 
+from ring3.kernel.alarm import Alarm, Alarms
 from ring3.kernel.clock import Clock, RealClock, VirtualClock
 from ring3.kernel.external import External
 from ring3.kernel.report import KernelBug, Warn, WouldDeadlock, stack
@@ -48,23 +48,6 @@ class Scheduler(Protocol):
     def pick(self, kernel: Kernel) -> Task | None:
         """One of ``kernel.runnable``, which is not empty; None ends the run."""
         ...
-
-
-class Alarm:
-    """A function due at ``deadline``; ``cancel()`` forgets it."""
-
-    __slots__ = ("args", "deadline", "fn")
-
-    def __init__(self, deadline: int, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self.deadline = deadline
-        self.fn: Callable[..., Any] | None = fn
-        self.args = args
-
-    def cancel(self) -> bool:
-        """True when it was still pending."""
-        pending = self.fn is not None
-        self.fn = None
-        return pending
 
 
 def _no_point(op: str, obj: Any, access: int) -> None:
@@ -122,8 +105,7 @@ class Kernel:
         self.lockdep: Lockdep | None = None
         self.parts: dict[str, Any] = {}  # what other modules keep per kernel: RCU, worker pools...
         self._wanted: Carrier | None = None  # a task that waits for a carrier to be made
-        self._alarms: list[tuple[int, int, Alarm]] = []
-        self._alarm_count = 0
+        self._alarms = Alarms()
         self._until: Callable[[], bool] | None = None
         self._limit: int | None = None
         self._posts: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
@@ -318,16 +300,12 @@ class Kernel:
     def alarm(self, delay: int, fn: Callable[..., Any], *args: Any) -> Alarm:
         """Call ``fn(*args)`` in ``delay`` ns, outside of any task; it must not sleep or take locks."""
         alarm = Alarm(self.clock.now() + max(0, delay), fn, args)
-        self._alarm_count += 1
-        heapq.heappush(self._alarms, (alarm.deadline, self._alarm_count, alarm))
+        self._alarms.add(alarm)
         return alarm
 
     def next_deadline(self) -> int | None:
         """When the next pending alarm is due."""
-        alarms = self._alarms
-        while alarms and alarms[0][2].fn is None:
-            heapq.heappop(alarms)
-        return alarms[0][0] if alarms else None
+        return self._alarms.next_deadline()
 
     def _time_out(self, task: Task) -> None:
         if task.state is not RUNNING:
@@ -336,8 +314,8 @@ class Kernel:
 
     def _fire(self) -> None:
         """Run the first alarm, which next_deadline() has shown to be pending."""
-        deadline, _, alarm = heapq.heappop(self._alarms)
-        self.clock.advance(deadline)
+        alarm = self._alarms.pop()
+        self.clock.advance(alarm.deadline)
         fn, alarm.fn = alarm.fn, None
         self.current = self.boot
         assert fn is not None

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ring3.kernel.core import WRITE, Alarm
+from ring3.kernel.alarm import Alarm
+from ring3.kernel.core import WRITE
 from ring3.kernel.task import (
     HARDIRQ_MASK,
     HARDIRQ_OFFSET,

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ring3.kernel.core import WRITE, Alarm
+from ring3.kernel.alarm import Alarm
+from ring3.kernel.core import WRITE
 from ring3.kernel.task import PF_WQ_WORKER, State, Task
 from ring3.kernel.wait import Completion
 

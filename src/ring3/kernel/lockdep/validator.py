@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ring3.kernel.lockdep import text, usage
+from ring3.kernel.lockdep import findings, text, usage
 from ring3.kernel.lockdep.graph import (
     Edge,
     LockClass,
@@ -340,7 +340,7 @@ class Lockdep:
         bad = [opposite] if bit & usage.READ else [opposite, opposite | usage.READ]
         for other in bad:
             if lock_class.usage & 1 << other:
-                self._inconsistent(task, held, other, bit)
+                self._found(findings.inconsistent(task, held, other, bit))
                 return False
         return self._check_inversion(task, held, bit, opposite)
 
@@ -352,27 +352,7 @@ class Lockdep:
         found = search(root, _usage_test(mask), backwards=back, skip=_skip)
         if found is None:
             return True
-        other = found.lock_class
-        irq = "softirq" if bit & usage.SOFTIRQ else "hardirq"
-        direction = "unsafe" if back else "safe"
-        body = [
-            f"{task} just changed the state of lock:",
-            text.describe(held),
-            f"but this lock {'was taken by another' if back else 'took another'}, "
-            f"{irq.upper()}-{'safe' if back else 'unsafe'} lock in the past:",
-            f" ({other}){{{usage.letters(other.usage)}}}",
-            f"(the first is {irq}-{direction} now)",
-            "",
-            "the dependencies between the locks:",
-            *text.chain(found.path(), reverse=False),
-        ]
-        classes = [step.lock_class for step in found.path()]
-        safe, unsafe = (classes[-1], classes[0]) if back else (classes[0], classes[-1])
-        body += text.two_cpus(
-            [f"lock({unsafe});", "<Interrupt>", f"  lock({safe});"],
-            ["local_irq_disable();", f"lock({safe});", f"lock({unsafe});"],
-        )
-        self._report("irq-inversion", task, body, classes)
+        self._found(findings.irq_inversion(task, held, bit, found))
         return False
 
     def _validate(self, task: Task, held: HeldLock, head: bool) -> bool:
@@ -406,7 +386,7 @@ class Lockdep:
                 continue
             if nest:
                 return True
-            self._recursive(task, other, held)
+            self._found(findings.recursive(task, other, held))
             return None
         return False
 
@@ -419,9 +399,9 @@ class Lockdep:
         found = search(Step(source, held.read == 2), conflicts)
         if found is not None:
             if source is target:
-                self._recursive(task, before, held)
+                self._found(findings.recursive(task, before, held))
             else:
-                self._circular(task, before, held, found)
+                self._found(findings.circular(task, before, held, found))
             return False
         if not self._check_irq_dependency(task, before, held):
             return False
@@ -459,7 +439,7 @@ class Lockdep:
         )
         if backward is None:
             return True
-        self._irq_dependency(task, before, held, backward, forward)
+        self._found(findings.irq_dependency(task, before, held, backward, forward))
         return False
 
     def _reacquire(self, task: Task, place: int, drop: int) -> None:
@@ -469,76 +449,15 @@ class Lockdep:
         for held in above:
             self.acquire(held)
 
-    # Reports
+    def _report(self, kind: str, task: Task, body: list[str], chain: list[LockClass]) -> None:
+        self._found(text.compose(kind, task, body, chain))
 
-    def _recursive(self, task: Task, before: HeldLock, held: HeldLock) -> None:
-        body = [f"{task} is trying to acquire lock:", text.describe(held), ""]
-        body += ["but task is already holding lock:", text.describe(before), ""]
-        body += text.one_cpu([f"lock({before.lock_class});", f"lock({held.lock_class});"])
-        body.append(" May be due to missing lock nesting notation")
-        self._report("recursive", task, body, [before.lock_class, held.lock_class])
-
-    def _circular(self, task: Task, before: HeldLock, held: HeldLock, found: Step) -> None:
-        path = found.path()
-        path[0].trace = stack()
-        body = [f"{task} is trying to acquire lock:", text.describe(held), ""]
-        body += ["but task is already holding lock:", text.describe(before), ""]
-        body += ["which lock already depends on the new lock.", ""]
-        body += ["the existing dependency chain (in reverse order) is:", *text.chain(path), ""]
-        source, target = held.lock_class, before.lock_class
-        middle = path[-2].lock_class if len(path) > 2 else source
-        classes = [source, *([middle] if middle is not source else []), target]
-        body += ["Chain exists of:", "  " + " --> ".join(map(str, classes)), ""]
-        body += text.two_cpus(
-            [f"lock({target});", f"lock({source});"], [f"lock({middle});", f"lock({target});"]
-        )
-        self._report("circular", task, body, [step.lock_class for step in path])
-
-    def _inconsistent(self, task: Task, held: HeldLock, old: int, new: int) -> None:
-        lock_class = held.lock_class
-        body = [f"inconsistent {{{usage.NAMES[old]}}} -> {{{usage.NAMES[new]}}} usage."]
-        body += [f"{task} {text.contexts(task)} takes:", text.describe(held)]
-        body += [f"{{{usage.NAMES[old]}}} state was registered at:"]
-        body += [f"  {frame}" for frame in lock_class.traces[old]]
-        body.append("")
-        lock = f"lock({lock_class});"
-        body += text.one_cpu([lock, "<Interrupt>", f"  {lock}"])
-        self._report("inconsistent", task, body, [lock_class])
-
-    def _irq_dependency(
-        self, task: Task, before: HeldLock, held: HeldLock, backward: Step, forward: Step
-    ) -> None:
-        safe, unsafe = backward.lock_class, forward.lock_class
-        bit, opposite = usage.first_conflict(safe.usage, unsafe.usage)
-        irq = "SOFTIRQ" if bit & usage.SOFTIRQ else "HARDIRQ"
-        body = [f"{task} {text.contexts(task)} is trying to acquire:", text.describe(held)]
-        body += ["", "and this task is already holding:", text.describe(before)]
-        body += ["which would create a new lock dependency:"]
-        body += [f" ({before.lock_class}) -> ({held.lock_class})"]
-        body += ["", f"but this new dependency connects a {irq}-irq-safe lock:", f" ({safe})"]
-        body += [f"... which became {irq}-irq-safe at:"]
-        body += [f"  {frame}" for frame in safe.traces.get(bit, ())]
-        body += ["", f"to a {irq}-irq-unsafe lock:", f" ({unsafe})"]
-        body += [f"... which became {irq}-irq-unsafe at:"]
-        body += [f"  {frame}" for frame in unsafe.traces.get(opposite, ())]
-        body += [""]
-        body += text.two_cpus(
-            [f"lock({unsafe});", "<Interrupt>", f"  lock({safe});"],
-            ["local_irq_disable();", f"lock({safe});", f"lock({unsafe});"],
-        )
-        classes = [step.lock_class for step in reversed(backward.path())]
-        classes += [step.lock_class for step in forward.path()]
-        self._report("irq-dependency", task, body, classes, irq=irq)
-
-    def _report(
-        self, kind: str, task: Task, body: list[str], chain: list[LockClass], *, irq: str = ""
-    ) -> None:
+    def _found(self, report: text.Report) -> None:
         self.debug_locks = False
-        report = text.compose(kind, task, body, chain, irq=irq)
         self.reports.append(report)
         self.kernel.printk(report.text)
         if self.kernel.tracer is not None:
-            self.kernel.tracer.instant(f"lockdep: {kind}")
+            self.kernel.tracer.instant(f"lockdep: {report.kind}")
 
     def _held(self, task: Task) -> list[HeldLock]:
         if task.held_locks is None:
