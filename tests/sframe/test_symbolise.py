@@ -2,9 +2,10 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ring3.elf import Elf
@@ -101,3 +102,30 @@ def test_a_spoiled_cache_is_made_again(spoiled, tmp_path, monkeypatch):
     assert [bytes(rows) for _, _, rows in again.tables] == [bytes(r) for _, _, r in first.tables]
     assert len(kept.read_bytes()) == len(good)
     assert facts.of_file("/bin/true").symbols.find(0) == -1
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_lying_file_gives_facts_or_a_reason(data):
+    """Every spoiled file is named by name with its problem, or holds what is still good."""
+    changed = bytearray(Path("/bin/true").read_bytes())
+    headers = len(changed) - 64 * 32
+    places = (
+        st.integers(0, 1000)
+        | st.integers(headers, len(changed) - 8)
+        | st.integers(0, len(changed) - 8)
+    )
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(places)
+        changed[at : at + 8] = data.draw(
+            st.sampled_from([b"\xff" * 8, bytes(8), b"\xff" * 7 + b"\x7f"])
+            | st.binary(min_size=1, max_size=8)
+        )
+    found = facts._make_from("x", bytes(changed))
+    assert found.tables or found.problem
+    for address in (0, 0x3000, 1 << 63, (1 << 64) - 1):
+        index = found.symbols.find(address)
+        if index >= 0:
+            found.symbols.text(index)
+        for _, rules in found.rules():
+            rules.find(address)

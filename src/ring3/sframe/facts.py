@@ -178,7 +178,9 @@ def _symbols_in(elf: Elf) -> Symbols:
     index = index[np.append(True, addr[1:] != addr[:-1])[: len(index)]]
     addr, size, name = all_.addr[index], all_.size[index], all_._name[index]
     # One without a size reaches to the next, but not out of its section.
-    ends = np.array([section.addr + section.size for section in elf.sections] + [0], np.uint64)
+    most = (1 << 64) - 1
+    reach = [min(section.addr + section.size, most) for section in elf.sections]
+    ends = np.array([*reach, 0], np.uint64)
     end = np.minimum(ends[all_.section[index]], np.append(addr[1:], ends.max(initial=0)))
     size = np.where((size == 0) & (end > addr), end - addr, size)
     # Stubs have no symbols of their own.
