@@ -79,6 +79,14 @@ def test_what_never_allocates_in_reclaim_never_warns(policy: str) -> None:
     assert not {"warn", "deadlock", "livelock", "panic"} & set(result.found)
 
 
+def test_every_schedule_within_a_bound() -> None:
+    result = explore.explore("as-today", ["xfs-linked-direct"], preemptions=1, schedules=500)
+    assert result.whole == ["xfs-linked-direct"]
+    assert not {"warn", "deadlock", "livelock"} & set(result.found)
+    cut = explore.explore("as-today", ["xfs-linked-direct"], preemptions=1, schedules=3)
+    assert (cut.whole, cut.schedules) == ([], 6)
+
+
 def test_another_process_replays_the_same() -> None:
     result = explore.explore("as-today", ["ext4-unlinked-transaction"], schedules=60)
     found = result.found["deadlock"]

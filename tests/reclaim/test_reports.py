@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ring3.kernel import Kernel
 from ring3.reclaim.outcome import run
 from ring3.reclaim.policies import POLICIES
 from ring3.reclaim.scenarios import REPORTS, SCENARIOS
@@ -71,6 +72,15 @@ def test_unlinked_ext4_needs_a_transaction_and_a_bitmap() -> None:
     stacks = [[frame.function.rpartition(".")[2] for frame in warn.stack] for warn in warns]
     for chain in EXT4_UNLINKED:
         assert any(contains_in_order(names, chain + FROM_DENTRIES) for names in stacks)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_lockdep_sees_nothing_of_it(name: str) -> None:
+    """An allocation under PF_MEMALLOC does not take fs_reclaim (mm/page_alloc.c, __need_reclaim)."""
+    kernel = Kernel(lockdep=True)
+    assert run(SCENARIOS[name], POLICIES["as-today"](), kernel).nofail_warns
+    assert kernel.lockdep is not None
+    assert kernel.lockdep.reports == []
 
 
 @pytest.mark.parametrize("name", REPORTS)

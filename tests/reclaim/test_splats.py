@@ -324,6 +324,9 @@ def test_hostile_files(tmp_path: Path) -> None:
     path.write_bytes(b"x" * (splats.MAX_BYTES + 1))
     with pytest.raises(BadInput, match="16 MiB"):
         splats.read(path)
+    path.write_bytes(b"\n" * (splats.MAX_LINES + 1))
+    with pytest.raises(BadInput, match="lines"):
+        splats.read(path)
 
 
 def test_command(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ring3.reclaim import splats
 from ring3.reclaim.explain import explain
 from ring3.reclaim.explain import text as explanation_text
 from ring3.reclaim.policies import POLICIES, policy
-from ring3.reclaim.scenarios import CURRENT, scenario
+from ring3.reclaim.scenarios import CURRENT, SCENARIOS, WORKLOADS, scenario
 from ring3.report import Table, to_terminal
 
 
@@ -34,8 +34,14 @@ def reclaim() -> None:
 )
 @click.argument("policies", nargs=-1)
 @click.option("--scenario", "scenarios", multiple=True, help="Only this one; may be repeated.")
-@click.option("--seeds", default=2, show_default=True, help="Random schedules of each run.")
-@click.option("--workers", type=int, help="Processes [default: one a core].")
+@click.option(
+    "--seeds",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Random schedules of each run.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes [default: one a core].")
 @click.option("--cluster", help="A Dask scheduler, tcp://HOST:PORT.")
 @click.option("--json", "as_json", is_flag=True)
 def compare_command(
@@ -74,6 +80,18 @@ def policies_command(as_json: bool) -> None:
         to_terminal([Table("", ("policy", "source", "as understood here"), rows)], console())
 
 
+@reclaim.command("scenarios", examples=["ring3 reclaim scenarios"])
+@click.option("--json", "as_json", is_flag=True)
+def scenarios_command(as_json: bool) -> None:
+    """The scenarios that are explored, and the larger workloads that are measured."""
+    every = [*SCENARIOS.values(), *WORKLOADS.values()]
+    if as_json:
+        emit_json([vars(each) for each in every])
+    else:
+        rows = [[each.name, each.title] for each in every]
+        to_terminal([Table("", ("scenario", "what happens"), rows)], console())
+
+
 @reclaim.command(
     "explore",
     examples=[
@@ -91,7 +109,14 @@ def policies_command(as_json: bool) -> None:
     show_default=True,
     help="Random, and as many PCT schedules, of each scenario.",
 )
-@click.option("--workers", type=int, help='Processes for "all" [default: one a core].')
+@click.option(
+    "--preemptions",
+    type=click.IntRange(0),
+    help="Instead of those, every schedule with at most so many.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), help='Processes for "all" [default: one a core].'
+)
 @click.option("--cluster", help='A Dask scheduler for "all", tcp://HOST:PORT.')
 @click.option("--replay", metavar="SCENARIO/SCHEDULE", help="Run one counterexample again.")
 @click.option("--perfetto", type=click.Path(path_type=Path), help="Write it as a timeline.")
@@ -101,6 +126,7 @@ def explore_command(
     policy_name: str,
     scenarios: tuple[str, ...],
     schedules: int,
+    preemptions: int | None,
     workers: int | None,
     cluster: str | None,
     replay: str | None,
@@ -120,13 +146,20 @@ def explore_command(
             count = len(scenarios) or len(CURRENT)
             task = bars.add_task(policy_name, total=count)
             result = search.explore(
-                policy_name, scenarios, schedules=schedules, done=lambda: bars.advance(task)
+                policy_name,
+                scenarios,
+                schedules=schedules,
+                preemptions=preemptions,
+                done=lambda: bars.advance(task),
             )
         worst = search.smallest(result.worst) if result.worst else None
         name = worst.name if worst else None
         if not as_json:
             shows = ", ".join(k for k in search.KINDS if k in result.found) or "nothing goes wrong"
             click.echo(f"{policy_name}: {result.schedules} schedules of {count} scenarios: {shows}")
+            if result.whole:
+                whole = ", ".join(result.whole)
+                click.echo(f"every schedule with at most {preemptions} preemptions: {whole}")
     outcome = search.replay(policy_name, name) if name is not None else None
     found = search.failures(outcome) if outcome is not None else {}
     if as_json:

@@ -14,7 +14,7 @@ from functools import partial
 from ring3.cluster import each
 from ring3.errors import BadInput
 from ring3.kernel.core import Kernel
-from ring3.kernel.explore import sample, show, shrink, timeline
+from ring3.kernel.explore import exhaustive, sample, show, shrink, timeline
 from ring3.kernel.explore.outcome import Finding, decode, encode, run_once
 from ring3.kernel.schedulers import Recorded
 from ring3.reclaim.outcome import Outcome, judge
@@ -52,10 +52,12 @@ class Counterexample:
 @dataclass
 class Exploration:
     """What was searched for one policy.  ``found`` holds the shortest counterexample of each kind;
-    ``covered`` how many schedules of each scenario were run."""
+    ``covered`` how many schedules of each scenario were run, ``whole`` for which scenarios those were all
+    within the bound on preemptions."""
 
     policy: str
     covered: dict[str, int] = field(default_factory=dict)
+    whole: list[str] = field(default_factory=list)
     found: dict[str, Counterexample] = field(default_factory=dict)
 
     @property
@@ -112,10 +114,15 @@ def explore(
     scenarios: Sequence[str] = (),
     *,
     schedules: int = DEFAULT_SCHEDULES,
+    preemptions: int | None = None,
     done: Callable[[], None] = lambda: None,
 ) -> Exploration:
-    """Search for failures of a policy: ``schedules`` random and as many PCT schedules of each scenario,
-    by default of CURRENT, the small ones of the kernel as it is."""
+    """Search for failures of a policy in ``scenarios``, by default CURRENT: the small ones of the kernel as
+    it is.
+
+    ``schedules`` random and as many PCT schedules of each; with ``preemptions`` instead every schedule
+    that interrupts a task at most so often, up to twice ``schedules``.
+    """
     policy(policy_name)
     result = Exploration(policy_name)
     for wanted in [scenario(name) for name in scenarios or CURRENT]:
@@ -126,10 +133,22 @@ def explore(
         ) -> None:
             _collect(result, wanted, kernel, wrong)
 
-        for strategy in ("random", "pct"):
+        if preemptions is None:
             seeds = range(1, schedules + 1)
-            got = sample(run, strategy, seeds, max_steps=MAX_STEPS, observe=observe)
-            result.covered[wanted.name] = result.covered.get(wanted.name, 0) + got.schedules
+            for strategy in ("random", "pct"):
+                sample(run, strategy, seeds, max_steps=MAX_STEPS, observe=observe)
+            result.covered[wanted.name] = 2 * schedules
+        else:
+            got = exhaustive(
+                run,
+                preemptions=preemptions,
+                max_schedules=2 * schedules,
+                max_steps=MAX_STEPS,
+                observe=observe,
+            )
+            result.covered[wanted.name] = got.schedules
+            if got.schedules < 2 * schedules:
+                result.whole.append(wanted.name)
         done()
     return result
 

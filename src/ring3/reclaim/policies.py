@@ -47,7 +47,7 @@ class MempoolPolicy(Policy):
 
     name = "mempool"
     source = "the talk"
-    reading = "one pool of pages per mount; a page returns to it when the page cache lets it go"
+    reading = "one pool of pages; a page returns to it when the page cache lets it go"
     PAGES = 2
 
     def __init__(self) -> None:

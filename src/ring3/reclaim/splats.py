@@ -16,6 +16,7 @@ from pathlib import Path
 from ring3.errors import BadInput
 
 MAX_BYTES = 16 << 20
+MAX_LINES = 500_000
 MAX_LINE = 2000
 MAX_FRAMES = 2000
 
@@ -97,11 +98,13 @@ _MODE = re.compile(r"mode:(0x[0-9a-f]{1,8}(?:\([\w|]{0,400}\))?)")
 
 
 def read(path: Path) -> list[Splat]:
-    """The reports in a file.  Raises BadInput for a file over 16 MiB or without any report."""
+    """The reports in a file.  Raises BadInput for one over 16 MiB or MAX_LINES, or without any report."""
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise BadInput("over 16 MiB", where=str(path), remedy="cut out the report")
+    if data.count(b"\n") > MAX_LINES:
+        raise BadInput(f"over {MAX_LINES:,} lines", where=str(path), remedy="cut out the report")
     found = parse(data.decode(errors="replace"))
     if not found:
         raise BadInput(
