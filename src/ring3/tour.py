@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +73,7 @@ def chapters() -> list[Chapter]:
     """The chapters in the order of the page."""
     return [
         Chapter("SFrame", "compiler | tracer", "stack traces from a compact table", _sframe),
+        Chapter("nolibc", "program | system call", "a libc that is only headers", _nolibc),
         Chapter("Panthor", "user-mode | kernel-mode GPU driver", "from ioctl to pixel", _panthor),
         Chapter(
             "Reclaim",
@@ -194,6 +197,66 @@ def _largest_binary() -> Path:
         except (BadInput, PermissionError):
             continue
     raise MissingPart("no ELF program with .eh_frame on PATH", remedy="apt-get install gdb")
+
+
+_HELLO = '#include <stdio.h>\nint main(void) { puts("Hello, world!"); return 0; }\n'
+
+
+def _nolibc(say: Say) -> Iterator[Block]:
+    """One program built for every architecture whose compiler is here, run, and weighed."""
+    from ring3.arch import ARCHS
+    from ring3.nolibc import toolchain
+
+    here = [
+        name for name, machine in ARCHS.items() if machine.entry and toolchain.compilers(machine)
+    ]
+    rows: dict[str, tuple[object, ...]] = {}
+    with executor() as pool:
+        for name, row in each(pool, _nolibc_row, here):
+            rows[name] = row
+            say(f"built for {len(rows)} of {len(here)} architectures")
+    yield Table(
+        'puts("Hello, world!"), static and stripped: bytes of the file',
+        ("architecture", "compiler", "it ran", "#nolibc", "#glibc", "#musl"),
+        [rows[name] for name in here],
+        "nolibc with W^X kept and section headers present; glibc and musl with -Os -static -s.",
+    )
+    missing = [name for name, machine in ARCHS.items() if machine.entry and name not in here]
+    if missing:
+        yield LeftOut(
+            f"nolibc for {', '.join(missing)}", "no compiler", "ring3 doctor says how to get them"
+        )
+
+
+def _nolibc_row(name: str) -> tuple[object, ...]:
+    """Architecture, compiler, how the run went, and sizes with nolibc, glibc and musl ("-": not here)."""
+    from ring3.arch import by_name, host
+    from ring3.nolibc import build
+
+    machine = by_name(name)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "hello.c")
+        source.write_text(_HELLO)
+        made = build.build([source], machine, Path(folder, "hello"))
+        try:
+            ran = build.run(made, machine)
+            went = "yes" if (ran.code, ran.stdout) == (0, b"Hello, world!\n") else f"no: {ran}"
+        except MissingPart as error:
+            went = f"not run: {error.what}"
+        glibc = machine.toolchain.gcc and f"{machine.toolchain.gcc}-gcc"
+        others = [(glibc, machine.toolchain.gcc_flags)]
+        others.append(("musl-gcc" if machine is host() else None, ()))
+        sizes = [_static_size(compiler, flags, source) for compiler, flags in others]
+        return name, made.compiler.kind, went, made.size, *sizes
+
+
+def _static_size(compiler: str | None, flags: Sequence[str], source: Path) -> int | str:
+    if compiler is None or shutil.which(compiler) is None:
+        return "-"
+    output = source.with_suffix(".static")
+    command = [compiler, *flags, "-Os", "-static", "-s", "-o", str(output), str(source)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    return output.stat().st_size if done.returncode == 0 else "-"
 
 
 def _panthor(say: Say) -> Iterator[Block]:
