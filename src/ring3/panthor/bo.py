@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from errno import EINVAL, EPERM
 from typing import TYPE_CHECKING
 
@@ -28,13 +29,23 @@ class PanthorBo(GemObject):
         #: How many mappings of which VM show it.
         self.mapped_in: dict[Vm, int] = {}
         self.cpu_mapped = False
+        self.pinned = False  # the driver's own: never evicted
+        self.swap: bytes | None = None  # its content while it is evicted
 
     def pages(self) -> Pages:
         fresh = self._pages is None
         pages = super().pages()
         if fresh:
+            if self.swap is not None:
+                pages.write(0, zlib.decompress(self.swap))
+                self.swap = None
             self.device.memory.add(self.physical, pages.buffer)
         return pages
+
+    def evictable(self) -> bool:
+        """It may leave memory when nobody uses it: not what the CPU maps, others share or firmware needs."""
+        shared = self.dma_buf is not None or self.import_source is not None
+        return self.resident and not (self.pinned or self.cpu_mapped or shared)
 
     def drop_pages(self) -> None:
         if self._pages is not None:
@@ -86,6 +97,7 @@ class KernelBo:
         self.vm = vm
         self.bo = PanthorBo(vm.device, -(-size // 4096) * 4096, uapi.BO_NO_MMAP, vm)
         self.bo.label = label
+        self.bo.pinned = True
         self.va = vm.kernel_va.allocate(self.bo.size, 4096)
         self.buffer = self.bo.pages().buffer
         vm.map_kernel(self.bo, self.va, flags)

@@ -61,6 +61,7 @@ class PanthorDevice(DrmDevice):
         self.allocation_watchers: list[AllocationWatcher] = []
         self.table_pool = TablePool(self.memory, _TABLES_AT)
         self.dummy = PanthorBo(self, BLOCK)
+        self.dummy.pinned = True
         self.queue_backend = QueueBackend(self)
         self.reset_wq = Workqueue.ordered(kernel, "panthor-reset")
         self.cleanup_wq = Workqueue.ordered(kernel, "panthor-cleanup")

@@ -75,6 +75,7 @@ class Vm:
         self.space: int | None = None
         self.last_used = 0
         self._external: list[GemObject] | None = None
+        self.evicted: list[PanthorBo] = []
         self.sched = GpuScheduler(
             device.kernel, _BindBackend(), name="panthor-vm-bind", credit_limit=1, priorities=1
         )
@@ -211,6 +212,32 @@ class Vm:
         if self.space is not None:
             self.device.gpu.address_spaces[self.space].flush()
 
+    def hide(self, bo: PanthorBo) -> None:
+        """``bo`` is evicted: take its page table entries away.  ``op_lock`` held."""
+        for va in self.gpuvm:
+            if va.obj is bo:
+                self.pages.unmap(va.addr, va.size)
+        self.evicted.append(bo)
+        self.flush()
+
+    def validate(self) -> None:
+        """Bring evicted buffers back before a job may need them.  ENOMEM; the reservation is held."""
+        if not self.evicted:
+            return
+        with self.op_lock:
+            while self.evicted:
+                bo = self.evicted[-1]
+                if self not in bo.mapped_in:  # unmapped meanwhile
+                    self.evicted.pop()
+                    continue
+                self.device.allocating("memory of an evicted buffer")
+                bo.pages()
+                self.evicted.pop()
+                for va in self.gpuvm:
+                    if va.obj is bo:
+                        self._show(va, va.addr, va.end)
+        self.flush()
+
     # -- reservations -----------------------------------------------------------------------------
 
     def external_objects(self) -> list[GemObject]:
@@ -228,6 +255,7 @@ class Vm:
         locks.prepare(self.root, slots)
         for obj in self.external_objects():
             locks.prepare(obj, slots)
+        self.validate()
 
     # -- the end ----------------------------------------------------------------------------------
 
