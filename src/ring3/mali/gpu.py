@@ -16,6 +16,7 @@ from ring3.mali.shader.run import Program
 from ring3.mali.shader.threads import RegisterFiles
 
 TIMESTAMP_HZ = 1_000_000_000
+TURN = 8  # slices of one queue before the next one's turn
 PROGRAMS = 1024  # decoded shaders kept
 
 
@@ -149,7 +150,7 @@ class Gpu:
         self.on_event(event)
 
     def step(self, count: int = 1) -> int:
-        """Let every queue that can execute do one slice, in turn, until ``count`` slices are done.
+        """Let the queues that can execute do slices, a few each in turn, until ``count`` are done.
 
         A slice is one command-stream instruction, or part of a job.  Returns the slices done; fewer than
         ``count`` means that nothing can go on until memory, a doorbell or a heap chunk changes.
@@ -157,14 +158,17 @@ class Gpu:
         done = 0
         while done < count:
             before = done
-            for slot in sorted(
-                self.slots, key=lambda slot: -slot.group.priority if slot.group else 0
-            ):
+            taken = [slot for slot in self.slots if slot.group is not None]
+            taken.sort(key=lambda slot: -slot.group.priority if slot.group else 0)
+            for slot in taken:
                 for queue in list(slot.queues):
-                    if done < count and queue.step():
+                    # A turn is a few instructions, not one: the loop around it costs as much as they do.
+                    turn = 0
+                    while turn < TURN and done < count and queue.step():
+                        turn += 1
                         done += 1
-                        self.cycles += 1
                 slot.report_idle()
+            self.cycles += done - before
             if self.progress_timeout is not None:
                 self._check_progress()
             if done == before:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ring3.errors import BadInput
@@ -226,12 +227,12 @@ class Queue:
             self.pc = self.config.ring + self.extract % self.config.ring_size
         self.word = int.from_bytes(self._read(self.pc, 8), "little")
         try:
-            op, fields = decode(self.word)
+            op, fields, top = _decoded(self.word)
         except BadInput as error:
             raise GpuFault(
                 ExceptionCode.CS_INVALID_INSTRUCTION, self.pc, str(error), fatal=True
             ) from error
-        if (top := _highest_register(op, fields)) >= len(self.registers):
+        if top >= len(self.registers):
             raise GpuFault(
                 ExceptionCode.CS_INVALID_INSTRUCTION,
                 self.pc,
@@ -297,6 +298,13 @@ class Queue:
         except TranslationFault as fault:
             fault.fatal = True
             raise
+
+
+@lru_cache(maxsize=4096)
+def _decoded(word: int) -> tuple[Op, dict[str, int], int]:
+    """A word decoded once: instruction, fields, highest register it names."""
+    op, fields = decode(word)
+    return op, fields, _highest_register(op, fields)
 
 
 def _highest_register(op: Op, fields: dict[str, int]) -> int:
