@@ -455,7 +455,6 @@ class _Walk:
         self.returned: list[Value] = []
         self.breaks: list[list[_State]] = []
         self.ended = False
-        self.last: _State | None = None
 
     def run(self) -> Walked:
         state = _State()
@@ -464,7 +463,6 @@ class _Walk:
             if index < len(names):
                 state.env[names[index]] = value
         state.own = frozenset(names[index] for index in self.context.own if index < len(names))
-        self.last = state
         final = self.block(self.program.body(self.function)[1], state, 0)
         last = final if final is not None else (self.exits[-1] if self.exits else None)
         returned = self.returned[0] if self.returned else UNKNOWN
@@ -476,7 +474,15 @@ class _Walk:
         for _, bits in last.scopes:
             scope |= bits
         kept = tuple(lock for lock in last.held if not lock.guard)
-        return Walked(tuple(self.edges), tuple(self.sites), kept, last.released, scope, self.ended)
+        return Walked(
+            tuple(self.edges),
+            tuple(self.sites),
+            kept,
+            last.released,
+            scope,
+            self.ended,
+            returned,
+        )
 
     # -- statements
 
@@ -487,12 +493,8 @@ class _Walk:
         for event in events:
             kind = event[0]
             if kind == "label":
-                waiting = self.labels.pop(event[2], None)
-                if state is None and waiting is None:
-                    # Only a jump from further down comes here.
-                    state = self.last.copy() if self.last is not None else _State()
-                else:
-                    state = _join(state, waiting)
+                # A label that nothing above jumps to, after code that does not come here, is not reached.
+                state = _join(state, self.labels.pop(event[2], None))
                 continue
             if state is None:
                 if depth > 100 or not _has_label(event):
@@ -531,16 +533,16 @@ class _Walk:
             elif kind == "ret":
                 self.returned.append(self.value(event[2], state))
                 self.exits.append(state)
-                self.last, state = state, None
+                state = None
             elif kind == "goto":
                 joined = _join(self.labels.get(event[2]), state.copy())
                 assert joined is not None
                 self.labels[event[2]] = joined
-                self.last, state = state, None
+                state = None
             elif kind == "jump":
                 if self.breaks:
                     self.breaks[-1].append(state)
-                self.last, state = state, None
+                state = None
         if state is not None and before is not None:
             self.unguard(state, before)
         return state

@@ -65,3 +65,27 @@ static void toy_evict_inode(struct inode *inode)
 static const struct super_operations toy_sops = {
 	.evict_inode	= toy_evict_inode,
 };
+
+enum toy_choice { TOY_KEEP, TOY_DELETE };
+
+static enum toy_choice toy_choose(struct inode *inode)
+{
+	if (current->flags & PF_MEMALLOC)
+		return TOY_KEEP;
+	return TOY_DELETE;
+}
+
+/* What toy_choose() answers in reclaim decides: no deletion there. */
+static void toy_destroy_inode(struct inode *inode)
+{
+	enum toy_choice choice = toy_choose(inode);
+
+	if (choice == TOY_DELETE)
+		kmalloc(8, GFP_NOFS | __GFP_NOFAIL);
+	if (choice == TOY_KEEP)
+		kmalloc(8, GFP_NOFS | __GFP_NOFAIL);	/* LINE nofail-chosen */
+}
+
+static const struct super_operations toy_more_sops = {
+	.destroy_inode	= toy_destroy_inode,
+};
