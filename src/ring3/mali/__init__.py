@@ -22,7 +22,8 @@ ends in a QueueFault that names it: points and lines, filtered textures, multisa
 """
 
 from ring3.mali.config import GpuConfig
-from ring3.mali.cs.queue import Queue, QueueConfig, QueueState
+from ring3.mali.cs.queue import Queue
+from ring3.mali.cs.state import QueueConfig, QueueState
 from ring3.mali.events import (
     Access,
     Event,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from ring3.errors import BadInput
 from ring3.mali.config import GpuConfig
-from ring3.mali.cs.queue import Heap, Queue, QueueConfig, QueueState
+from ring3.mali.cs.queue import Queue
+from ring3.mali.cs.state import Heap, QueueConfig, QueueState
 from ring3.mali.events import Event, GroupIdle, ProgressTimeout
 from ring3.mali.jobs import run_job
 from ring3.mali.memory import PhysicalMemory

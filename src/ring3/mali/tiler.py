@@ -15,7 +15,8 @@ from ring3.mali.descriptors import POLYGON_LIST, PolygonList, TilerContext, Tile
 from ring3.mali.events import ExceptionCode, GpuFault
 
 if TYPE_CHECKING:
-    from ring3.mali.cs.queue import Heap, Queue
+    from ring3.mali.cs.queue import Queue
+    from ring3.mali.cs.state import Heap
 
 HEADER = 64  # bytes at the start of a chunk
 MOST_CHUNKS = 1 << 16

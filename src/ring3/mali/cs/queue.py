@@ -10,13 +10,13 @@ waits never block here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from ring3.errors import BadInput
+from ring3.mali.cs.instructions import HANDLERS
+from ring3.mali.cs.state import Buffer, Heap, QueueConfig, QueueState, Shown, Slice
 from ring3.mali.cs.table import Op, decode, disassemble
 from ring3.mali.events import (
     ExceptionCode,
@@ -24,7 +24,6 @@ from ring3.mali.events import (
     MmuFault,
     QueueFault,
     QueueIdle,
-    SyncUpdate,
     TilerOutOfMemory,
 )
 from ring3.mali.mmu import AddressSpace, TranslationFault
@@ -32,56 +31,7 @@ from ring3.mali.mmu import AddressSpace, TranslationFault
 if TYPE_CHECKING:
     from ring3.mali.gpu import Gpu
 
-CALL_DEPTH = 8
 _M32, _M64 = (1 << 32) - 1, (1 << 64) - 1
-Slice = Iterator[None]
-
-
-@runtime_checkable
-class Shown(Protocol):
-    """Work that can say where it is."""
-
-    def show(self) -> str: ...
-
-
-class QueueState(Enum):
-    STOPPED = "stopped"  # not in a slot, or its group is suspended
-    IDLE = "idle"  # extract == insert
-    RUNNING = "running"
-    WAITING = "waiting"  # in SYNC_WAIT: another queue or the CPU must change memory
-    BLOCKED = "blocked"  # the tiler waits for a heap chunk from the driver
-    FATAL = "fatal"  # the stream cannot be executed; only a restart of the group helps
-
-
-@dataclass(frozen=True)
-class QueueConfig:
-    """What the driver writes into CS_INPUT before it starts a queue; addresses are virtual."""
-
-    ring: int
-    ring_size: int
-    priority: int = 0
-    insert: int = 0
-    extract: int = 0
-
-
-@dataclass
-class Buffer:
-    """A run of instructions being executed: ``pc`` goes from its start to ``end``."""
-
-    pc: int
-    end: int
-
-
-@dataclass
-class Heap:
-    """A tiler heap as the firmware keeps it, by the address of its context."""
-
-    context: int
-    free: list[int] = field(default_factory=list)
-    seeded: bool = False
-    vt_started: int = 0
-    vt_completed: int = 0
-    frag_completed: int = 0
 
 
 class Queue:
@@ -106,12 +56,12 @@ class Queue:
         self._machine: Slice | None = None
         self._gpu: Gpu
         self._space: AddressSpace
-        self._slot = -1
+        self.slot = -1
 
     # -- the driver's side ------------------------------------------------------------------------
 
     def attach(self, gpu: Gpu, slot: int, space: AddressSpace) -> None:
-        self._gpu, self._slot, self._space = gpu, slot, space
+        self._gpu, self.slot, self._space = gpu, slot, space
         if self.state is QueueState.STOPPED:
             self.state = QueueState.RUNNING if self.extract != self.insert else QueueState.IDLE
 
@@ -184,7 +134,7 @@ class Queue:
     def _idle(self) -> None:
         if self.state is not QueueState.IDLE:
             self.state = QueueState.IDLE
-            self._gpu.emit(QueueIdle(self._slot, self.number))
+            self._gpu.emit(QueueIdle(self.slot, self.number))
 
     def _fault(self, fault: GpuFault) -> None:
         """Tell the driver.  After a recoverable fault the queue goes on, but does no work, to the next
@@ -201,12 +151,12 @@ class Queue:
             self.state = QueueState.FATAL
         else:
             self.error = True
-            self._advance()
+            self.advance()
         self._gpu.emit(
-            QueueFault(self._slot, self.number, fault.fatal, fault.code, fault.address, report)
+            QueueFault(self.slot, self.number, fault.fatal, fault.code, fault.address, report)
         )
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
         """Step over the current instruction, out of buffers that end there."""
         if self.calls:
             self.calls[-1].pc += 8
@@ -225,7 +175,7 @@ class Queue:
             self.pc = self.calls[-1].pc
         else:
             self.pc = self.config.ring + self.extract % self.config.ring_size
-        self.word = int.from_bytes(self._read(self.pc, 8), "little")
+        self.word = int.from_bytes(self.read(self.pc, 8), "little")
         try:
             op, fields, top = _decoded(self.word)
         except BadInput as error:
@@ -242,7 +192,7 @@ class Queue:
         if op.name.startswith(("RUN_", "FINISH_")):
             yield from self._work(op, fields)
         else:
-            handler = _HANDLERS.get(op.name)
+            handler = HANDLERS.get(op.name)
             if handler is None:
                 raise GpuFault(
                     ExceptionCode.CS_INVALID_INSTRUCTION,
@@ -255,7 +205,7 @@ class Queue:
                 yield from waits
             if op.name in ("CALL", "JUMP", "BRANCH"):
                 return
-        self._advance()
+        self.advance()
 
     def _work(self, op: Op, fields: dict[str, int]) -> Slice:
         """RUN and FINISH instructions: the GPU's jobs.  A queue in error skips them."""
@@ -274,7 +224,7 @@ class Queue:
         self.state = QueueState.BLOCKED
         self._gpu.emit(
             TilerOutOfMemory(
-                self._slot,
+                self.slot,
                 self.number,
                 heap.context,
                 heap.vt_started,
@@ -285,14 +235,14 @@ class Queue:
         while self.granted is None:
             yield
 
-    def _read(self, address: int, size: int) -> bytes:
+    def read(self, address: int, size: int) -> bytes:
         try:
             return self._space.read(address, size)
         except TranslationFault as fault:
             fault.fatal = True
             raise
 
-    def _write_int(self, address: int, value: int, size: int) -> None:
+    def write_int(self, address: int, value: int, size: int) -> None:
         try:
             self._space.write_int(address, value, size)
         except TranslationFault as fault:
@@ -315,217 +265,3 @@ def _highest_register(op: Op, fields: dict[str, int]) -> int:
     if op.name in ("LOAD_MULTIPLE", "STORE_MULTIPLE"):
         top = max(top, fields["base"] + fields["mask"].bit_length() - 1)
     return top
-
-
-def _signed32(value: int) -> int:
-    return value - (value >> 31 << 32)
-
-
-# -- instructions ---------------------------------------------------------------------------------
-
-
-def _nothing(queue: Queue, f: dict[str, int]) -> None:
-    """NOP, and what only orders or traces work that is finished already."""
-
-
-def _move(queue: Queue, f: dict[str, int]) -> None:
-    queue.set64(f["d"], f["imm"])
-
-
-def _move32(queue: Queue, f: dict[str, int]) -> None:
-    queue.registers[f["d"]] = f["imm"]
-
-
-def _add32(queue: Queue, f: dict[str, int]) -> None:
-    queue.registers[f["d"]] = (queue.registers[f["s"]] + f["imm"]) & _M32
-
-
-def _add64(queue: Queue, f: dict[str, int]) -> None:
-    queue.set64(f["d"], queue.reg64(f["s"]) + f["imm"])
-
-
-def _umin32(queue: Queue, f: dict[str, int]) -> None:
-    queue.registers[f["d"]] = min(queue.registers[f["s0"]], queue.registers[f["s1"]])
-
-
-def _load(queue: Queue, f: dict[str, int]) -> None:
-    address = queue.reg64(f["address"]) + f["offset"]
-    # Memory is dense: the selected registers, whichever they are, lie side by side.
-    for place, bit in enumerate(_bits(f["mask"])):
-        word = queue._read(address + 4 * place, 4)
-        queue.registers[f["base"] + bit] = int.from_bytes(word, "little")
-
-
-def _store(queue: Queue, f: dict[str, int]) -> None:
-    address = queue.reg64(f["address"]) + f["offset"]
-    for place, bit in enumerate(_bits(f["mask"])):
-        queue._write_int(address + 4 * place, queue.registers[f["base"] + bit], 4)
-
-
-def _bits(mask: int) -> list[int]:
-    return [bit for bit in range(16) if mask >> bit & 1]
-
-
-_CONDITIONS: tuple[Callable[[int], bool], ...] = (
-    lambda value: value <= 0,
-    lambda value: value > 0,
-    lambda value: value == 0,
-    lambda value: value != 0,
-    lambda value: value < 0,
-    lambda value: value >= 0,
-    lambda value: True,
-)
-
-
-def _branch(queue: Queue, f: dict[str, int]) -> None:
-    if f["condition"] >= len(_CONDITIONS):
-        raise GpuFault(
-            ExceptionCode.CS_INVALID_INSTRUCTION, queue.pc, "BRANCH condition 7", fatal=True
-        )
-    taken = _CONDITIONS[f["condition"]](_signed32(queue.registers[f["value"]]))
-    if taken and queue.calls:
-        queue.calls[-1].pc += 8 * f["offset"]
-    elif taken:
-        queue.extract += 8 * f["offset"]
-    queue._advance()
-
-
-def _buffer(queue: Queue, f: dict[str, int]) -> Buffer:
-    start, length = queue.reg64(f["address"]), queue.registers[f["length"]]
-    if start % 8 or length % 8:
-        raise GpuFault(
-            ExceptionCode.CS_INVALID_INSTRUCTION,
-            queue.pc,
-            f"a buffer of {length} bytes at {start:#x} is not whole instructions",
-            fatal=True,
-        )
-    return Buffer(start, start + length)
-
-
-def _call(queue: Queue, f: dict[str, int]) -> None:
-    buffer = _buffer(queue, f)
-    if len(queue.calls) >= CALL_DEPTH:
-        raise GpuFault(
-            ExceptionCode.CS_CALL_STACK_OVERFLOW, queue.pc, "CALL nested too deep", fatal=True
-        )
-    if buffer.pc == buffer.end:
-        queue._advance()
-    else:
-        queue.calls.append(buffer)
-
-
-def _jump(queue: Queue, f: dict[str, int]) -> None:
-    if not queue.calls:
-        raise GpuFault(
-            ExceptionCode.CS_INVALID_INSTRUCTION, queue.pc, "JUMP out of the ring", fatal=True
-        )
-    buffer = _buffer(queue, f)
-    queue.calls[-1] = buffer
-    if buffer.pc == buffer.end:
-        buffer.pc -= 8
-        queue._advance()
-
-
-def _sync(add: bool, size: int) -> Callable[[Queue, dict[str, int]], None]:
-    def run(queue: Queue, f: dict[str, int]) -> None:
-        address = queue.reg64(f["address"])
-        data = queue.reg64(f["data"]) if size == 8 else queue.registers[f["data"]]
-        if add:
-            data += int.from_bytes(queue._read(address, size), "little")
-        if f["error_propagate"]:
-            queue._write_int(address + size, queue.error, 4)
-        queue._write_int(address, data, size)
-        if not f["scope_csg"]:
-            queue.gpu.emit(SyncUpdate(queue._slot, queue.number, address))
-
-    return run
-
-
-def _wait(size: int) -> Callable[[Queue, dict[str, int]], Slice]:
-    def run(queue: Queue, f: dict[str, int]) -> Slice:
-        address = queue.reg64(f["address"])
-        data = queue.reg64(f["data"]) if size == 8 else queue.registers[f["data"]]
-        while True:
-            value = int.from_bytes(queue._read(address, size), "little")
-            # Condition 0 waits for "not above", 1 for "above".
-            if (value > data) == bool(f["condition"]):
-                break
-            queue.state = QueueState.WAITING
-            sign = ">" if f["condition"] else "<="
-            queue.waiting_for = f"[{address:#x}] = {value} to be {sign} {data}"
-            yield
-        queue.state = QueueState.RUNNING
-        queue.waiting_for = ""
-        if f["error_reject"] and int.from_bytes(queue._read(address + size, 4), "little"):
-            raise GpuFault(
-                ExceptionCode.CS_INHERIT_FAULT, address, "the awaited sync object has an error"
-            )
-
-    return run
-
-
-def _flush(queue: Queue, f: dict[str, int]) -> None:
-    queue.gpu.flush_id = (queue.gpu.flush_id + 1) & 0xFFFFFF
-
-
-def _state(queue: Queue, f: dict[str, int]) -> None:
-    now = queue.gpu.timestamp()
-    value = (now, queue.gpu.cycles, 0, queue.error)[f["state"] & 3]
-    queue._write_int(queue.reg64(f["address"]) + f["offset"], value, 8)
-
-
-def _error_barrier(queue: Queue, f: dict[str, int]) -> None:
-    queue.error = False
-
-
-def _heap_set(queue: Queue, f: dict[str, int]) -> None:
-    queue.heap = queue.gpu.heap(queue.space.number, queue.reg64(f["address"]))
-
-
-def _heap_operation(queue: Queue, f: dict[str, int]) -> None:
-    heap = queue.heap
-    if heap is None:
-        raise GpuFault(
-            ExceptionCode.CS_INVALID_INSTRUCTION,
-            queue.pc,
-            "HEAP_OPERATION without HEAP_SET",
-            fatal=True,
-        )
-    if f["operation"] == 0:
-        heap.vt_started += 1
-    elif f["operation"] == 1:
-        heap.vt_completed += 1
-    elif f["operation"] == 3:
-        heap.frag_completed += 1
-
-
-_HANDLERS: dict[str, Callable[[Queue, dict[str, int]], Slice | None]] = {
-    "NOP": _nothing,
-    "WAIT": _nothing,
-    "SET_SB_ENTRY": _nothing,
-    "REQ_RESOURCE": _nothing,
-    "TRACE_POINT": _nothing,
-    "PROGRESS_STORE": _nothing,
-    "SET_EXCEPTION_HANDLER": _nothing,
-    "MOVE": _move,
-    "MOVE32": _move32,
-    "ADD_IMM32": _add32,
-    "ADD_IMM64": _add64,
-    "UMIN32": _umin32,
-    "LOAD_MULTIPLE": _load,
-    "STORE_MULTIPLE": _store,
-    "BRANCH": _branch,
-    "CALL": _call,
-    "JUMP": _jump,
-    "SYNC_ADD32": _sync(True, 4),
-    "SYNC_SET32": _sync(False, 4),
-    "SYNC_ADD64": _sync(True, 8),
-    "SYNC_SET64": _sync(False, 8),
-    "SYNC_WAIT32": _wait(4),
-    "SYNC_WAIT64": _wait(8),
-    "FLUSH_CACHE2": _flush,
-    "STORE_STATE": _state,
-    "ERROR_BARRIER": _error_barrier,
-    "HEAP_SET": _heap_set,
-    "HEAP_OPERATION": _heap_operation,
-}
