@@ -36,12 +36,17 @@ def put(mesa: Mesa, name: str, data: np.ndarray) -> Path:
     return path
 
 
-def both(mesa: Mesa, args: list[object], out: int) -> tuple[np.ndarray, np.ndarray]:
+def both(
+    mesa: Mesa, args: list[object], out: int, debug: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
     """Run the client on both drivers; ``out`` is which argument names the output: (ours, lavapipe's)."""
     results = []
     for name in ("ours", "theirs"):
         args[out] = mesa.folder / name
-        status, log = mesa.panvk(*args) if name == "ours" else (mesa.lavapipe(*args), [])
+        if name == "ours":
+            status, log = mesa.panvk(*args, debug=debug)
+        else:
+            status, log = mesa.lavapipe(*args), []
         assert status == 0, log
         results.append(np.fromfile(mesa.folder / name, np.uint8))
     return results[0], results[1]
@@ -74,7 +79,7 @@ def test_compute(mesa: Mesa, program: glsl_corpus.Program) -> None:
     shader = mesa.shader(f"{program.name}.comp", program.source)
     size = 4 * max(count, 64)
     args = ["compute", shader, put(mesa, "in", data), "", size, *program.groups]
-    ours, theirs = both(mesa, args, 3)
+    ours, theirs = both(mesa, args, 3, program.debug)
     if program.ulps:
         apart = np.abs(_ordered(ours) - _ordered(theirs))
         assert apart.max() <= program.ulps, np.flatnonzero(apart > program.ulps)[:8]

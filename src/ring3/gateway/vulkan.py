@@ -80,11 +80,15 @@ class Mesa:
             raise BadInput(done.stdout.strip(), where=str(path))
         return compiled
 
-    def panvk(self, *args: object) -> tuple[int, list[str]]:
-        """Run the client on the simulated GPU: its exit status, and the kernel's log."""
+    def panvk(self, *args: object, debug: str = "") -> tuple[int, list[str]]:
+        """Run the client on the simulated GPU: its exit status, and the kernel's log.
+
+        ``debug`` is Mesa's BIFROST_MESA_DEBUG.
+        """
         with Session() as session:
             command = [str(self.client), *map(str, args)]
-            (status,) = session.run([command], root=self.root, environment=os.environ)
+            settings = {**os.environ, "BIFROST_MESA_DEBUG": debug}
+            (status,) = session.run([command], root=self.root, environment=settings)
             return status, [line for _, line in session.kernel.log]
 
     def lavapipe(self, *args: object) -> int:
