@@ -63,3 +63,15 @@ def test_every_library_of_the_folder(library):
     assert whole.functions > 100_000
     assert whole.differences == 0
     assert sum(whole.refused.values()) <= 0.002 * whole.functions
+
+
+@pytest.mark.oracle
+def test_on_a_cluster(library, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    for name in "abcd":
+        shutil.copy(library, tmp_path / name)
+    names = list(stat.elf_files([tmp_path]))
+    with distributed.LocalCluster(1, dashboard_address=None, threads_per_worker=1) as cluster:
+        reports = list(stat.measure_all(names, cluster=cluster.scheduler_address))
+    assert sorted(report.path for report in reports) == names
+    assert {report.functions for report in reports} == {stat.measure(str(library)).functions}

@@ -60,6 +60,9 @@ def encode(
     begin = _signed(vaddr) + HEADER.itemsize + len(auxiliary)
     blocks = np.zeros(len(functions), REFUSED)
     blocks["reason"][(functions["size"] < 0) | (functions["size"] >> 32 != 0)] = Reason.SIZE
+    if version == 3:
+        silent = (functions["row_count"] == 0) & (functions["flags"] & SIGNAL == 0)
+        blocks["reason"][silent] = Reason.NO_ROWS
     if version == 2:
         distance = functions["start"] - begin
         reach = (1 << 31) - len(functions) * index.itemsize - 1

@@ -99,7 +99,10 @@ ROW = np.dtype(
 
 
 class Reason(IntEnum):
-    """Why a function is in no table, or was left out of a section.  ``text`` is for people."""
+    """Why a function is in no table, or was left out of a section.  ``text`` is for people.
+
+    Numbers stay as they are: code that Numba cached on disk holds them.
+    """
 
     CFA_EXPRESSION = 1
     RA_EXPRESSION = 2
@@ -121,6 +124,7 @@ class Reason(IntEnum):
     V2_RULE = 18
     V2_SIGNAL = 19
     V2_DISTANCE = 20
+    NO_ROWS = 21
 
     @property
     def text(self) -> str:
@@ -146,6 +150,7 @@ _REASONS = {
     Reason.NO_RA: "no return address is defined",
     Reason.NO_CIE: "the FDE's CIE is not there",
     Reason.CFA_UNIT: "the CFA's offset from 160 is no multiple of 8",
+    Reason.NO_ROWS: "nothing is known of its frames, and V3 would call it outermost",
     Reason.V2_RULE: "V2 has no FLEX FDEs",
     Reason.V2_SIGNAL: "V2 has no signal frames",
     Reason.V2_DISTANCE: "V2 reaches only 2 GiB from the section",
