@@ -17,7 +17,8 @@ from ring3.mali.shader.run import Program
 from ring3.mali.shader.threads import RegisterFiles
 
 TIMESTAMP_HZ = 1_000_000_000
-TURN = 8  # slices of one queue before the next one's turn
+ALONE = 64  # slices of a queue that is alone before anybody looks around
+_ACTIVE = (QueueState.RUNNING, QueueState.WAITING)
 PROGRAMS = 1024  # decoded shaders kept
 
 
@@ -138,6 +139,7 @@ class Gpu:
         self.slots = [GroupSlot(self, number) for number in range(self.config.group_slots)]
         self.flush_id = 1
         self.cycles = 0
+        self._next = -1  # whose turn it was last
         self._heaps: dict[tuple[int, int], Heap] = {}
         self._programs: dict[tuple[int, int], Program] = {}
         self._timed_out: set[tuple[int, int]] = set()
@@ -151,7 +153,7 @@ class Gpu:
         self.on_event(event)
 
     def step(self, count: int = 1) -> int:
-        """Let the queues that can execute do slices, a few each in turn, until ``count`` are done.
+        """Let the queues that can execute do slices, one each in turn, until ``count`` are done.
 
         A slice is one command-stream instruction, or part of a job.  Returns the slices done; fewer than
         ``count`` means that nothing can go on until memory, a doorbell or a heap chunk changes.
@@ -159,15 +161,20 @@ class Gpu:
         done = 0
         while done < count:
             before = done
-            taken = [slot for slot in self.slots if slot.group is not None]
-            taken.sort(key=lambda slot: -slot.group.priority if slot.group else 0)
-            for slot in taken:
-                for queue in list(slot.queues):
-                    # A turn is a few instructions, not one: the loop around it costs as much as they do.
-                    turn = 0
-                    while turn < TURN and done < count and queue.step():
-                        turn += 1
-                        done += 1
+            queues = [
+                queue for slot in self.slots for queue in slot.queues if queue.state in _ACTIVE
+            ]
+            # One slice each; whose turn is next outlives this call, so that short calls starve nobody.
+            # A queue that is alone needs nobody to take turns with.
+            turn = 1 if len(queues) > 1 else ALONE
+            for _ in range(len(queues)):
+                self._next = (self._next + 1) % len(queues)
+                queue, limit = queues[self._next], min(done + turn, count)
+                while done < limit and queue.step():
+                    done += 1
+                if done == count:
+                    break
+            for slot in self.slots:
                 slot.report_idle()
             self.cycles += done - before
             if self.progress_timeout is not None:
