@@ -17,6 +17,10 @@ from ring3.audit.program import Program
 VERSION = "7.2"
 FOLDERS = ("fs/ext4", "fs/fat")
 #: Calls that GCC makes up itself; no source has them.
+#: Functions that the tracepoint macros paste together; no source has them.
+TRACEPOINT = re.compile(
+    r"^(?:trace_event_|trace_raw_|perf_trace_|__bpf_trace_|__probestub_|__traceiter_|__trace_|do_trace_)"
+)
 COMPILER = re.compile(
     r"^(?:__builtin_|__stack_chk|__fentry__|__asan|__SCT__|mem(?:set|cpy|cmp|move)$)"
 )
@@ -32,14 +36,18 @@ def test_recall_of_direct_calls(tmp_path: Path, needs: Callable[[str], str]) -> 
     source = linux_source.kernel_source(VERSION)
     edges = gcc_edges(source, tmp_path)
     assert len(edges) > 4_000
-    program = Program(store.load(store.list_sources(source, ("fs", "include", "mm", "lib"))).facts)
+    program = Program(
+        store.load(
+            store.list_sources(source, ("fs", "include", "mm", "lib", "arch/x86/include"))
+        ).facts
+    )
     missed = [
         (file, caller, callee)
         for file, caller, callee in edges
         if not told(program, file, caller, callee)
     ]
     recall = 1 - len(missed) / len(edges)
-    print(f"recall {recall:.4%} of {len(edges)} direct calls; missed: {missed[:40]}")
+    print(f"recall {recall:.4%} of {len(edges)} direct calls; missed: {sorted(missed)[:200]}")
     assert recall >= 0.995
 
 
@@ -63,7 +71,7 @@ def gcc_edges(source: Path, build: Path) -> set[tuple[str, str, str]]:
                 if VERSION in where
                 else where.lstrip("./")
             )
-            if callee == "__indirect_call" or COMPILER.match(callee):
+            if callee == "__indirect_call" or COMPILER.match(callee) or TRACEPOINT.match(caller):
                 continue
             edges.add((file, plain(caller), plain(callee)))
     shutil.rmtree(build)

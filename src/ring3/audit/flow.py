@@ -453,6 +453,7 @@ class _Walk:
         self.labels: dict[str, _State] = {}
         self.exits: list[_State] = []
         self.returned: list[Value] = []
+        self.repeated = _repeated(self.program.body(function)[1])
         self.breaks: list[list[_State]] = []
         self.ended = False
 
@@ -495,6 +496,8 @@ class _Walk:
             if kind == "label":
                 # A label that nothing above jumps to, after code that does not come here, is not reached.
                 state = _join(state, self.labels.pop(event[2], None))
+                if state is not None and event[2] in self.repeated:
+                    _forget(state, self.program.body(self.function)[1])
                 continue
             if state is None:
                 if depth > 100 or not _has_label(event):
@@ -522,6 +525,7 @@ class _Walk:
                 state = self.branch(event, state, depth)
             elif kind in ("loop", "do"):
                 before = state.copy()
+                _forget(state, event[3])
                 self.breaks.append([])
                 after = self.block(event[3], state, depth + 1)
                 for out in self.breaks.pop():
@@ -1091,6 +1095,27 @@ def _mentions(node: cexpr.Node, names: dict[str, Value]) -> bool:
         for part in node
         if isinstance(part, tuple)
     )
+
+
+def _repeated(events: list[Event]) -> frozenset[str]:
+    """Labels that something further down jumps to: what is after them happens again."""
+    seen: set[str] = set()
+    found: set[str] = set()
+    for event in flatten(events):
+        if event[0] == "label":
+            seen.add(event[2])
+        elif event[0] == "goto" and event[2] in seen:
+            found.add(event[2])
+    return frozenset(found)
+
+
+def _forget(state: _State, events: list[Event]) -> None:
+    """What ``events`` assign may have been assigned already, the time before."""
+    for event in flatten(events):
+        if event[0] == "=":
+            state.env.pop(event[2].replace(" ", ""), None)
+        elif event[0] == "c" and event[4]:
+            state.env.pop(event[4].replace(" ", ""), None)
 
 
 def _has_label(event: Event) -> bool:

@@ -89,3 +89,20 @@ static void toy_destroy_inode(struct inode *inode)
 static const struct super_operations toy_more_sops = {
 	.destroy_inode	= toy_destroy_inode,
 };
+
+/* The first time round err is 0; the allocation comes the second time. */
+static void toy_free_inode(struct inode *inode)
+{
+	int err = 0;
+
+retry:
+	if (err)
+		kmalloc(8, GFP_NOFS | __GFP_NOFAIL);	/* LINE nofail-retry */
+	err = toy_remove(inode);
+	if (err)
+		goto retry;
+}
+
+static const struct super_operations toy_last_sops = {
+	.free_inode	= toy_free_inode,
+};
