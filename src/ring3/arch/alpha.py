@@ -52,8 +52,6 @@ ALPHA = Arch(
     signals=Signals(
         setmask=3,
         layout=("handler", "flags", "mask"),
-        restorer=("mov $30, $16", "lda $0, 351($31)", "callsys"),
-        restorer_flag=0,
         restorer_argument=5,
     ),
     page_sizes=(8192,),

@@ -85,6 +85,7 @@ RISCV32 = replace(
     toolchain=replace(
         RISCV64.toolchain,
         gcc_flags=("-march=rv32ima", "-mabi=ilp32"),
+        libgcc=False,
         clang="riscv32-linux-gnu",
         clang_flags=("-march=rv32ima", "-mabi=ilp32"),
         zig="riscv32-linux-none",

@@ -57,7 +57,7 @@ S390X = Arch(
         ),
         jmp_words=18,
     ),
-    signals=Signals(restorer=("svc 173",)),
+    signals=Signals(),
     perf_regs=(*(f"r{n}" for n in range(16)), *(f"f{n}" for n in range(16)), "mask", "addr"),
     toolchain=Toolchain(
         gcc="s390x-linux-gnu",

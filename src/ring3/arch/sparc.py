@@ -51,7 +51,7 @@ def _entry(store: str, load: str, size: int, flush: str, start: tuple[str, ...])
 # SA_RESTORER is no flag here; the address handed over is that of the call before the way back.
 _SIGNALS_32 = Signals(
     restorer=("mov 101, %g1", "ta 0x10"),
-    restorer_flag=0,
+    restorer_flag=0x200,
     restorer_argument=4,
     restorer_offset=-8,
     setmask=4,

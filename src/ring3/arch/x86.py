@@ -165,7 +165,7 @@ I386 = Arch(
         ),
         jmp_words=3,
     ),
-    signals=Signals(restorer=("movl $173, %eax", "int $0x80")),
+    signals=Signals(),  # the vDSO knows both frames, of handlers with and without siginfo
     toolchain=Toolchain(
         gcc="i686-linux-gnu",
         gcc_package="gcc-i686-linux-gnu",

@@ -9,8 +9,9 @@ from rich.table import Table
 
 from ring3.arch import ARCHS, Arch, by_name, host
 from ring3.cli import Group
-from ring3.cli.output import console, emit_json
+from ring3.cli.output import console, emit_json, finding
 from ring3.nolibc import driver, generate, toolchain
+from ring3.nolibc import vendor as vendoring
 
 
 @click.group(cls=Group)
@@ -77,3 +78,43 @@ def cc(
     if result.choice:
         click.echo(f"{result.output}: {result.size} bytes with {result.choice}", err=True)
     click.get_current_context().exit(result.code)
+
+
+@nolibc.command(
+    examples=[
+        "ring3 nolibc vendor third_party/nolibc --arch x86_64 --arch arm64",
+        "ring3 nolibc vendor third_party/nolibc          # update it",
+        "ring3 nolibc vendor third_party/nolibc --check",
+    ],
+)
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--arch", "names", multiple=True, help="Architecture; all by default, repeatable.")
+@click.option("--amalgamate", is_flag=True, help="One nolibc.h in place of many headers.")
+@click.option("--system-headers", is_flag=True, help="Leave the kernel's headers to the system.")
+@click.option("--check", "only_check", is_flag=True, help="Say what was edited; write nothing.")
+@click.option("--force", is_flag=True, help="Overwrite edited files.")
+def vendor(
+    folder: Path,
+    names: tuple[str, ...],
+    amalgamate: bool,
+    system_headers: bool,
+    only_check: bool,
+    force: bool,
+) -> None:
+    """Write the headers into FOLDER, or update them; compile with -nostdinc -isystem FOLDER/include
+    -isystem FOLDER/kernel/FAMILY -isystem FOLDER/kernel/common."""
+    if only_check:
+        state = vendoring.check(folder)
+        for kind in ("edited", "missing", "unknown", "outdated"):
+            for name in getattr(state, kind):
+                click.echo(f"{kind}: {name}")
+        if not state.clean:
+            finding()
+        return
+    choices = None
+    if names or amalgamate or system_headers or not (folder / vendoring.RECORD).is_file():
+        archs = tuple(by_name(name).name for name in names) or generate.SUPPORTED
+        choices = vendoring.Choices(archs, amalgamate, not system_headers)
+    folder.mkdir(parents=True, exist_ok=True)
+    changed = vendoring.write(folder, choices, force=force)
+    click.echo(f"{folder}: {len(changed)} files written" if changed else f"{folder}: up to date")

@@ -78,16 +78,19 @@ def include_folder(arch: Arch) -> Path:
     return folder
 
 
-def header_flags(arch: Arch, *, compat: bool = False) -> list[str]:
+def header_flags(compiler: Compiler, *, compat: bool = False) -> list[str]:
     """Flags that put nolibc in place of the system's headers.
 
     Every translation unit gets the entry, also one that includes nothing; ``compat`` gives upstream's
     dialect instead: all of nolibc.h, with NOLIBC defined.
     """
+    arch = compiler.arch
     ours = include_folder(arch)
+    # zig looks into its own folder before any -isystem, whatever -nostdinc says.
+    place = "-I" if compiler.kind == "zig" else "-isystem"
     first = ours / ("nolibc.h" if compat else "nolibc/start.h")
     return [
-        *("-nostdinc", "-isystem", str(ours), "-isystem", str(uapi.folder(arch))),
+        *("-nostdinc", place, str(ours), "-isystem", str(uapi.folder(arch))),
         *("-include", str(first)),
     ]
 
@@ -123,7 +126,7 @@ def command(
     """The compiler's whole command line."""
     return [
         *compiler.command,
-        *header_flags(compiler.arch, compat=compat),
+        *header_flags(compiler, compat=compat),
         *known_flags(flags, compiler),
         *("-o", str(output)),
         *map(str, sources),

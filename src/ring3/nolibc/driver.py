@@ -52,7 +52,7 @@ def cc(
     compiler = toolchain.find(arch, kind)  # type: ignore[arg-type] # click checked the name
     words = [*compiler.command]
     if not any(arg.startswith(_ONLY_ASKS) for arg in args):
-        words += build.header_flags(arch, compat=compat)
+        words += build.header_flags(compiler, compat=compat)
     links = not any(arg in _STOPS_EARLY for arg in args)
     if smallest:
         if not links:
@@ -77,7 +77,7 @@ def _smallest(
                 made = Path(folder, "made")
                 words = [
                     *compiler.command,
-                    *build.header_flags(arch, compat=compat),
+                    *build.header_flags(compiler, compat=compat),
                     *build.known_flags((*build.TUNED, *flags, *extra), compiler),
                     *rest,
                     *("-o", str(made)),

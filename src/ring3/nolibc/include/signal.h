@@ -48,8 +48,8 @@ NOLIBC_FN int sigaction(int signal, const struct sigaction *set, struct sigactio
 		from.handler = set->sa_handler;
 		from.flags = set->sa_flags;
 		memcpy(from.mask, &set->sa_mask, sizeof(from.mask));
-#if NOLIBC_RESTORER && NOLIBC_RESTORER_FIELD && !NOLIBC_RESTORER_ARGUMENT
 		from.flags |= NOLIBC_RESTORER_FLAG;
+#if NOLIBC_RESTORER && NOLIBC_RESTORER_FIELD && !NOLIBC_RESTORER_ARGUMENT
 		from.restorer = NOLIBC_RESTORER_ADDRESS;
 #endif
 	}
@@ -93,11 +93,6 @@ NOLIBC_FN int siginterrupt(int number, int interrupts)
 	else
 		set.sa_flags |= SA_RESTART;
 	return sigaction(number, &set, 0);
-}
-
-NOLIBC_FN int raise(int signal)
-{
-	return __nolibc_kill_self(signal);
 }
 
 NOLIBC_FN int kill(pid_t pid, int signal)

@@ -20,6 +20,14 @@
 #define SEEK_END 2
 #endif
 
+NOLIBC_FN int printf(const char *format, ...) NOLIBC_OWN(printf);
+NOLIBC_FN int dprintf(int fd, const char *format, ...) NOLIBC_OWN(dprintf);
+NOLIBC_FN int fprintf(FILE *stream, const char *format, ...) NOLIBC_OWN(fprintf);
+NOLIBC_FN int snprintf(char *to, size_t size, const char *format, ...) NOLIBC_OWN(snprintf);
+NOLIBC_FN int sprintf(char *to, const char *format, ...) NOLIBC_OWN(sprintf);
+NOLIBC_FN int vsnprintf(char *to, size_t size, const char *format, va_list ap) NOLIBC_OWN(vsnprintf);
+NOLIBC_FN int vsprintf(char *to, const char *format, va_list ap) NOLIBC_OWN(vsprintf);
+
 NOLIBC_FN NOLIBC_PRINTF(1, 0) int vprintf(const char *format, va_list ap)
 {
 	NOLIBC_WANT_REAL();

@@ -8,6 +8,29 @@
 #include "nolibc/malloc.h"
 #include "nolibc/integers.h"
 
+NOLIBC_FN size_t strnlen(const char *s, size_t limit) NOLIBC_OWN(strnlen);
+NOLIBC_FN char *strcpy(char *to, const char *from) NOLIBC_OWN(strcpy);
+NOLIBC_FN char *stpcpy(char *to, const char *from) NOLIBC_OWN(stpcpy);
+NOLIBC_FN char *strncpy(char *to, const char *from, size_t n) NOLIBC_OWN(strncpy);
+NOLIBC_FN char *strcat(char *to, const char *from) NOLIBC_OWN(strcat);
+NOLIBC_FN char *strncat(char *to, const char *from, size_t n) NOLIBC_OWN(strncat);
+NOLIBC_FN size_t strlcpy(char *to, const char *from, size_t size) NOLIBC_OWN(strlcpy);
+NOLIBC_FN size_t strlcat(char *to, const char *from, size_t size) NOLIBC_OWN(strlcat);
+NOLIBC_FN int strcmp(const char *a, const char *b) NOLIBC_OWN(strcmp);
+NOLIBC_FN int strncmp(const char *a, const char *b, size_t n) NOLIBC_OWN(strncmp);
+NOLIBC_FN char *strchr(const char *s, int c) NOLIBC_OWN(strchr);
+NOLIBC_FN char *strrchr(const char *s, int c) NOLIBC_OWN(strrchr);
+NOLIBC_FN void *memchr(const void *s, int c, size_t n) NOLIBC_OWN(memchr);
+NOLIBC_FN void *memrchr(const void *s, int c, size_t n) NOLIBC_OWN(memrchr);
+NOLIBC_FN void *memccpy(void *to, const void *from, int c, size_t n) NOLIBC_OWN(memccpy);
+NOLIBC_FN void *mempcpy(void *to, const void *from, size_t n) NOLIBC_OWN(mempcpy);
+NOLIBC_FN size_t strspn(const char *s, const char *set) NOLIBC_OWN(strspn);
+NOLIBC_FN size_t strcspn(const char *s, const char *set) NOLIBC_OWN(strcspn);
+NOLIBC_FN char *strpbrk(const char *s, const char *set) NOLIBC_OWN(strpbrk);
+NOLIBC_FN char *strstr(const char *in, const char *what) NOLIBC_OWN(strstr);
+NOLIBC_FN char *strdup(const char *s) NOLIBC_OWN(strdup);
+NOLIBC_FN char *strndup(const char *s, size_t n) NOLIBC_OWN(strndup);
+
 NOLIBC_FN size_t strnlen(const char *s, size_t limit)
 {
 	size_t n;

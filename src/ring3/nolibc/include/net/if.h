@@ -5,6 +5,7 @@
 #include "../sys/ioctl.h"
 #include "../unistd.h"
 #include <linux/if.h>
+#include <linux/sockios.h>
 
 #define IF_NAMESIZE IFNAMSIZ
 

@@ -29,8 +29,8 @@ NOLIBC_FN struct tm *gmtime_r(const time_t *time, struct tm *to)
 	long long seconds = *time;
 	int leap;
 
-	/* Division of 64 bits once; the rest fits a word. */
-	days = (long)(seconds / 86400);
+	/* 86400 is 2^7 * 675: no division of 64 bits, for times up to 8700 years from 1970 on 32 bits. */
+	days = (long)(seconds >> 7) / 675;
 	rest = (long)(seconds - (long long)days * 86400);
 	if (rest < 0) {
 		rest += 86400;

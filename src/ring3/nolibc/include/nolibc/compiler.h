@@ -13,14 +13,16 @@
 #define NOLIBC_VAR __attribute__((__weak__))
 #define NOLIBC_PRINTF(f, a) __attribute__((__format__(__printf__, f, a)))
 
+/* Under its C name LLVM takes even a static function for the one it knows, and calls of others take its
+ * place (printf, puts) that nothing here emits. */
+#define NOLIBC_OWN(name) __asm__("__nolibc_own_" #name)
+
 #ifdef __cplusplus
 #define NOLIBC_BEGIN extern "C" {
 #define NOLIBC_END }
-#define NOLIBC_CAST(type, x) ((type)(x))
 #else
 #define NOLIBC_BEGIN
 #define NOLIBC_END
-#define NOLIBC_CAST(type, x) ((type)(x))
 #endif
 
 #if defined(__has_attribute)

@@ -30,6 +30,7 @@ struct __nolibc_real {
 	int exponent;
 	int negative;
 	int kind; /* 0 finite, 1 infinite, 2 not a number */
+	int inexact;
 };
 
 enum { NOLIBC_SHIFT = 27 };
@@ -191,6 +192,7 @@ NOLIBC_FN void __nolibc_from_decimal(struct __nolibc_decimal *a, int bits, int l
 	to->exponent = least;
 	if (!a->n)
 		return;
+	to->inexact = 1;
 	/* Far beyond every format; the loops below would only take their time. */
 	if (a->point > 5000) {
 		to->kind = 1;
@@ -219,6 +221,7 @@ NOLIBC_FN void __nolibc_from_decimal(struct __nolibc_decimal *a, int bits, int l
 	to->exponent = exponent - n;
 	if (a->point < 0)
 		return;
+	to->inexact = a->n > a->point || a->more;
 	__nolibc_round(a, a->point);
 	for (n = 0; n < a->point; n++) {
 		unsigned long long carry = n < a->n ? a->d[n] : 0;

@@ -11,29 +11,34 @@
 #define NOLIBC_OUT_SIZE 128
 #endif
 
-/* Where characters go: memory up to end, or, with a file descriptor, that memory again and again. */
+/* Where characters go: memory up to end, or, with a file descriptor, "buf" again and again. */
 struct __nolibc_out {
-	char *at, *end, *buf;
+	char *at, *end;
 	int fd;
-	int total;
-	int failed;
+	int total; /* characters so far; negative once a write has failed */
+	char buf[NOLIBC_OUT_SIZE];
 };
 
-enum {
-	NOLIBC_LEFT = 1,
-	NOLIBC_PLUS = 2,
-	NOLIBC_SPACE = 4,
-	NOLIBC_ALT = 8,
-	NOLIBC_ZERO = 16
-};
+/* Flags and lengths as bits, each at the place of its character's lowest five bits: they are distinct. */
+#define NOLIBC_BIT(c) (1U << ((c) & 31))
+#define NOLIBC_SPACE NOLIBC_BIT(' ')
+#define NOLIBC_ALT NOLIBC_BIT('#')
+#define NOLIBC_PLUS NOLIBC_BIT('+')
+#define NOLIBC_LEFT NOLIBC_BIT('-')
+#define NOLIBC_ZERO NOLIBC_BIT('0')
+#define NOLIBC_FLAGS (NOLIBC_SPACE | NOLIBC_ALT | NOLIBC_PLUS | NOLIBC_LEFT | NOLIBC_ZERO)
+#define NOLIBC_LENGTHS                                                                           \
+	(NOLIBC_BIT('h') | NOLIBC_BIT('l') | NOLIBC_BIT('j') | NOLIBC_BIT('z') | NOLIBC_BIT('t') | \
+	 NOLIBC_BIT('q'))
+/* hh or ll; L has the bit of l and this one. */
+#define NOLIBC_TWICE (1U << 31)
 
 /* One conversion, as printf's %[flags][width][.precision][length]kind. */
 struct __nolibc_spec {
-	int flags;
+	unsigned int flags;
 	int width;
-	int precision; /* -1 where none is given */
-	char length;   /* of hh (H), h, l, ll (q), j, z, t, L or 0 */
-	char kind;
+	int precision; /* negative where none is given */
+	int kind;
 };
 
 /* Writes what a floating-point conversion gives; set only where doubles are printed. */
@@ -41,15 +46,9 @@ union __nolibc_real_value {
 	double plain;
 	long double wide; /* where the length is L */
 };
-typedef void (*__nolibc_real_format)(struct __nolibc_out *, struct __nolibc_spec *, union __nolibc_real_value *);
+typedef void (*__nolibc_real_format)(struct __nolibc_out *, struct __nolibc_spec *,
+				     union __nolibc_real_value *);
 static __nolibc_real_format __nolibc_format_real __attribute__((__unused__));
-
-NOLIBC_FN void __nolibc_flush(struct __nolibc_out *out)
-{
-	if (__nolibc_write_all(out->fd, out->buf, out->at - out->buf))
-		out->failed = 1;
-	out->at = out->buf;
-}
 
 NOLIBC_FN void __nolibc_put(struct __nolibc_out *out, int c)
 {
@@ -57,7 +56,9 @@ NOLIBC_FN void __nolibc_put(struct __nolibc_out *out, int c)
 	if (out->at == out->end) {
 		if (out->fd < 0)
 			return;
-		__nolibc_flush(out);
+		if (__nolibc_write_all(out->fd, out->buf, out->at - out->buf))
+			out->total = -__INT_MAX__;
+		out->at = out->buf;
 	}
 	*out->at++ = (char)c;
 }
@@ -68,174 +69,198 @@ NOLIBC_FN void __nolibc_repeat(struct __nolibc_out *out, int c, int n)
 		__nolibc_put(out, c);
 }
 
-NOLIBC_FN int __nolibc_format(struct __nolibc_out *out, const char *f, va_list ap)
+NOLIBC_FN void __nolibc_format(struct __nolibc_out *out, const char *f, va_list ap)
 {
-	int saved_errno = errno;
-
-	for (; *f; f++) {
+	for (;;) {
 		struct __nolibc_spec spec;
-		const char *start = f, *body, *flag;
-		static const char flags[] = "-+ #0";
-		char digits[24], prefix[2];
-		int size, prefixed = 0, zeros = 0, pad;
+		const char *start = f, *body;
+		int *number = &spec.width;
+		char digits[24];
+		int size, zeros = 0, c, base = 10;
+		unsigned int prefix = 0;
+		unsigned long long value;
 
-		if (*f != '%') {
-			__nolibc_put(out, *f);
+		c = *f++;
+		if (!c)
+			return;
+		if (c != '%') {
+one:
+			__nolibc_put(out, c);
 			continue;
 		}
 		spec.flags = 0;
-		while (*++f && (flag = strchr(flags, *f)))
-			spec.flags |= 1 << (flag - flags);
 		spec.width = 0;
 		spec.precision = -1;
 		for (;;) {
-			int number = 0;
+			unsigned int bit;
 
-			if (*f == '*') {
-				number = va_arg(ap, int);
-				f++;
+			c = *f++;
+			if (c == '*') {
+				*number = va_arg(ap, int);
+			} else if (c == '.') {
+				number = &spec.precision;
+				*number = 0;
+			} else if ((unsigned int)c - '0' < 10 && (c != '0' || *number || number != &spec.width)) {
+				*number = *number * 10 + c - '0';
 			} else {
-				while (*f >= '0' && *f <= '9')
-					number = number * 10 + *f++ - '0';
+				bit = NOLIBC_BIT(c);
+				if (!((c & 64 ? NOLIBC_LENGTHS : NOLIBC_FLAGS) & bit) || c & 128)
+					break;
+				if (c == 'L' || spec.flags & bit)
+					spec.flags |= NOLIBC_TWICE;
+				spec.flags |= bit;
 			}
-			if (spec.precision != -1) {
-				spec.precision = number < 0 ? -1 : number;
-				break;
-			}
-			spec.width = number;
-			if (*f != '.')
-				break;
-			f++;
-			spec.precision = 0;
 		}
 		if (spec.width < 0) {
 			spec.flags |= NOLIBC_LEFT;
 			spec.width = -spec.width;
 		}
-		spec.length = 0;
-		while (*f && strchr("hljztLq", *f)) {
-			/* Twice the same letter is another length. */
-			spec.length = spec.length == *f ? (*f == 'h' ? 'H' : 'q') : *f;
-			f++;
-		}
-		spec.kind = *f;
+		spec.kind = c;
 
-		body = digits + sizeof(digits);
-		size = 0;
-		if (*f == '%') {
-			__nolibc_put(out, '%');
-			continue;
-		} else if (*f == 'c') {
+		body = digits;
+		size = 1;
+		if (c == '%')
+			goto one;
+		if (c == 'c') {
 			digits[0] = (char)va_arg(ap, int);
-			body = digits;
-			size = 1;
-		} else if (*f == 'm') {
-			strcpy(digits, "errno=");
-			size = 6 + (int)i64toa_r(saved_errno, digits + 6);
-			body = digits;
-		} else if (*f == 's') {
+			goto emit;
+		}
+		if (c == 's') {
 			body = va_arg(ap, const char *);
 			if (!NOLIBC_TRACED(body)) {
 				body = "(null)";
 				if ((unsigned int)spec.precision < 6)
 					spec.precision = 0;
 			}
-			size = (int)strnlen(body, spec.precision < 0 ? (size_t)-1 >> 1 : (size_t)spec.precision);
-		} else if (__nolibc_format_real && *f && strchr("aAeEfFgG", *f)) {
-			union __nolibc_real_value value;
+			for (size = 0; size != spec.precision && body[size]; size++)
+				NOLIBC_KEEP_LOOP();
+			goto emit;
+		}
+		if (c == 'm') {
+			value = (unsigned int)errno;
+			if ((int)value < 0)
+				value = -value & 0xffffffffU;
+			goto digits;
+		}
+		if (__nolibc_format_real && (NOLIBC_BIT(c) & (NOLIBC_BIT('a') | NOLIBC_BIT('e') | NOLIBC_BIT('f') |
+							      NOLIBC_BIT('g'))) && c & 64) {
+			union __nolibc_real_value real;
 
-			if (spec.length == 'L')
-				value.wide = va_arg(ap, long double);
+			if (spec.flags & NOLIBC_TWICE)
+				real.wide = va_arg(ap, long double);
 			else
-				value.plain = va_arg(ap, double);
-			__nolibc_format_real(out, &spec, &value);
-			continue;
-		} else if (*f && strchr("diouxXp", *f)) {
-			unsigned long long value;
-			int base = *f == 'o' ? 8 : *f == 'x' || *f == 'X' || *f == 'p' ? 16 : 10;
-			int is_signed = *f == 'd' || *f == 'i';
-			const char *alphabet = "0123456789abcdef";
-
-			if (*f == 'p' || spec.length == 'z' || spec.length == 't' || spec.length == 'l') {
-				unsigned long word = va_arg(ap, unsigned long);
-
-				value = is_signed ? (unsigned long long)(long)word : word;
-			} else if (spec.length == 'j' || spec.length == 'q' || spec.length == 'L') {
-				value = va_arg(ap, unsigned long long);
-			} else {
-				int word = va_arg(ap, int);
-
-				if (spec.length == 'H')
-					word = is_signed ? (signed char)word : (unsigned char)word;
-				else if (spec.length == 'h')
-					word = is_signed ? (short)word : (unsigned short)word;
-				value = is_signed ? (unsigned long long)word : (unsigned int)word;
-			}
-			if (*f == 'p') {
-				spec.flags |= NOLIBC_ALT;
-				if (!value) {
-					body = "(nil)";
-					size = 5;
-				}
-			}
-#ifndef NOLIBC
-			if (*f == 'X')
-				alphabet = "0123456789ABCDEF";
-#endif
-			if (is_signed) {
-				prefix[0] = spec.flags & NOLIBC_PLUS ? '+' : ' ';
-				if ((long long)value < 0) {
-					prefix[0] = '-';
-					value = -value;
-					prefixed = 1;
-				} else {
-					prefixed = !!(spec.flags & (NOLIBC_PLUS | NOLIBC_SPACE));
-				}
-			} else if (base == 16 && value && NOLIBC_TRACED(spec.flags) & NOLIBC_ALT) {
-				prefix[0] = '0';
-				prefix[1] = *f == 'p' ? 'x' : *f;
-				prefixed = 2;
-			}
-			if (!size) {
-				body = __nolibc_digits(digits + sizeof(digits), value, base, alphabet);
-				size = (int)(digits + sizeof(digits) - body);
-				zeros = spec.precision < 0 ? 1 : spec.precision;
-				if (base == 8 && spec.flags & NOLIBC_ALT && zeros <= size)
-					zeros = size + 1;
-				if (spec.precision < 0 && (spec.flags & (NOLIBC_ZERO | NOLIBC_LEFT)) == NOLIBC_ZERO
-				    && spec.width - prefixed > zeros)
-					zeros = spec.width - prefixed;
-#ifdef NOLIBC
-				/* The dialect of upstream's nolibc ends here, and its tests say so. */
-				if (zeros > 31)
-					zeros = 31;
-#endif
-				zeros -= size;
-				if (zeros < 0)
-					zeros = 0;
-			}
-		} else {
-			/* Unknown: the text as it stands. */
-			for (; start < f; start++)
-				__nolibc_put(out, *start);
-			if (!*f)
-				break;
-			__nolibc_put(out, *f);
+				real.plain = va_arg(ap, double);
+			__nolibc_format_real(out, &spec, &real);
 			continue;
 		}
 
-		pad = spec.width - size - prefixed - zeros;
+		if (c == 'p') {
+			spec.flags |= NOLIBC_ALT | NOLIBC_BIT('l');
+			c = 'x';
+		}
+		if ((c | 32) == 'x')
+			base = 16;
+		else if (c == 'o')
+			base = 8;
+		else if (c != 'd' && c != 'i' && c != 'u') {
+			/* Unknown: the text as it stands. */
+			f--;
+			for (;; start++) {
+				if (!*start)
+					return;
+				__nolibc_put(out, *start);
+				if (start == f)
+					break;
+			}
+			f++;
+			continue;
+		}
+#if __SIZEOF_LONG__ == 8
+		if (spec.flags & (NOLIBC_LENGTHS & ~NOLIBC_BIT('h'))) {
+			value = va_arg(ap, unsigned long);
+#else
+		if (spec.flags & (NOLIBC_BIT('j') | NOLIBC_BIT('q')) ||
+		    (spec.flags & (NOLIBC_BIT('l') | NOLIBC_TWICE)) == (NOLIBC_BIT('l') | NOLIBC_TWICE)) {
+			value = va_arg(ap, unsigned long long);
+#endif
+		} else {
+			unsigned int word = va_arg(ap, unsigned int), shift = 0;
+
+			if (spec.flags & NOLIBC_BIT('h'))
+				shift = spec.flags & NOLIBC_TWICE ? 24 : 16;
+			word <<= shift;
+			value = word >> shift;
+			if (c == 'd' || c == 'i')
+				value = (unsigned long long)(long long)((int)word >> shift);
+		}
+		if (c == 'd' || c == 'i') {
+			if ((long long)value < 0) {
+				prefix = '-';
+				value = -value;
+			} else if (spec.flags & NOLIBC_PLUS) {
+				prefix = '+';
+			} else if (spec.flags & NOLIBC_SPACE) {
+				prefix = ' ';
+			}
+		} else if (base == 16 && NOLIBC_TRACED(value) && NOLIBC_TRACED(spec.flags) & NOLIBC_ALT) {
+			prefix = (unsigned int)('0' | c << 8);
+		}
+		if (!value && spec.kind == 'p') {
+			body = "(nil)";
+			size = 5;
+			goto emit;
+		}
+digits:
+#ifdef NOLIBC
+		body = __nolibc_digits(digits + sizeof(digits), value, base, "0123456789abcdef");
+#else
+		body = __nolibc_digits(digits + sizeof(digits), value, base,
+				       c == 'X' ? "0123456789ABCDEF" : "0123456789abcdef");
+#endif
+		size = (int)(digits + sizeof(digits) - body);
+		if (c == 'm') {
+			char *at = (char *)body;
+
+			if (!size)
+				*--at = '0';
+			if (errno < 0)
+				*--at = '-';
+			for (start = "=onrre"; *start; start++)
+				*--at = *start;
+			body = at;
+			size = (int)(digits + sizeof(digits) - body);
+			goto emit;
+		}
+		zeros = spec.precision;
+		if (zeros < 0) {
+			zeros = 1;
+			if ((spec.flags & (NOLIBC_ZERO | NOLIBC_LEFT)) == NOLIBC_ZERO)
+				zeros = spec.width - (prefix > 0) - (prefix > 255);
+			if (zeros < 1)
+				zeros = 1;
+		}
+		if (base == 8 && spec.flags & NOLIBC_ALT && zeros <= size)
+			zeros = size + 1;
+#ifdef NOLIBC
+		/* The dialect of upstream's nolibc ends here, and its tests say so. */
+		if (zeros > 31)
+			zeros = 31;
+#endif
+		zeros -= size;
+		if (zeros < 0)
+			zeros = 0;
+emit:
+		spec.width -= size + zeros + (prefix > 0) + (prefix > 255);
 		if (!(NOLIBC_TRACED(spec.flags) & NOLIBC_LEFT))
-			__nolibc_repeat(out, ' ', pad);
-		for (start = prefix; prefixed--; start++)
-			__nolibc_put(out, *start);
+			__nolibc_repeat(out, ' ', spec.width);
+		for (; prefix; prefix >>= 8)
+			__nolibc_put(out, (int)prefix & 255);
 		__nolibc_repeat(out, '0', zeros);
 		while (size--)
 			__nolibc_put(out, *body++);
 		if (NOLIBC_TRACED(spec.flags) & NOLIBC_LEFT)
-			__nolibc_repeat(out, ' ', pad);
+			__nolibc_repeat(out, ' ', spec.width);
 	}
-	return out->total;
 }
 
 /* As many bytes as there are from to to the end of memory. */
@@ -251,16 +276,16 @@ NOLIBC_FN int __nolibc_format(struct __nolibc_out *out, const char *f, va_list a
 /* To a file descriptor: the number of characters, or -1 with errno. */
 NOLIBC_FN int __nolibc_vdprintf(int fd, const char *format, va_list ap)
 {
-	char buf[NOLIBC_OUT_SIZE];
 	struct __nolibc_out out;
 
-	out.at = out.buf = buf;
-	out.end = buf + sizeof(buf);
+	out.at = out.buf;
+	out.end = out.buf + sizeof(out.buf);
 	out.fd = fd;
-	out.total = out.failed = 0;
+	out.total = 0;
 	__nolibc_format(&out, format, ap);
-	__nolibc_flush(&out);
-	return NOLIBC_TRACED(out.failed) ? -1 : out.total;
+	if (__nolibc_write_all(fd, out.buf, out.at - out.buf) || out.total < 0)
+		return -1;
+	return out.total;
 }
 
 NOLIBC_FN int __nolibc_dprintf(int fd, const char *format, ...)
@@ -278,10 +303,10 @@ NOLIBC_FN int __nolibc_vsnprintf(char *to, size_t size, const char *format, va_l
 {
 	struct __nolibc_out out;
 
-	out.at = out.buf = to;
+	out.at = to;
 	out.end = size ? to + size - 1 : to;
 	out.fd = -1;
-	out.total = out.failed = 0;
+	out.total = 0;
 	__nolibc_format(&out, format, ap);
 	if (size)
 		*out.at = 0;

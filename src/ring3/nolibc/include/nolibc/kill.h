@@ -19,4 +19,14 @@ NOLIBC_FN int __nolibc_kill_self(int signal)
 					       __nolibc_call(__NR_gettid), signal));
 }
 
+NOLIBC_BEGIN
+int raise(int signal);
+
+/* Of all translation units: libgcc's division on arm calls it, too. */
+NOLIBC_SHARED(raise) int raise(int signal)
+{
+	return __nolibc_kill_self(signal);
+}
+NOLIBC_END
+
 #endif

@@ -60,10 +60,10 @@ NOLIBC_FN void __nolibc_hex_real(struct __nolibc_out *out, struct __nolibc_spec 
 	for (n = 0; n < 32; n++)
 		digit[n] = (unsigned char)(from->mantissa[n / 8] >> n % 8 * 4 & 15);
 	/* The first digit holds one bit (double), four (64 bits of mantissa) or one (113). */
-	bits = spec->length == 'L' ? NOLIBC_LONG_BITS : 53;
+	bits = spec->flags & NOLIBC_TWICE ? NOLIBC_LONG_BITS : 53;
 	width = (bits - 1) / 4;
 	/* Two doubles: as many digits as both have. */
-	if (spec->length == 'L' && __LDBL_MANT_DIG__ == 106)
+	if (spec->flags & NOLIBC_TWICE && __LDBL_MANT_DIG__ == 106)
 		width = 29;
 	for (n = 31; n >= 0 && !digit[n]; n--)
 		;
@@ -190,7 +190,7 @@ NOLIBC_FN void __nolibc_real_text(struct __nolibc_out *out, struct __nolibc_spec
 {
 	struct __nolibc_real parts;
 
-	if (spec->length == 'L')
+	if (spec->flags & NOLIBC_TWICE)
 		__nolibc_take_long(&value->wide, &parts);
 	else
 		__nolibc_take_double(value->plain, &parts);

@@ -161,7 +161,7 @@ range:
 		any |= to->mantissa[word] != 0;
 	/* Too large, or nothing or too few bits left. */
 	if (to->kind || to->exponent > most || !any ||
-	    (to->exponent == least && !(to->mantissa[(bits - 1) / 32] >> (bits - 1) % 32 & 1))) {
+	    (to->inexact && to->exponent == least && !(to->mantissa[(bits - 1) / 32] >> (bits - 1) % 32 & 1))) {
 		if (to->exponent > most)
 			to->kind = 1;
 		NOLIBC_SET_ERRNO(ERANGE);

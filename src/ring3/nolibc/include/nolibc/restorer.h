@@ -12,6 +12,8 @@ extern void __nolibc_restorer(void);
 NOLIBC_END
 #define NOLIBC_RESTORER_ADDRESS                                                                  \
 	((void (*)(void))((__UINTPTR_TYPE__)&__nolibc_restorer + NOLIBC_RESTORER_OFFSET))
+#else
+#define NOLIBC_RESTORER_ADDRESS 0
 #endif
 
 #endif

@@ -28,6 +28,18 @@ NOLIBC_INLINE struct __nolibc_stream_state *__nolibc_state(FILE *stream)
 	return &__nolibc_streams[__nolibc_fd(stream) & (NOLIBC_STREAMS - 1)];
 }
 
+NOLIBC_FN int fputs(const char *s, FILE *stream) NOLIBC_OWN(fputs);
+NOLIBC_FN int fputc(int c, FILE *stream) NOLIBC_OWN(fputc);
+NOLIBC_FN int putc(int c, FILE *stream) NOLIBC_OWN(putc);
+NOLIBC_FN int putchar(int c) NOLIBC_OWN(putchar);
+NOLIBC_FN int puts(const char *s) NOLIBC_OWN(puts);
+NOLIBC_FN size_t fwrite(const void *from, size_t each, size_t n, FILE *stream) NOLIBC_OWN(fwrite);
+NOLIBC_FN size_t fread(void *to, size_t each, size_t n, FILE *stream) NOLIBC_OWN(fread);
+NOLIBC_FN int fclose(FILE *stream) NOLIBC_OWN(fclose);
+NOLIBC_FN void perror(const char *message) NOLIBC_OWN(perror);
+NOLIBC_FN int fgetc(FILE *stream) NOLIBC_OWN(fgetc);
+NOLIBC_FN int ungetc(int c, FILE *stream) NOLIBC_OWN(ungetc);
+
 NOLIBC_FN int fileno(FILE *stream)
 {
 	return __nolibc_fd(stream);
