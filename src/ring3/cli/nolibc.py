@@ -9,7 +9,9 @@ from rich.table import Table
 
 from ring3.arch import ARCHS, Arch, by_name, host
 from ring3.cli import Group
-from ring3.cli.output import console, emit_json, finding
+from ring3.cli.output import console, emit_json, finding, progress
+from ring3.errors import BadInput
+from ring3.files import write_atomically
 from ring3.nolibc import driver, generate, toolchain
 from ring3.nolibc import vendor as vendoring
 
@@ -118,3 +120,67 @@ def vendor(
     folder.mkdir(parents=True, exist_ok=True)
     changed = vendoring.write(folder, choices, force=force)
     click.echo(f"{folder}: {len(changed)} files written" if changed else f"{folder}: up to date")
+
+
+@nolibc.command(
+    examples=[
+        "ring3 nolibc sizes --program printf",
+        "ring3 nolibc sizes --arch x86_64 --arch arm64 --html sizes.html",
+        "ring3 nolibc sizes --why hello.c",
+    ],
+)
+@click.option(
+    "--program", "chosen", multiple=True, help="One of the built-in programs, or a C file."
+)
+@click.option("--arch", "names", multiple=True, help="Architecture; all by default, repeatable.")
+@click.option("--why", "explained", default=None, help="Where each byte of PROGRAM goes.")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write tables and charts."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def sizes(
+    chosen: tuple[str, ...],
+    names: tuple[str, ...],
+    explained: str | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Static binaries with nolibc beside glibc, musl, dietlibc and zig's musl."""
+    from ring3.nolibc import sizes as measuring
+
+    archs = [by_name(name) for name in names or generate.SUPPORTED]
+    if explained:
+        target = archs[0] if names else host()
+        parts = measuring.why(_program(explained, measuring.PROGRAMS), target)
+        if as_json:
+            emit_json([part.__dict__ for part in parts])
+            return
+        grid = Table("bytes", "what", "name", box=None)
+        for part in parts:
+            grid.add_row(str(part.size), part.kind, part.name)
+        grid.add_row(str(sum(part.size for part in parts)), "", "in all")
+        console().print(grid)
+        return
+    programs = {Path(name).stem: _program(name, measuring.PROGRAMS) for name in chosen}
+    programs = programs or measuring.PROGRAMS
+    with progress() as bars:
+        task = bars.add_task("building", total=len(programs) * len(archs))
+        rows = measuring.measure(programs, archs, tick=lambda: bars.advance(task))
+    if html:
+        write_atomically(html, measuring.report(rows))
+    if as_json:
+        emit_json([row.__dict__ for row in rows])
+        return
+    grid = Table("program", "architecture", "floor", *measuring.BUILDERS, "runs", box=None)
+    for row in rows:
+        found = (str(row.sizes.get(libc, "-")) for libc in measuring.BUILDERS)
+        runs = {True: "yes", False: "no", None: "-"}[row.ran]
+        grid.add_row(row.program, row.arch, str(row.floor), *found, runs)
+    console().print(grid)
+
+
+def _program(name: str, known: dict[str, Path]) -> Path:
+    path = known.get(name, Path(name))
+    if not path.is_file():
+        raise BadInput(f"no program {name!r}", remedy=f"a C file, or one of {', '.join(known)}")
+    return path
