@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -544,3 +546,25 @@ def test_many_tasks_and_a_deep_family_of_tasks_need_no_deep_stack():
     kernel.spawn(generation, 1500)
     assert kernel.run()
     assert len(ran) == 3000 + 1501
+
+
+def test_a_long_lived_kernel_forgets_its_dead_tasks():
+    kernel = Kernel()
+    timer = Timer(kernel, "tick", lambda: None)
+    for _ in range(5_000):
+        timer.mod(1 * MS)
+        kernel.run()
+    assert kernel.now() == 5_000 * MS
+    assert len(kernel.tasks) < 1_500
+    assert kernel.spawn(kernel.msleep, 1).tid == 5_001
+    assert kernel.run()
+
+
+def test_a_real_kernel_that_is_dropped_gives_its_descriptors_back():
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(20):
+        kernel = Kernel(clock="real")
+        kernel.call(kernel.msleep, 0)
+        del kernel
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -85,7 +85,11 @@ class Kernel:
         self._keys = 0
         self.boot = Task(self, 0, "swapper", _nothing, flags=PF_KTHREAD)
         self.current = self.boot
-        self.tasks = [self.boot]
+        self.tasks = [
+            self.boot
+        ]  # by tid, while a preemptive scheduler needs them; else without the dead
+        self._spawned = 0
+        self._dead = 0
         self.runnable: list[Task] = []
         self.fresh: list[
             Task
@@ -120,8 +124,10 @@ class Kernel:
         self, fn: Callable[..., Any], *args: Any, name: str | None = None, flags: int = 0
     ) -> Task:
         """A new runnable task that calls ``fn(*args)``."""
-        tid = len(self.tasks)
-        task = Task(self, tid, name or str(getattr(fn, "__name__", "task")), fn, args, flags=flags)
+        self._spawned += 1
+        task = Task(
+            self, self._spawned, name or str(getattr(fn, "__name__", "task")), fn, args, flags=flags
+        )
         carriers = self.carriers
         carrier = carriers.pop() if carriers else self._new_carrier()
         carrier.task = task
@@ -168,14 +174,13 @@ class Kernel:
         carrier.switch(here)
         return carrier
 
-    def exit_current(self, carrier: Carrier) -> None:
-        """The running task is over; returns on ``carrier`` when that has its next task."""
+    def exit_current(self, carrier: Carrier) -> Any:
+        """The running task is over; the stack to go on with, while ``carrier`` waits for a task."""
         task = self.current
         task.state = DEAD
         if self.closing:
             self.carriers.append(carrier)
-            self.hub.switch()
-            return
+            return self.hub
         self.touch(task.key | WRITE)
         self.runnable.remove(task)
         if self.tracer is not None:
@@ -188,13 +193,13 @@ class Kernel:
             for waiter in task.joiners:
                 self.wake(waiter)
         self.carriers.append(carrier)
+        self._dead += 1
+        if self._dead >= 1_000 and self.scheduler is None:
+            self.tasks = [task for task in self.tasks if task.state is not DEAD]
+            self._dead = 0
         chosen = None if self.failed is not None else self._next()
-        if chosen is None:
-            self.current = self.boot
-            self.hub.switch()
-        else:
-            self.current = chosen
-            chosen.carrier.switch()
+        self.current = self.boot if chosen is None else chosen
+        return self.hub if chosen is None else chosen.carrier
 
     def _check_exit(self, task: Task) -> None:
         held = task.held_locks if self.lockdep is not None and self.lockdep.debug_locks else None

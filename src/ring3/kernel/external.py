@@ -36,5 +36,10 @@ class External:
                 key.data()
 
     def close(self) -> None:
-        self._selector.close()
-        os.close(self._event)
+        """Give the descriptors back; more than once does no harm."""
+        if self._event >= 0:
+            self._selector.close()
+            os.close(self._event)
+            self._event = -1
+
+    __del__ = close

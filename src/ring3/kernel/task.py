@@ -70,7 +70,10 @@ class Carrier(greenlet):
                     return  # nobody knows this stack any more
             except BaseException as error:
                 task.error = error
-            kernel.exit_current(self)  # returns when this stack is given its next task
+            away = kernel.exit_current(self)
+            # While it has no task a stack must hold on to no kernel: suspended frames are never collected.
+            del task, kernel
+            away.switch()
 
 
 class Task:
