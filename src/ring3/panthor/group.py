@@ -285,6 +285,7 @@ class Group:
             raise
         configs = [QueueConfig(q.ring.va, q.ring_size, q.priority) for q in self.queues]
         self.hardware = HwGroup(0, configs, self.priority)
+        self.sync_work = Work(device.kernel, self.check_completion, name="panthor_group_sync_upd")
         self.term_work = Work(device.kernel, self._terminated, name="panthor_group_term")
         self.release_work = Work(device.kernel, self.release, name="panthor_group_release")
 

@@ -152,6 +152,8 @@ class Scheduler:
             self.wq.queue(group.term_work)
             return
         group.state = State.SUSPENDED
+        # What it finished last may not have been told yet, and is told to nobody once it has no slot.
+        self.wq.queue(group.sync_work)
         if not group.is_idle():
             self.runnable[group.priority].append(group)
 
