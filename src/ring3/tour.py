@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -86,7 +85,7 @@ def chapters() -> list[Chapter]:
 
 def _sframe(say: Say) -> Iterator[Block]:
     """Convert and verify two binaries of this machine; profile a program and lose frames."""
-    from ring3.sframe import convert, section, verify
+    from ring3.sframe import convert, section, showcase, verify
 
     rows = []
     for path in (_libc(), _largest_binary()):
@@ -121,54 +120,7 @@ def _sframe(say: Say) -> Iterator[Block]:
         rows,
         "Every row decoded from the section is compared with what the CFI says over the same addresses.",
     )
-    yield from _profile(say)
-
-
-def _profile(say: Say) -> Iterator[Block]:
-    from ring3.sframe import compare, flamegraph, profile, record, samples
-
-    command = [sys.executable, "-c", _WORKLOAD]
-    with tempfile.TemporaryDirectory() as folder:
-        recording = Path(folder, "tour.data")
-        say("recording a Python program")
-        summary = record.record_command(command, recording, record.Settings())
-        taken = samples.read(recording)
-        made, traces = profile.of_recording(taken, say)
-        lost = compare.compare(taken, say)
-    yield Embedded(
-        "flame.html",
-        flamegraph.flame_graph(made),
-        620,
-        f"{made.total:,} samples of a Python program that compiles its standard library, "
-        f"{summary.event}, {len(traces.pc):,} frames, all unwound after the fact",
-    )
-    yield Table(
-        "The same samples, unwound four ways: what each way loses",
-        ("method", "#traces", "#complete", "#truncated", "#frames lost", "#% of frames lost"),
-        [
-            (
-                way.name,
-                way.traces,
-                way.complete,
-                way.truncated,
-                way.lost,
-                100 * way.lost / max(lost.reference_frames, 1),
-            )
-            for way in lost.methods
-        ],
-        f"Against {lost.compared:,} samples whose trace by {lost.reference} is complete, with "
-        f"{lost.reference_frames:,} frames.",
-    )
-
-
-_WORKLOAD = """
-import ast, pathlib, sysconfig, time
-end = time.monotonic() + 4
-for path in sorted(pathlib.Path(sysconfig.get_path("stdlib")).glob("*.py")):
-    compile(ast.parse(path.read_bytes()), str(path), "exec", optimize=2)
-    if time.monotonic() > end:
-        break
-"""
+    yield from showcase.blocks(say)
 
 
 def _libc() -> Path:
