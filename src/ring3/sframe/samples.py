@@ -161,6 +161,8 @@ def _layouts(source: PerfData, where: str) -> tuple[np.ndarray, np.ndarray, np.n
         raise Unsupported(
             "several events whose samples differ and do not say which they are of", where=where
         )
+    if any(int(kind) >> 63 for kind in types):
+        raise BadInput("a sample type that no kernel writes", where=where)
     unknown = SampleType.READ | SampleType.BRANCH_STACK
     if any(kind & unknown for kind in types):
         raise Unsupported(

@@ -4,7 +4,11 @@
 #include "../nolibc/sys.h"
 #include "../nolibc/types.h"
 #include "../fcntl.h"
-#include <linux/eventfd.h>
+
+/* The kernel's own header of these is newer than the distributions' (Linux 6.3). */
+#define EFD_SEMAPHORE 1
+#define EFD_CLOEXEC O_CLOEXEC
+#define EFD_NONBLOCK O_NONBLOCK
 
 typedef unsigned long long eventfd_t;
 
@@ -12,7 +16,6 @@ NOLIBC_FN int eventfd(unsigned int value, int flags)
 {
 	return NOLIBC_INT(__NR_eventfd2, (int)value, flags);
 }
-
 
 NOLIBC_FN int eventfd_read(int fd, eventfd_t *to)
 {
