@@ -118,13 +118,10 @@ def to_terminal(blocks: Iterable[Block], out: Console) -> None:
             case Lines(text, title):
                 out.print(f"{title}\n{text}" if title else text, markup=False, soft_wrap=True)
             case Table(title, columns, rows, note):
-                shown = RichTable(
-                    title=title,
-                    title_justify="left",
-                    title_style="bold",
-                    box=None,
-                    caption=note or None,
-                )
+                # As a caption of a narrow table a title would be broken into as narrow lines.
+                if title:
+                    out.print(title, style="bold", markup=False)
+                shown = RichTable(box=None)
                 for name in columns:
                     number = name.startswith("#")
                     shown.add_column(
@@ -133,6 +130,8 @@ def to_terminal(blocks: Iterable[Block], out: Console) -> None:
                 for row in rows:
                     shown.add_row(*(_shown(cell) for cell in row))
                 out.print(shown)
+                if note:
+                    out.print(note, style="dim", markup=False)
             case Picture(name, _, _, caption) | Embedded(name, _, _, caption):
                 out.print(f"[{name}] {caption}", markup=False)
             case LeftOut(what, reason, remedy):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from ring3.audit.run import Report, audit
+from ring3.audit.run import SAMPLE, Report, audit
 
-TREE = Path(__file__).parent / "tree"
+TREE = SAMPLE
 
 
 @pytest.fixture(scope="session")

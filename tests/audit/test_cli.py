@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-TREE = Path(__file__).parent / "tree"
+from ring3.audit.run import SAMPLE
+
+TREE = SAMPLE
 
 
 def ring3(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,11 +14,11 @@ import pytest
 from ring3.audit import compare
 from ring3.audit.html import findings_page
 from ring3.audit.report import as_json
-from ring3.audit.run import Report, audit
+from ring3.audit.run import SAMPLE, Report, audit
 from ring3.audit.sarif import sarif
 from ring3.errors import BadInput
 
-TREE = Path(__file__).parent / "tree"
+TREE = SAMPLE
 
 
 def test_json_has_every_chain_as_file_and_line(toy: Report) -> None:

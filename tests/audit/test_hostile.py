@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from ring3.audit import cexpr, store
 from ring3.audit.facts import DEPTH, LARGEST, extract
-from ring3.audit.run import Report, audit
+from ring3.audit.run import SAMPLE, Report, audit
 from ring3.errors import BadInput
 
-TREE = Path(__file__).parent / "tree"
+TREE = SAMPLE
 
 
 def test_bad_files_are_named_and_the_rest_is_analysed(toy: Report, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from ring3.audit import patch as patches
 from ring3.audit.review import review_patch
+from ring3.audit.run import SAMPLE
 from ring3.errors import BadInput, Ring3Error
 
-TREE = Path(__file__).parent / "tree"
+TREE = SAMPLE
 
 
 def make_patch(tmp_path: Path, name: str, change: Callable[[str], str]) -> Path:

@@ -18,6 +18,9 @@ from ring3.errors import BadInput
 
 Progress = Callable[[str, int, int], None]
 
+#: A filesystem of our own in a few C files, with each kind of bug in it once.
+SAMPLE = Path(__file__).parent / "sample"
+
 
 @dataclass
 class Report:
