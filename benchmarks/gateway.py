@@ -1,4 +1,4 @@
-"""What a call costs that the gateway carries: DRM_IOCTL_GET_CAP of a real process, natively and under qemu-user.
+"""What a call that the gateway carries costs: DRM_IOCTL_GET_CAP of a real process, native and emulated.
 
     python benchmarks/gateway.py
 
