@@ -90,11 +90,11 @@ def test_compute(mesa: Mesa, program: glsl_corpus.Program) -> None:
         ]
 
 
-def triangles(seed: int, count: int) -> np.ndarray:
-    """Random triangles: x, y beyond the edges, z in [0, 1], colours with alpha."""
+def triangles(seed: int, count: int, reach: float) -> np.ndarray:
+    """Random triangles: x, y in +-``reach`` (1: the edge of the screen), z in [0, 1], colours, alpha."""
     dice = np.random.default_rng(seed)
     vertices = np.ones((3 * count, 8), np.float32)
-    vertices[:, :2] = dice.uniform(-1.3, 1.3, (3 * count, 2))
+    vertices[:, :2] = dice.uniform(-reach, reach, (3 * count, 2))
     vertices[:, 2] = dice.uniform(0, 1, 3 * count)
     vertices[:, 4:] = dice.uniform(0, 1, (3 * count, 4))
     return vertices
@@ -111,10 +111,13 @@ def test_triangles(mesa: Mesa, width: int, height: int, flags: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_many_indexed_triangles(mesa: Mesa, seed: int) -> None:
-    vertices = triangles(seed, 12)
+@pytest.mark.parametrize(("reach", "most_wrong"), [(1.0, 0), (1.3, 30)])
+def test_many_indexed_triangles(mesa: Mesa, seed: int, reach: float, most_wrong: int) -> None:
+    # Beyond the screen lavapipe cuts triangles and interpolates new corners, which moves a pixel here
+    # and there: at most one in a thousand.
+    vertices = triangles(seed, 12, reach)
     indices = np.random.default_rng(seed).permutation(len(vertices)).astype(np.uint16)
-    compare(mesa, vertices, indices, 200, 150, "db")
+    compare(mesa, vertices, indices, 200, 150, "db", most_wrong)
 
 
 def compare(
@@ -124,6 +127,7 @@ def compare(
     width: int,
     height: int,
     flags: str,
+    most_wrong: int = 0,
 ) -> None:
     args = [
         "draw",
@@ -138,7 +142,7 @@ def compare(
     ]
     ours, theirs = both(mesa, args, 3)
     wrong = np.flatnonzero((ours != theirs).reshape(-1, 4).any(1))
-    assert not len(wrong), (
+    assert len(wrong) <= most_wrong, (
         f"{len(wrong)} of {width * height} pixels; first at "
         f"{wrong[0] % width},{wrong[0] // width}: {ours.reshape(-1, 4)[wrong[0]]} "
         f"instead of {theirs.reshape(-1, 4)[wrong[0]]}"

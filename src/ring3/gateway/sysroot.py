@@ -9,12 +9,14 @@ qemu-user's own -strace shows it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from ring3 import oracles
 from ring3.debian import Tree, unpack
 from ring3.errors import MissingPart
+from ring3.files import write_atomically
 
 #: Major number of DRM, minor of the first render node.
 RENDER_NODE = (226, 128)
@@ -57,12 +59,14 @@ def add_device(root: Path) -> None:
     (device / "drm" / name).mkdir(parents=True, exist_ok=True)
     (root / "dev/dri").mkdir(parents=True, exist_ok=True)
     (root / "dev/dri" / name).touch()
-    (device / "uevent").write_text(
+    # Programs of others may be reading it at this moment.
+    write_atomically(
+        device / "uevent",
         "DRIVER=panthor\nOF_NAME=gpu\nOF_FULLNAME=/soc/gpu@fb000000\n"
-        f"OF_COMPATIBLE_0={COMPATIBLE}\nOF_COMPATIBLE_N=1\n"
+        f"OF_COMPATIBLE_0={COMPATIBLE}\nOF_COMPATIBLE_N=1\n",
     )
     # The emulator follows only links that lead somewhere.
     (root / "sys/bus/platform").mkdir(parents=True, exist_ok=True)
     subsystem = device / "subsystem"
-    if not subsystem.is_symlink():
+    with suppress(FileExistsError):
         subsystem.symlink_to("../../../../bus/platform")
