@@ -15,6 +15,8 @@ from ring3 import doctor, probes
 
 
 def test_every_part_says_what_for_and_how_to_get_it() -> None:
+    names = [(part.group, part.name) for part in doctor.parts()]
+    assert len(names) == len(set(names))
     for part in doctor.parts():
         assert part.purpose, part.name
         assert part.get, part.name

@@ -89,13 +89,6 @@ _PROGRAMS = [
         ("programs", "chromium", "opens the pages in tests", ("chromium",), ("chromium",)),
         ("programs", "musl", "sizes to compare nolibc with", ("musl-gcc",), ("musl-tools",)),
         ("programs", "glslang", "GLSL to SPIR-V", ("glslangValidator",), ("glslang-tools",)),
-        (
-            "programs",
-            "gdb-multiarch",
-            "truth for stacks of other architectures",
-            ("gdb-multiarch",),
-            ("gdb-multiarch",),
-        ),
         ("programs", "rustc", "Rust programs to unwind", ("rustc",), ("rustc",)),
         ("programs", "node", "JavaScript programs to unwind", ("node",), ("nodejs",)),
     )
