@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import numpy as np
 import pytest
 
 from ring3.gateway import sysroot
+from ring3.gateway.session import Session
 from ring3.gateway.vulkan import FRAGMENT_SHADER, VERTEX_SHADER, Mesa
+from ring3.panthor.inject import Injection
 
 pytestmark = pytest.mark.oracle
 
@@ -147,3 +151,34 @@ def compare(
         f"{wrong[0] % width},{wrong[0] // width}: {ours.reshape(-1, 4)[wrong[0]]} "
         f"instead of {theirs.reshape(-1, 4)[wrong[0]]}"
     )
+
+
+class AfterTheStart(Injection):
+    """Faults that spare the jobs with which panvk sets up its queues."""
+
+    SET_UP = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()
+
+    def take(self, fault: str) -> bool:
+        self.asked[fault] += 1
+        return self.asked[fault] > self.SET_UP and super().take(fault)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [("mmu_fault", "TRANSLATION_FAULT"), ("hang", "job timeout")]
+)
+def test_a_fault_is_a_lost_device_and_says_what_was_executing(
+    mesa: Mesa, fault: str, words: str
+) -> None:
+    with Session() as session:
+        session.panthor.injection = AfterTheStart()
+        session.panthor.injection.arm(fault)
+        command = [str(mesa.client), "fill", str(mesa.folder / "lost"), "65536", "1"]
+        (status,) = session.run([command], root=mesa.root, environment=os.environ)
+        log = "\n".join(line for _, line in session.kernel.log)
+    assert status == 3  # how the client ends on VK_ERROR_DEVICE_LOST
+    assert words in log
+    assert "running pc" in log
