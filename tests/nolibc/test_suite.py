@@ -30,7 +30,6 @@ FAULTS = {
     ("mipsn32le", "system"): "qemu-mipsn32el cuts 64-bit arguments",
     ("mipsn32be", "system"): "qemu-mipsn32 cuts 64-bit arguments",
     ("riscv32", "real"): "no libgcc for rv32 here, and the program itself adds floats",
-    ("sparc32", "system"): "no libgcc for sparc32 here, and the program itself divides 64 bits",
 }
 ENVIRONMENT = {**os.environ, "NOLIBC_TEST": "value"}
 
