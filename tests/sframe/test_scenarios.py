@@ -184,7 +184,9 @@ def test_jit_code(tmp_path, needs):
         "function fibonacci(n) { return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2); }\n"
         "while (process.cpuUsage().user < 7e5) fibonacci(20);"
     )
-    found, traces, made = recorded([needs("node"), "--perf-basic-prof", script], tmp_path)
+    log = ["--no-logfile-per-isolate", f"--logfile={tmp_path}/v8.log"]
+    node = [needs("node"), "--perf-basic-prof", *log, script]
+    found, traces, made = recorded(node, tmp_path)
     pid = int(found.samples["pid"][0])
     Path(f"/tmp/perf-{pid}.map").unlink(missing_ok=True)
     named = [f.name for f in made.functions if "fibonacci" in f.name]
