@@ -20,7 +20,7 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #0d1117; --soft: #9198a1;
   --line: #30363d; --panel: #161b22; --accent: #58a6ff; --good: #3fb950; --bad: #ff7b72; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 76rem; background: var(--paper);
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 84rem; background: var(--paper);
   color: var(--ink); font: 15px/1.55 system-ui, sans-serif; }
 h1 { font-size: 1.9rem; margin: 0 0 .25rem; } h2 { margin: 2.5rem 0 .5rem; font-size: 1.35rem; }
 h3 { margin: 1.5rem 0 .4rem; font-size: 1.05rem; } p { max-width: 60rem; }
@@ -30,11 +30,16 @@ code, pre, .mono { font: 13px/1.45 ui-monospace, "DejaVu Sans Mono", monospace; 
 pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6px;
   padding: .75rem 1rem; overflow-x: auto; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; margin: .75rem 0; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: left;
+th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: top; } th { color: var(--soft); font-weight: 600; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 figure { margin: 1rem 0; } figure img, figure svg { max-width: 100%; height: auto; }
 figcaption { color: var(--soft); } details { margin: .5rem 0; } summary { cursor: pointer; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem;
+  margin: 1.5rem 0; } .cards a { color: inherit; text-decoration: none; padding: .25rem 1rem;
+  border: 1px solid var(--line); border-radius: 8px; background: var(--panel); }
+.cards a:hover { border-color: var(--accent); } .cards h3 { margin-top: .6rem; }
+.headline b { display: block; font-size: 1.25rem; line-height: 1.3; }
 iframe { width: 100%; border: 1px solid var(--line); border-radius: 6px; }
 """
 

@@ -1,6 +1,7 @@
 """What a long job has to show, as data: blocks that a terminal and a page both can render.
 
-A block is a paragraph, a table, a picture, an embedded page, or something left out with its remedy.
+A block is a paragraph, a headline, a table, a picture, an embedded page, or something left out
+with its remedy.
 """
 
 from __future__ import annotations
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 class Text:
     """A paragraph."""
 
+    text: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a chapter comes down to: one figure and what it is a figure of."""
+
+    figure: str
     text: str
 
 
@@ -76,7 +85,7 @@ class LeftOut:
         return cls(what, f"{place}{error.what}", error.remedy or "")
 
 
-Block = Text | Lines | Table | Picture | Embedded | LeftOut
+Block = Text | Headline | Lines | Table | Picture | Embedded | LeftOut
 
 
 def to_html(blocks: Iterable[Block]) -> Markup:
@@ -88,6 +97,8 @@ def _html(block: Block) -> Markup:
     match block:
         case Text(text):
             return Markup("<p>{}</p>").format(text)
+        case Headline(figure, text):
+            return Markup('<p class="headline"><b>{}</b> {}</p>').format(figure, text)
         case Lines(text, title):
             return Markup("{}<pre>{}</pre>").format(_heading(title), text)
         case Table(title, columns, rows, note):
@@ -115,6 +126,8 @@ def to_terminal(blocks: Iterable[Block], out: Console) -> None:
         match block:
             case Text(text):
                 out.print(text, markup=False)
+            case Headline(figure, text):
+                out.print(f"{figure} {text}", style="bold", markup=False)
             case Lines(text, title):
                 out.print(f"{title}\n{text}" if title else text, markup=False, soft_wrap=True)
             case Table(title, columns, rows, note):

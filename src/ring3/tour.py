@@ -9,12 +9,10 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
-import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +29,7 @@ from ring3.page import Markup, page
 from ring3.report import (
     Block,
     Embedded,
+    Headline,
     LeftOut,
     Lines,
     Picture,
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ring3.drm.trace import JobSpan
+    from ring3.nolibc import sizes
     from ring3.reclaim.explore import Exploration
 
 #: What a chapter calls to say what it is doing now: a sentence of a few words.
@@ -105,6 +105,10 @@ def _sframe(say: Say) -> Iterator[Block]:
                 verdict.differences,
             )
         )
+    yield Headline(
+        f"{sum(row[6] for row in rows):,} ranges, {sum(row[7] for row in rows)} disagree",
+        f"between .eh_frame and the SFrame made of it, in {' and '.join(Path(row[0]).name for row in rows)}",
+    )
     yield Table(
         "Binaries of this machine, nobody rebuilt: .eh_frame converted to SFrame V3, then both compared",
         (
@@ -157,58 +161,56 @@ _HELLO = '#include <stdio.h>\nint main(void) { puts("Hello, world!"); return 0; 
 def _nolibc(say: Say) -> Iterator[Block]:
     """One program built for every architecture whose compiler is here, run, and weighed."""
     from ring3.arch import ARCHS
-    from ring3.nolibc import toolchain
+    from ring3.nolibc import sizes, toolchain
 
-    here = [
-        name for name, machine in ARCHS.items() if machine.entry and toolchain.compilers(machine)
-    ]
-    rows: dict[str, tuple[object, ...]] = {}
+    known = [name for name, machine in ARCHS.items() if machine.entry]
+    here = [name for name in known if toolchain.compilers(ARCHS[name])]
+    rows: dict[str, sizes.Row] = {}
     with executor() as pool:
         for name, row in each(pool, _nolibc_row, here):
             rows[name] = row
             say(f"built for {len(rows)} of {len(here)} architectures")
+    found = [rows[name] for name in here]
+    built = [row for row in found if "nolibc" in row.sizes]
+    if built:
+        smallest = min(built, key=lambda row: row.sizes["nolibc"])
+        yield Headline(
+            f"{sum(row.ran is True for row in built)} of {len(known)} architectures",
+            f"ran one program that is nothing but headers and itself; the smallest is "
+            f"{smallest.sizes['nolibc']} bytes ({smallest.arch})",
+        )
+        chart = sizes.chart(found, "puts", _LIBCS)
+        caption = 'puts("Hello, world!"), static and stripped; the floor is what ELF itself needs'
+        yield Picture("sizes.svg", chart.encode(), "image/svg+xml", caption)
     yield Table(
         'puts("Hello, world!"), static and stripped: bytes of the file',
-        ("architecture", "compiler", "it ran", "#nolibc", "#glibc", "#musl"),
-        [rows[name] for name in here],
-        "nolibc with W^X kept and section headers present; glibc and musl with -Os -static -s.",
+        ("architecture", "it ran", *(f"#{libc}" for libc in _LIBCS), "#floor"),
+        [
+            (row.arch, _RAN[row.ran], *(row.sizes.get(c, "-") for c in _LIBCS), row.floor)
+            for row in found
+        ],
+        "All with the same flags; W^X kept and section headers present.",
     )
-    missing = [name for name, machine in ARCHS.items() if machine.entry and name not in here]
+    missing = [name for name in known if name not in here]
     if missing:
         yield LeftOut(
             f"nolibc for {', '.join(missing)}", "no compiler", "ring3 doctor says how to get them"
         )
 
 
-def _nolibc_row(name: str) -> tuple[object, ...]:
-    """Architecture, compiler, how the run went, and sizes with nolibc, glibc and musl ("-": not here)."""
-    from ring3.arch import by_name, host
-    from ring3.nolibc import build
+#: zig's musl is left to ``ring3 nolibc sizes``: it is compiled anew for each architecture.
+_LIBCS = ("nolibc", "dietlibc", "musl", "glibc")
+_RAN = {True: "yes", False: "no", None: "nothing here runs it"}
 
-    machine = by_name(name)
+
+def _nolibc_row(name: str) -> sizes.Row:
+    from ring3.arch import by_name
+    from ring3.nolibc import sizes
+
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "hello.c")
         source.write_text(_HELLO)
-        made = build.build([source], machine, Path(folder, "hello"))
-        try:
-            ran = build.run(made, machine)
-            went = "yes" if (ran.code, ran.stdout) == (0, b"Hello, world!\n") else f"no: {ran}"
-        except MissingPart as error:
-            went = f"not run: {error.what}"
-        glibc = machine.toolchain.gcc and f"{machine.toolchain.gcc}-gcc"
-        others = [(glibc, machine.toolchain.gcc_flags)]
-        others.append(("musl-gcc" if machine is host() else None, ()))
-        sizes = [_static_size(compiler, flags, source) for compiler, flags in others]
-        return name, made.compiler.kind, went, made.size, *sizes
-
-
-def _static_size(compiler: str | None, flags: Sequence[str], source: Path) -> int | str:
-    if compiler is None or shutil.which(compiler) is None:
-        return "-"
-    output = source.with_suffix(".static")
-    command = [compiler, *flags, "-Os", "-static", "-s", "-o", str(output), str(source)]
-    done = subprocess.run(command, capture_output=True, check=False)
-    return output.stat().st_size if done.returncode == 0 else "-"
+        return sizes.measure({"puts": source}, [by_name(name)], libcs=_LIBCS)[0]
 
 
 def _panthor(say: Say) -> Iterator[Block]:
@@ -262,6 +264,9 @@ def _job_chart(jobs: list[JobSpan]) -> bytes:
     return chart.getvalue()
 
 
+PANVK, LAVAPIPE = "Mesa's panvk", "Mesa's lavapipe"
+
+
 def _vulkan(say: Say, folder: Path, ours: np.ndarray) -> Iterator[Block]:
     """The same vertices through Mesa's panvk on our GPU and Mesa's lavapipe, both unmodified."""
     import numpy as np
@@ -278,7 +283,7 @@ def _vulkan(say: Say, folder: Path, ours: np.ndarray) -> Iterator[Block]:
         vertices = folder / "vertices"
         vertices.write_bytes(np.array(TRIANGLE, np.float32).tobytes())
         shaders = mesa.shader("t.vert", VERTEX_SHADER), mesa.shader("t.frag", FRAGMENT_SHADER)
-        for name, run in (("Mesa's panvk", mesa.panvk), ("Mesa's lavapipe", mesa.lavapipe)):
+        for name, run in ((PANVK, mesa.panvk), (LAVAPIPE, mesa.lavapipe)):
             say(f"unmodified Vulkan: {name}")
             out = folder / name
             run("draw", *shaders, out, width, height, vertices, "-", "-")
@@ -289,21 +294,23 @@ def _vulkan(say: Say, folder: Path, ours: np.ndarray) -> Iterator[Block]:
         yield LeftOut.because("the triangle by unmodified Vulkan", error)
         return
     picture = io.BytesIO()
-    Image.fromarray(drawn["Mesa's panvk"]).save(picture, "png")
+    Image.fromarray(drawn[PANVK]).save(picture, "png")
     yield Picture(
         "vulkan.png",
         picture.getvalue(),
         "image/png",
         "The same triangle by Mesa's Vulkan driver for Mali, unmodified, under qemu-user on this GPU",
     )
-    reference = drawn["Mesa's lavapipe"]
+    reference = drawn[LAVAPIPE]
+    differ = {name: int((pixels != reference).any(axis=2).sum()) for name, pixels in drawn.items()}
     yield Table(
         "Compared pixel by pixel with Mesa's lavapipe",
         ("driver", "#pixels", "#that differ"),
-        [
-            (name, width * height, int((pixels != reference).any(axis=2).sum()))
-            for name, pixels in drawn.items()
-        ],
+        [(name, width * height, count) for name, count in differ.items()],
+    )
+    yield Headline(
+        f"{differ[PANVK]} of {width * height:,} pixels differ",
+        "between Mesa's Mali driver, unmodified, on the simulated GPU and Mesa's own software renderer",
     )
 
 
@@ -322,7 +329,14 @@ def _reclaim(say: Say) -> Iterator[Block]:
 
     with executor() as pool:
         cells = compare.compare(work, pool, advance)
-    yield compare.table(compare.rows(cells))
+    rows = compare.rows(cells)
+    held = [r for r in rows if not (r.warn or r.deadlock or r.livelock or r.panic or r.leaked)]
+    yield Headline(
+        f"{len(held)} of {len(rows)} policies",
+        f"end {len(work)} runs without WARN, deadlock, livelock, panic or leaked inode: "
+        f"{', '.join(row.policy for row in held) or 'none'}",
+    )
+    yield compare.table(rows)
     say("counterexamples")
     results = []
     with executor() as pool:
@@ -397,16 +411,25 @@ def tell(chapter: Chapter, say: Say) -> Told:
     return Told(chapter, blocks, time.monotonic() - start)
 
 
+def _card(part: Told) -> Markup:
+    """A chapter in one glance, with a way to it."""
+    headlines = [block for block in part.blocks if isinstance(block, Headline)]
+    return Markup('<a href="#{0}"><h3>{0}</h3><p class="soft">{1}</p>{2}</a>').format(
+        part.chapter.name, part.chapter.border, to_html(headlines)
+    )
+
+
 def write(told: list[Told], folder: Path) -> Path:
     """Write ``index.html``, self-contained, and each picture and embedded page beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     body = Markup('<h1>ring3</h1><p class="soft">{}</p>').format(
         "Linux machinery in user space, on what this machine has."
     )
+    body += Markup('<nav class="cards">{}</nav>').format(Markup("").join(map(_card, told)))
     for part in told:
-        body += Markup('<h2>{}</h2><p class="soft">{} &mdash; {} ({} s)</p>').format(
+        body += Markup('<h2 id="{0}">{0}</h2><p class="soft">{1} &mdash; {2} ({3} s)</p>').format(
             part.chapter.name, part.chapter.border, part.chapter.about, f"{part.seconds:.0f}"
-        ) + to_html(part.blocks)
+        ) + to_html(block for block in part.blocks if not isinstance(block, Headline))
         for block in part.blocks:
             if isinstance(block, Picture):
                 write_atomically(folder / block.name, block.data)

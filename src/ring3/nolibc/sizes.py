@@ -46,14 +46,15 @@ def measure(
     programs: dict[str, Path],
     archs: Sequence[Arch],
     *,
+    libcs: Sequence[str] | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """Build each program for each architecture with every libc that is here; ``tick`` after each row."""
+    """Build each program for each architecture with all libcs, or ``libcs``; ``tick`` after each row."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name, source in programs.items():
             for arch in archs:
-                rows.append(_row(name, source, arch, Path(folder)))
+                rows.append(_row(name, source, arch, Path(folder), libcs or list(BUILDERS)))
                 tick()
     return rows
 
@@ -65,14 +66,14 @@ def everywhere(source: Path | None = None) -> list[Row]:
     return measure({source.stem: source}, [arch for arch in archs if toolchain.compilers(arch)])
 
 
-def _row(name: str, source: Path, arch: Arch, folder: Path) -> Row:
+def _row(name: str, source: Path, arch: Arch, folder: Path, libcs: Sequence[str]) -> Row:
     sizes: dict[str, int] = {}
     missing: dict[str, str] = {}
     ran = None
-    for libc, builder in BUILDERS.items():
+    for libc in libcs:
         target = folder / f"{name}-{arch.name}-{libc}"
         try:
-            builder(source, arch, target)
+            BUILDERS[libc](source, arch, target)
             sizes[libc] = target.stat().st_size
             if libc == "nolibc" and toolchain.runner(arch) is not None:
                 ran = build.run(target, arch, timeout=20).code == 0
@@ -197,7 +198,7 @@ def _symbols(path: Path) -> dict[str, list[Part]]:
     return parts
 
 
-def chart(rows: Sequence[Row], program: str) -> str:
+def chart(rows: Sequence[Row], program: str, libcs: Sequence[str] | None = None) -> str:
     """An SVG of ``program``: bytes on a logarithmic axis, one group for each architecture."""
     import matplotlib
 
@@ -206,7 +207,7 @@ def chart(rows: Sequence[Row], program: str) -> str:
 
     chosen = [row for row in rows if row.program == program]
     figure, axes = pyplot.subplots(figsize=(9, 0.34 * len(chosen) + 1.4))
-    for libc in BUILDERS:
+    for libc in libcs or BUILDERS:
         points = [(row.sizes[libc], at) for at, row in enumerate(chosen) if libc in row.sizes]
         if points:
             axes.scatter([p[0] for p in points], [p[1] for p in points], label=libc)
@@ -218,7 +219,7 @@ def chart(rows: Sequence[Row], program: str) -> str:
     axes.invert_yaxis()
     axes.set_xlabel("bytes, static and stripped")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=6, frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, frameon=False)
     out = io.StringIO()
     figure.savefig(out, format="svg", bbox_inches="tight")
     pyplot.close(figure)
