@@ -43,7 +43,9 @@ class Test:
     """A test with its subtests; the root of a document is one, too, named by the version line.
 
     ``line`` is the 1-based line of its result (of its first line while it has none); ``planned`` is the
-    number of subtests its plan promised; ``messages`` are the lines printed while it ran.
+    number of subtests its plan promised; ``messages`` are the lines printed while it ran.  Whoever ran it
+    may add ``seconds``, ``notes`` in words, the ``kernel`` messages of that time and the ``reports``
+    among them.
     """
 
     __test__ = False  # pytest would take the name for a class of tests
@@ -57,6 +59,10 @@ class Test:
     subtests: list[Test] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    seconds: float | None = None
+    notes: list[str] = field(default_factory=list)
+    kernel: list[str] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
 
     def walk(self) -> Iterator[Test]:
         """This test and everything below it, parents first."""
@@ -107,6 +113,11 @@ _BAIL = re.compile(r"^Bail out!\s*(.*)$")
 _DEATH = re.compile(
     r"Kernel panic - not syncing|\bOops\b.*\[#\d+\]|^BUG: |kernel BUG at|Unable to handle kernel|"
     r"reboot: System halted unexpectedly"
+)
+# First lines of what a kernel prints when it finds a fault in itself and lives on.
+_REPORT = re.compile(
+    r"^(?:WARNING: |BUG: |INFO: (?:task .* blocked|rcu|possible|trying|inconsistent|suspicious)|UBSAN: |"
+    r"kmemleak: \d+ new suspected|watchdog: BUG|memory leak|general protection fault|Internal error: )"
 )
 _MOST_DEPTH = 64
 _MOST_MISSING = 1000  # a lying plan does not get a tree of a billion
@@ -290,6 +301,22 @@ def parse(lines: Iterable[str]) -> Log:
 def parse_text(text: str) -> Log:
     """Read a log that is one string."""
     return parse(text.split("\n")[: -1 if text.endswith("\n") else None])
+
+
+def without_time(line: str) -> str:
+    """A line of a log without its end, and without what printk put before it."""
+    return _PREFIX.sub("", line.rstrip("\r\n"))
+
+
+def deaths(lines: Iterable[str]) -> list[str]:
+    """Lines that say that the kernel died: a panic, an oops, a BUG."""
+    return [bare.strip() for line in lines if _DEATH.search(bare := without_time(line))]
+
+
+def reports(lines: Iterable[str]) -> list[str]:
+    """The first lines of the kernel's reports on itself: warnings, lockdep, KASAN, a panic ..."""
+    bare = (without_time(line).strip() for line in lines)
+    return [line for line in bare if _REPORT.search(line) or _DEATH.search(line)]
 
 
 def render(documents: Iterable[Test]) -> Iterator[str]:
