@@ -22,6 +22,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "audit": ("audit", "audit", "Find reclaim bugs in kernel source."),
     "tour": (".tour", "tour", "All four systems on what this machine has, into one page."),
     "nolibc": ("nolibc", "nolibc", "A libc of headers only: vendor, build, measure."),
+    "kselftest": (
+        "kselftest",
+        "kselftest",
+        "The kernel's own tests: kselftests and KUnit, one pipeline.",
+    ),
     "completion": ("completion", "completion", "Print the shell's completion script."),
     "sframe": ("sframe", "sframe", "SFrame sections: dump, convert, add, verify, stat."),
     "reclaim": (

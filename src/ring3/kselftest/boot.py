@@ -101,7 +101,7 @@ def _uml(
         str(image.path.resolve()),
         f"mem={memory}M",
         f"uml_dir={folder}",
-        *("con=null", "con0=null,fd:1", "console=tty0", "rw"),
+        *("con=null", "con0=fd:0,fd:1", "console=tty0", "rw"),
     ]
     if root is not None:
         place = str(root.resolve())

@@ -63,14 +63,18 @@ def judge(outcome: Outcome) -> Test:
     """The test that ``outcome`` is, with the results it printed as subtests."""
     text = outcome.output.decode(errors="replace")
     log = ktap.parse_text(text)
-    if not log.documents and _PLAN.search(text) and _RESULT.search(text):
-        # TAP had no version line before version 13.
+    if not log.documents and _RESULT.search(text):
+        # TAP had no version line before version 13; some programs print no plan either.
         log = ktap.parse_text("TAP version 12\n" + text)
+        if not _PLAN.search(text):
+            log.documents[0].problems.remove("no plan")
+            log.documents[0].notes.append("it prints no plan")
     test = Test(outcome.name, seconds=outcome.seconds, messages=list(log.messages))
     if len(log.documents) == 1:
         (document,) = log.documents
         test.planned, test.subtests = document.planned, document.subtests
         test.problems += document.problems
+        test.notes += document.notes
         test.messages += document.messages
         test.reason = document.reason
     else:
