@@ -6,7 +6,8 @@ implicit synchronisation meet.
 
 from __future__ import annotations
 
-from errno import EINVAL, ENOTTY, EPERM
+from errno import EINVAL, ENOTTY
+from os import SEEK_END, SEEK_SET
 
 from ring3.dma_buf import uapi
 from ring3.dma_buf.containers import unwrap
@@ -16,14 +17,21 @@ from ring3.dma_buf.sync_file import SyncFile, sync_file_of
 
 
 class DmaBuf(File):
-    """A shared buffer.  An exporter subclasses it for what only it knows of its memory."""
+    """A shared buffer of ``size`` bytes.  An exporter subclasses it for what only it knows of its memory.
+
+    ``writable`` says whether user space may map it to write.
+    """
 
     kind = "dma-buf"
 
-    def __init__(self, resv: DmaResv, memory: Memory | None) -> None:
+    def __init__(
+        self, resv: DmaResv, memory: Memory | None, size: int, *, writable: bool = True
+    ) -> None:
         super().__init__()
         self.resv = resv
         self.memory = memory
+        self.size = size
+        self.writable = writable
         self.name = b""
 
     def begin_cpu_access(self, write: bool) -> None:
@@ -47,11 +55,17 @@ class DmaBuf(File):
                 return
         wake()
 
+    def llseek(self, offset: int, whence: int) -> int:
+        """Only to the start and to the end, which tells the size."""
+        if whence not in (SEEK_SET, SEEK_END) or offset:
+            raise refuse(EINVAL, f"lseek({offset}, {whence}): a dma-buf only tells its size")
+        return self.size if whence == SEEK_END else 0
+
     def mmap(self, offset: int, size: int) -> Memory:
         if self.memory is None:
-            raise refuse(EPERM, "the exporter does not let its memory be mapped")
-        if offset + size > self.memory.size:
-            raise refuse(EINVAL, f"the mapping ends beyond the buffer's {self.memory.size} bytes")
+            raise refuse(EINVAL, "the exporter does not let its memory be mapped")
+        if offset + size > self.size:
+            raise refuse(EINVAL, f"the mapping ends beyond the buffer's {self.size} bytes")
         return self.memory
 
     def ioctl(self, process: Process, cmd: int, arg: int) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from errno import EBADF, EFAULT, ENODEV, ENOTTY
+from errno import EBADF, EFAULT, ENODEV, ENOTTY, ESPIPE
 from typing import Protocol, TypeVar
 
 from ring3.dma_buf.cstruct import CStruct
@@ -59,6 +59,8 @@ class File:
     """An open file (``struct file``), alive until the last descriptor of it is closed."""
 
     kind = "file"
+    #: Opened for writing, too; otherwise nobody may map it to write.
+    writable = True
 
     def __init__(self) -> None:
         self.refs = 1
@@ -79,8 +81,15 @@ class File:
         raise refuse(ENOTTY, f"{self.kind} has no ioctls")
 
     def poll(self) -> int:
-        """The events (EPOLL*) that are ready now; :meth:`on_ready` says when to ask again."""
-        return 0
+        """The events (EPOLL*) that are ready now; :meth:`on_ready` says when to ask again.
+
+        A file that nobody can wait for always is (DEFAULT_POLLMASK).
+        """
+        return EPOLLIN | EPOLLOUT
+
+    def llseek(self, offset: int, whence: int) -> int:
+        """lseek(2); ESPIPE where there is no position."""
+        raise refuse(ESPIPE, f"{self.kind} has no position")
 
     def on_ready(self, events: int, wake: Wake) -> None:
         """Call ``wake`` once when one of ``events`` may have become ready."""
@@ -209,3 +218,6 @@ class EventFd(File):
 
     def poll(self) -> int:
         return EPOLLOUT | (EPOLLIN if self.count else 0)
+
+    def llseek(self, offset: int, whence: int) -> int:
+        return 0

@@ -14,6 +14,7 @@ class SyncFile(File):
     """An open sync_file; its fence never changes."""
 
     kind = "sync_file"
+    writable = False
 
     def __init__(self, fence: DmaFence, user_name: bytes = b"") -> None:
         super().__init__()

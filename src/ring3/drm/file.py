@@ -78,6 +78,9 @@ class DrmFile(File):
         # Events are those of displays; a render node has none.
         return EPOLLOUT
 
+    def llseek(self, offset: int, whence: int) -> int:
+        return 0
+
     def mmap(self, offset: int, size: int) -> Memory:
         """The memory behind file ``offset``: a buffer of this file's, from its own start, or a page of
         the device's."""
@@ -150,7 +153,7 @@ def _gem_close(file: DrmFile, process: Process, args: uapi.GemClose) -> None:
 def _prime_handle_to_fd(file: DrmFile, process: Process, args: uapi.PrimeHandle) -> None:
     if args.flags & ~(uapi.O_CLOEXEC | uapi.O_RDWR):
         raise refuse(EINVAL, f"PRIME_HANDLE_TO_FD: unknown flags {args.flags:#x}")
-    dma_buf = gem.export(file, args.handle)
+    dma_buf = gem.export(file, args.handle, writable=bool(args.flags & uapi.O_RDWR))
     args.fd = process.install(dma_buf, cloexec=bool(args.flags & uapi.O_CLOEXEC))
 
 

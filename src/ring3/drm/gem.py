@@ -124,8 +124,8 @@ class GemObject:
 class GemDmaBuf(DmaBuf):
     """A GEM object as a dma-buf."""
 
-    def __init__(self, obj: GemObject) -> None:
-        super().__init__(obj.resv, None)
+    def __init__(self, obj: GemObject, *, writable: bool = True) -> None:
+        super().__init__(obj.resv, None, obj.size, writable=writable)
         self.obj = obj
 
     def mmap(self, offset: int, size: int) -> Pages:
@@ -179,8 +179,9 @@ def handle_dropped(file: DrmFile, obj: GemObject) -> None:
     obj.maybe_free()
 
 
-def export(file: DrmFile, handle: int) -> GemDmaBuf:
-    """The dma-buf of ``handle``, one an object; a reference to it for the caller."""
+def export(file: DrmFile, handle: int, *, writable: bool = True) -> GemDmaBuf:
+    """The dma-buf of ``handle``, one an object, as the first export asked for it; a reference for the
+    caller."""
     obj = file.objects.get(handle, ENOENT)
     obj.check_export()
     if obj.import_source is not None and isinstance(obj.import_source, GemDmaBuf):
@@ -189,7 +190,7 @@ def export(file: DrmFile, handle: int) -> GemDmaBuf:
     if obj.dma_buf is not None:
         obj.dma_buf.get()
     else:
-        obj.dma_buf = GemDmaBuf(obj)
+        obj.dma_buf = GemDmaBuf(obj, writable=writable)
     return obj.dma_buf
 
 

@@ -109,6 +109,7 @@ class SyncobjFile(File):
     """A syncobj as a file descriptor."""
 
     kind = "syncobj"
+    writable = False
 
     def __init__(self, syncobj: Syncobj) -> None:
         super().__init__()
