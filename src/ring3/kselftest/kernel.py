@@ -100,6 +100,9 @@ UML_DRM = Config(
         *_enabled("SW_SYNC", "SYNC_FILE", "UDMABUF", "DEBUG_KERNEL", "PROVE_LOCKING"),
         *_enabled("DEBUG_LOCKING_API_SELFTESTS", "DEBUG_LOCK_ALLOC", "DEBUG_WW_MUTEX_SLOWPATH"),
         *_enabled("DMABUF_DEBUG"),
+        # A module with a driver that has sync objects (vgem has none), and what it is compared with.
+        *_enabled("MODULES", "KUNIT", "DMABUF_KUNIT_TEST", "DRM_SCHED_KUNIT_TEST"),
+        *_enabled("DRM_KUNIT_TEST", "DMABUF_HEAPS", "DMABUF_HEAPS_SYSTEM", "DEBUG_ATOMIC_SLEEP"),
     ),
 )
 
