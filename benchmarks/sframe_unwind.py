@@ -1,4 +1,4 @@
-"""Unwinding against its peers, side by side in one run: perf script for recordings, eu-stack for processes.
+"""Unwinding recorded samples beside perf script, in one run.
 
     python benchmarks/sframe_unwind.py
 
@@ -81,43 +81,6 @@ def recordings(folder: Path) -> None:
     print(f"  perf / ring3             {theirs / (one + extra):7.1f} x, reading included")
 
 
-def processes() -> None:
-    peer = shutil.which("eu-stack")
-    if peer is None:
-        print("processes: eu-stack is not here")
-        return
-    ring3 = [sys.executable, "-m", "ring3", "stack"]
-    candidates = {
-        "sleep": ["sleep", "600"],
-        "python": [sys.executable, "-c", "import time; time.sleep(600)"],
-        "node": ["node", "-e", "setInterval(() => 0, 1e6)"],
-        "gdb": ["gdb", "-q", "-nx", "/bin/true"],
-    }
-    for name, command in candidates.items():
-        if shutil.which(command[0]) is None:
-            continue
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        try:
-            time.sleep(1)
-            pid = str(child.pid)
-            cpu([*ring3, pid])  # fills the cache
-            mine, mine_wall = median([*ring3, pid])
-            theirs, theirs_wall = median([peer, "-p", pid])
-            print(
-                f"process {name:7} eu-stack {theirs * 1e3:6.1f} ms (wall {theirs_wall * 1e3:6.1f}), "
-                f"ring3 {mine * 1e3:6.1f} ms (wall {mine_wall * 1e3:6.1f}): {mine / theirs:.1f} x"
-            )
-        finally:
-            child.kill()
-            child.wait()
-    start, _ = median([sys.executable, "-c", "pass"])
-    click, _ = median([sys.executable, "-c", "import ring3.cli"])
-    print(
-        f"of which Python starts in {start * 1e3:.1f} ms, with the command line in {click * 1e3:.1f} ms"
-    )
-
-
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         recordings(Path(folder))
-    processes()

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
+TYPE_CHECKING = False  # typing takes as long to import as the shortest command to run
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Ring3Error(Exception):
     """Base of every error that ring3 raises on purpose.
@@ -36,6 +43,36 @@ class MissingPart(Ring3Error):
 
 class Unsupported(Ring3Error):
     """Well-formed input that asks for what ring3 does not do, named."""
+
+
+def exit_code(run: Callable[[], int]) -> int:
+    """The code that ``run`` returns; a fault becomes one line on stderr and 2, an interruption 130.
+
+    Whatever command a program of ring3 runs, it runs inside this.
+    """
+    try:
+        code = run()
+        if sys.stdout is not None:  # it is None where the caller closed it
+            sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return 130
+    except Ring3Error as error:
+        fault = str(error)
+    except BrokenPipeError:
+        _discard_output()  # the reader left; what it did not read is not an error
+        return 0
+    except OSError as error:
+        _discard_output()
+        fault = f"{error.filename}: " if error.filename else ""
+        fault += error.strerror or str(error)
+    print(f"ring3: {fault}", file=sys.stderr)
+    return 2
+
+
+def _discard_output() -> None:
+    """What is not written yet never will be: Python would try again, and complain, at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _rebuild(

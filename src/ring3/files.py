@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes | str, *, mode: int | None = None) -> None:
@@ -12,7 +15,9 @@ def write_atomically(path: Path, data: bytes | str, *, mode: int | None = None) 
     Keeps the mode of a file that it replaces unless ``mode`` says otherwise; follows symlinks to the
     file they name.
     """
-    import tempfile  # brings half the library; most commands write nothing
+    # These bring half the library, and most commands write nothing.
+    import tempfile
+    from pathlib import Path
 
     path = Path(path)
     if path.is_symlink():
@@ -42,15 +47,23 @@ def cache_folder(*parts: str) -> Path:
 
     Everything in it can be deleted at any time and comes back.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    folder = Path(base, "ring3", *parts)
+    from pathlib import Path
+
+    folder = Path(cache_path(*parts))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
+def cache_path(*parts: str) -> str:
+    """Where :func:`cache_folder` keeps ``parts``, whether it is there or not."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(base, "ring3", *parts)
+
+
 def _umask() -> int:
     # The only way to read it is to set it; /proc says the same without the race.
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("Umask:"):
-            return int(line.split()[1], 8)
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
     return 0o022

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_unwind import AMD64, ARM64, S390X, make_table, rows
 
+from ring3.arch import by_name
 from ring3.errors import MissingPart
 from ring3.sframe import bulk, record, samples, table, unwind
 from ring3.sframe.bulk import World
@@ -45,7 +46,7 @@ def readable(recorded: Samples, known: World, sample: int) -> unwind.Trace:
             at = known.tables[number]
             functions = known.functions[at["function"] : at["function"] + at["functions"]]
             used = known.rows[at["row"] :]
-            tables.append((How(at["how"]), Rules(functions.tobytes(), memoryview(used).cast("B"))))
+            tables.append((int(at["how"]), Rules(functions.tobytes(), memoryview(used).cast("B"))))
         place = (int(mapping["start"]), int(mapping["end"]), int(known.bias[index]))
         modules.append(Module(*place, tables=tables))
     base, size, at = int(about["sp"]), int(about["stack_size"]), int(about["stack"])
@@ -109,7 +110,7 @@ def test_garbage(abi, made, words, data):
             max_size=abi.count,
         )
     )
-    order = "<" if abi.arch.elf.endian == "little" else ">"
+    order = "<" if abi.endian == "little" else ">"
     stack = np.frombuffer(struct.pack(f"{order}{len(words)}Q", *words), np.uint8)
     one = np.zeros(1, SAMPLE)
     one["has_registers"], one["stack_size"] = 1, len(stack)
@@ -118,7 +119,7 @@ def test_garbage(abi, made, words, data):
     mappings["end"] = 384
     recorded = Samples(
         path=None,
-        arch=abi.arch,
+        arch=by_name(abi.name),
         order=order,
         data=stack,
         samples=one,

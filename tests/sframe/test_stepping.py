@@ -8,8 +8,9 @@ import pytest
 import stepping
 
 from ring3.elf import Elf
+from ring3.sframe import maps
 from ring3.sframe.process import ProcessMemory
-from ring3.sframe.stack import process_modules
+from ring3.sframe.stack import ProcessModules
 from ring3.sframe.unwind import Stop, unwind
 
 SOURCE = r"""
@@ -81,13 +82,10 @@ def test_every_instruction(tmp_path, needs, build):
         symbols = {elf.symbols.name(n): int(elf.symbols.addr[n]) for n in range(len(elf.symbols))}
     pid = stepping.launch(program)
     try:
-        mapped = next(
-            module
-            for module in process_modules(pid, ProcessMemory(pid))._modules
-            if module.name == str(program)
-        )
-        stepping.run_to(pid, mapped.bias + symbols["work"])
-        modules = process_modules(pid, ProcessMemory(pid))
+        mapped = next(m for m in maps.of_process(pid) if m.executable and m.path == str(program))
+        first = ProcessModules(pid, ProcessMemory(pid)).find(mapped.start)
+        stepping.run_to(pid, first.bias + symbols["work"])
+        modules = ProcessModules(pid, ProcessMemory(pid))
         outer = None
         seen = 0
         places: dict[str, int] = {}

@@ -1,16 +1,20 @@
 """The readable engine: its reading of tables against theirs, and hostile stacks."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ring3.arch import by_name
 from ring3.sframe import abi as abis
 from ring3.sframe import table, unwind
 from ring3.sframe.abi import Abi
 from ring3.sframe.unwind import How, Module, Modules, Registers, Rules, Stop
 
-AMD64, ARM64, _, S390X = abis._ABIS.values()
+AMD64, ARM64, _, S390X = abis.ABIS.values()
 
 
 def test_structs_are_the_dtypes():
@@ -26,6 +30,40 @@ def test_structs_are_the_dtypes():
 def test_numbers_are_the_tables():
     for name in ("UNDEFINED", "SAME", "CFA", "REGISTER", "KIND", "DEREF", "SIGNAL", "PCMASK"):
         assert getattr(unwind, name) == getattr(table, name), name
+
+
+@pytest.mark.parametrize("name", abis.ABIS)
+def test_an_abi_says_what_its_architecture_says(name):
+    """Numbers that :mod:`ring3.arch` declares, too, and that are here a second time for their weight."""
+    abi, arch = abis.ABIS[name], by_name(name)
+    assert abis.of(arch) is abi
+    assert abi.endian == arch.elf.endian
+    assert (abi.sp, abi.fp, abi.ra) == (arch.dwarf.sp, arch.dwarf.fp, arch.dwarf.ra)
+    for signal in abi.signals:
+        assert len(signal.registers) == abi.count
+
+
+def test_what_stack_imports_is_light():
+    """Each of these takes longer to import than unwinding a process takes."""
+    code = (
+        "import sys; before = set(sys.modules)\n"
+        "from ring3.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit as end: print(end.code, *sys.modules.keys() - before)"
+    )
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        command = [sys.executable, "-c", code, "stack", str(sleeper.pid)]
+        for _ in range(2):  # the first may have to make tables
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    exit_code, *imported = done.stdout.splitlines()[-1].split()
+    assert exit_code == "0", done
+    assert "ring3.sframe.unwind" in imported
+    heavy = {"click", "numpy", "re", "enum", "typing", "dataclasses", "pathlib", "functools"}
+    assert not heavy & set(imported)
 
 
 rows = st.builds(
@@ -76,7 +114,7 @@ def test_rules_find_what_the_table_finds(made, pc):
         assert found is None
     else:
         rule, signal = found
-        assert rule == tuple(made_rows[row])[:-1]
+        assert tuple(vars(rule).values()) == tuple(made_rows[row])[:-1]
         assert signal == bool(functions[function]["flags"] & table.SIGNAL)
 
 

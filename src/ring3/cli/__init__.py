@@ -7,14 +7,13 @@ in a module of its own that is imported only when it is named, so that ``ring3 -
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import Any
 
 import click
 
 from ring3 import __version__
-from ring3.errors import Ring3Error
+from ring3.errors import exit_code
 
 #: Command -> (module in ring3.cli, attribute, one line of help).  One line here adds a group.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -106,25 +105,19 @@ def root() -> None:
     """
 
 
-def main() -> None:
-    """Entry point: runs the command and turns errors into one line and an exit code."""
+def run() -> int:
+    """Run the command line and return its exit code."""
     try:
         # Outside standalone mode click hands back the code of ctx.exit(), or what the verb returned.
         code = root.main(prog_name="ring3", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
     except click.Abort:
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
-    except Ring3Error as error:
-        click.echo(f"ring3: {error}", err=True)
-        sys.exit(2)
-    except BrokenPipeError:
-        # The reader left; what it did not read is not an error.  Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"ring3: {place}{error.strerror or error}", err=True)
-        sys.exit(2)
+        return 2
+
+
+def main() -> None:
+    """Entry point: runs the command and turns errors into one line and an exit code."""
+    sys.exit(exit_code(run))

@@ -9,7 +9,7 @@ import click
 from ring3.cli import Command
 from ring3.sframe import stack as stacks
 from ring3.sframe.stack import ThreadStack
-from ring3.sframe.unwind import Frame
+from ring3.sframe.unwind import How
 
 
 @click.command(
@@ -41,25 +41,13 @@ def stack(target: str, exe: Path | None, sysroot: Path | None, as_json: bool) ->
 
         emit_json({"target": target, "threads": [_as_json(thread) for thread in threads]})
         return
-    click.echo("\n".join(line for thread in threads for line in _lines(thread)))
-
-
-def _lines(stack: ThreadStack) -> list[str]:
-    out = [f"thread {stack.thread.tid} {stack.thread.name}"]
-    for number, frame in enumerate(stack.trace.frames):
-        name, inside = _function(frame)
-        file = Path(frame.module.name).name if frame.module and frame.module.name else "?"
-        shown = f"{name}+{inside:#x}" if name else "?"
-        out.append(f"  #{number:<3} {frame.pc:#018x}  {shown}  ({file}, {_HOW[frame.how]})")
-    verdict = "complete" if stack.trace.complete else "stopped"
-    out.append(f"  {verdict}: {stack.trace.stop.text}")
-    return out
+    click.echo("\n".join(thread.text() for thread in threads))
 
 
 def _as_json(stack: ThreadStack) -> dict[str, object]:
     frames = []
     for frame in stack.trace.frames:
-        name, inside = _function(frame)
+        name, inside = frame.function
         frames.append(
             {
                 "pc": frame.pc,
@@ -67,7 +55,7 @@ def _as_json(stack: ThreadStack) -> dict[str, object]:
                 "offset": inside if name else None,
                 "file": frame.module.name if frame.module else None,
                 "address": frame.pc - frame.module.bias if frame.module else None,
-                "found_by": _HOW[frame.how],
+                "found_by": How.TEXT[frame.how],
             }
         )
     return {
@@ -77,13 +65,3 @@ def _as_json(stack: ThreadStack) -> dict[str, object]:
         "stop": stack.trace.stop.name.lower(),
         "frames": frames,
     }
-
-
-def _function(frame: Frame) -> tuple[str, int]:
-    if frame.module is None:
-        return "", 0
-    name, inside = frame.module.function(frame.lookup)
-    return name, inside + frame.pc - frame.lookup
-
-
-_HOW = ("registers", "sframe", "sidecar", "eh_frame", "frame pointer", "signal frame")

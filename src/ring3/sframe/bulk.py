@@ -40,9 +40,9 @@ TABLE = np.dtype(
 #: One record of a record array; what fields it has is known to Numba, not to the type checker.
 Record = Any
 
-_TOP = int(How.REGISTERS)
-_FRAME_POINTER = int(How.FRAME_POINTER)
-_SIGNAL_FRAME = int(How.SIGNAL)
+_TOP = How.REGISTERS
+_FRAME_POINTER = How.FRAME_POINTER
+_SIGNAL_FRAME = How.SIGNAL
 _OUTERMOST = int(Stop.OUTERMOST)
 _CHAIN_END = int(Stop.CHAIN_END)
 _NO_MEMORY = int(Stop.NO_MEMORY)
@@ -92,11 +92,11 @@ class Traces:
 def world(
     samples: Samples,
     find: Callable[[int], tuple[Image | None, Facts]],
-    allowed: Sequence[How] = tuple(How),
+    allowed: Sequence[int] = How.TABLES,
 ) -> World:
     """Join the tables of all images of ``samples``; ``find`` opens one by its number.
 
-    Only tables of the kinds ``allowed`` are taken.
+    Only tables of the kinds ``allowed`` (:class:`How`) are taken.
     """
     used = np.unique(samples.mappings["image"])
     heads: dict[int, Image | None] = {}
@@ -118,7 +118,7 @@ def world(
                 continue
             functions.append(np.frombuffer(function_bytes, FUNCTION))
             rows.append(np.frombuffer(row_bytes, ROW))
-            tables.append((at_function, len(functions[-1]), at_row, int(how), 0))
+            tables.append((at_function, len(functions[-1]), at_row, how, 0))
             at_function += len(functions[-1])
             at_row += len(rows[-1])
         first.append(len(tables))

@@ -131,9 +131,7 @@ def compare(samples: Samples, progress: Callable[[str], None] = lambda _: None) 
         methods["frame pointer"] = bulk.unwind(samples, bulk.world(samples, find, []))
     for version in (2, 3):
         progress(f"SFrame V{version}")
-        methods[f"SFrame V{version}"] = bulk.unwind(
-            samples, bulk.world(samples, through(version), list(How))
-        )
+        methods[f"SFrame V{version}"] = bulk.unwind(samples, bulk.world(samples, through(version)))
     methods[".eh_frame"] = reference
     return judge(samples, reference, methods)
 
@@ -142,7 +140,7 @@ def _encoded(machine: Arch, facts: Facts, version: int) -> Facts:
     """The same facts with the converted table as SFrame of ``version`` says it."""
     tables = []
     for how, functions, rows in facts.tables:
-        if how is How.CONVERTED:
+        if how == How.CONVERTED:
             table = Table(machine, np.frombuffer(functions, FUNCTION), np.frombuffer(rows, ROW))
             vaddr = sidecar.address(table)
             data = encode(table, vaddr, version=version).data

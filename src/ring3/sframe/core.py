@@ -104,12 +104,12 @@ class Core:
                     .decode(errors="replace")
                 )
         out = []
-        size = 8 * len(PRSTATUS[self.abi.arch.name])
+        size = 8 * len(PRSTATUS[self.abi.name])
         for kind, note in self._notes:
             if kind == _NT_PRSTATUS and len(note) >= _PRSTATUS_REGS + size:
                 (tid,) = struct.unpack_from(self._order + "i", note, _PRSTATUS_PID)
                 raw = note[_PRSTATUS_REGS : _PRSTATUS_REGS + size]
-                out.append(Thread(tid, name, registers_of(raw, self.abi.arch.name, self.abi)))
+                out.append(Thread(tid, name, registers_of(raw, self.abi)))
         if not out:
             raise BadInput("it holds no thread", where=str(self.path))
         return out

@@ -2,7 +2,7 @@
 
 :mod:`ring3.elf` says far more, at the price of NumPy and pyelftools.  Attaching to a process and
 keeping up with a recording need only this, at once.  Fields: the gABI's ELF and program headers,
-64-bit only.
+64-bit only.  On the way of ``ring3 stack``: imports nothing heavy (see :mod:`ring3.sframe.stack`).
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
-from ring3.arch import Endian
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ring3.arch import Endian
+
+    #: Reads ``size`` bytes at an offset; fewer where there are no more.
+    ReadAt = Callable[[int, int], bytes]
 
 PT_LOAD = 1
 PT_NOTE = 4
@@ -23,30 +28,40 @@ PT_GNU_SFRAME = 0x6474E554
 _MOST_SEGMENTS = 4096
 _MOST_NOTE = 1 << 16
 
-#: Reads ``size`` bytes at an offset; fewer where there are no more.
-ReadAt = Callable[[int, int], bytes]
 
-
-@dataclass(frozen=True)
 class Load:
     """An executable PT_LOAD segment, in bytes."""
 
-    offset: int
-    vaddr: int
-    filesz: int
-    memsz: int
+    __slots__ = ("filesz", "memsz", "offset", "vaddr")
+
+    def __init__(self, offset: int, vaddr: int, filesz: int, memsz: int) -> None:
+        self.offset = offset
+        self.vaddr = vaddr
+        self.filesz = filesz
+        self.memsz = memsz
 
 
-@dataclass(frozen=True)
 class Image:
-    """The head of an ELF image."""
+    """The head of an ELF image: e_machine, the executable segments, the build-id in hex.
 
-    machine: int  # e_machine
-    endian: Endian
-    entry: int
-    loads: tuple[Load, ...]
-    build_id: str | None
-    sframe: int  # size of PT_GNU_SFRAME in bytes, 0 without one
+    ``sframe`` is the size of PT_GNU_SFRAME in bytes, 0 without one.
+    """
+
+    def __init__(
+        self,
+        machine: int,
+        endian: Endian,
+        entry: int,
+        loads: tuple[Load, ...],
+        build_id: str | None,
+        sframe: int,
+    ) -> None:
+        self.machine = machine
+        self.endian = endian
+        self.entry = entry
+        self.loads = loads
+        self.build_id = build_id
+        self.sframe = sframe
 
     def bias(self, start: int, offset: int) -> int | None:
         """Run-time address minus file address, when file ``offset`` is mapped at ``start`` to be run.
@@ -103,7 +118,7 @@ def read_fd(fd: int) -> Image | None:
 def read_path(path: Path | str) -> Image | None:
     """:func:`read` of a file; None also where there is none to read.  Devices are not opened."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+        if not stat.S_ISREG(os.stat(path).st_mode):
             return None
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):

@@ -1,31 +1,38 @@
 """/proc/PID/maps, and how to open what it names: deleted, replaced, in another mount namespace.
 
-Format: proc_pid_maps(5).
+Format: proc_pid_maps(5).  On the way of ``ring3 stack``: imports nothing heavy (see
+:mod:`ring3.sframe.stack`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-from dataclasses import dataclass
-from pathlib import Path
 
 from ring3.errors import MissingPart
 
 _MOST_PERF_MAP = 64 << 20
 
 
-@dataclass(frozen=True)
 class Mapping:
     """One line of /proc/PID/maps; ``path`` is "" for anonymous memory."""
 
-    start: int
-    end: int
-    executable: bool
-    offset: int
-    device: tuple[int, int]
-    inode: int
-    path: str
+    def __init__(
+        self,
+        start: int,
+        end: int,
+        executable: bool,
+        offset: int,
+        device: tuple[int, int],
+        inode: int,
+        path: str,
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.executable = executable
+        self.offset = offset
+        self.device = device
+        self.inode = inode
+        self.path = path
 
     @property
     def file(self) -> bool:
@@ -55,7 +62,8 @@ def parse(text: str) -> list[Mapping]:
 def of_process(pid: int) -> list[Mapping]:
     """The mappings of a running process; MissingPart when there is none or it may not be read."""
     try:
-        return parse(Path(f"/proc/{pid}/maps").read_bytes().decode(errors="surrogateescape"))
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            return parse(file.read().decode(errors="surrogateescape"))
     except (FileNotFoundError, ProcessLookupError):
         raise MissingPart("no such process", where=f"pid {pid}") from None
     except PermissionError:
@@ -87,8 +95,11 @@ def open_mapped(pid: int, mapping: Mapping) -> int | None:
 def perf_map(pid: int) -> bytes:
     """The symbol file that a JIT compiler keeps for perf, /tmp/perf-PID.map; b"" without one."""
     for path in (f"/proc/{pid}/root/tmp/perf-{pid}.map", f"/tmp/perf-{pid}.map"):
-        with contextlib.suppress(OSError), Path(path).open("rb") as file:
-            return file.read(_MOST_PERF_MAP)
+        try:
+            with open(path, "rb") as file:
+                return file.read(_MOST_PERF_MAP)
+        except OSError:
+            continue
     return b""
 
 

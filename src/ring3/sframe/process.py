@@ -1,25 +1,24 @@
 """The threads of a live process: stopped by ptrace, unwound, let go.
 
 ptrace(2), process_vm_readv(2); register layouts are NT_PRSTATUS's of each architecture
-(``asm/ptrace.h``: user_regs_struct, user_pt_regs, s390_regs).
+(``asm/ptrace.h``: user_regs_struct, user_pt_regs, s390_regs).  On the way of ``ring3 stack``: imports
+nothing heavy (see :mod:`ring3.sframe.stack`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import os
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-from ring3 import arch
 from ring3.errors import MissingPart, Ring3Error, Unsupported
 from ring3.sframe import abi as abis
-from ring3.sframe.abi import Abi
 from ring3.sframe.unwind import Registers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ring3.sframe.abi import Abi
 
 _PTRACE_DETACH = 17
 _PTRACE_GETREGSET = 0x4204
@@ -47,13 +46,13 @@ class _IoVec(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("len", ctypes.c_size_t))
 
 
-@dataclass(frozen=True)
 class Thread:
     """A thread and where it is; ``name`` is its comm."""
 
-    tid: int
-    name: str
-    registers: Registers
+    def __init__(self, tid: int, name: str, registers: Registers) -> None:
+        self.tid = tid
+        self.name = name
+        self.registers = registers
 
 
 class ProcessMemory:
@@ -61,10 +60,10 @@ class ProcessMemory:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
+        self._endian = abis.host().endian
         self._pages: dict[int, bytes] = {}
         self._buffer = ctypes.create_string_buffer(_PAGE)
-        address = ctypes.addressof(self._buffer)
-        self._local = _IoVec(address, _PAGE)
+        self._local = _IoVec(ctypes.addressof(self._buffer), _PAGE)
 
     def word(self, address: int) -> int | None:
         """8 bytes in the host's order, or None."""
@@ -74,7 +73,7 @@ class ProcessMemory:
             held = page[inside : inside + 8]
         else:
             held = page[inside:] + self._page(address - inside + _PAGE)[: inside - _PAGE + 8]
-        return int.from_bytes(held, arch.host().elf.endian) if len(held) == 8 else None
+        return int.from_bytes(held, self._endian) if len(held) == 8 else None
 
     def read(self, address: int, size: int) -> bytes:
         """``size`` bytes, or fewer where the memory ends."""
@@ -103,39 +102,64 @@ class ProcessMemory:
         return page
 
 
-@contextlib.contextmanager
-def stopped(pid: int) -> Iterator[list[Thread]]:
-    """Stop every thread of ``pid`` and yield them, main thread first; they go on afterwards.
+class Stopped:
+    """Every thread of ``pid`` stopped; ``with`` gives them, main thread first.  They go on afterwards.
 
     A process that was stopped before (SIGSTOP) stays so.  MissingPart when it does not exist, is traced
     by somebody else, or the kernel forbids it.
     """
-    abi = abis.of(arch.host())
-    seized: list[int] = []
-    try:
-        threads: list[Thread] = []
-        # Threads may be born while others are being stopped; look again until there is nobody new.
-        while new := [tid for tid in _tids(pid) if tid not in seized]:
-            for tid in new:
-                if _seize(pid, tid):
-                    seized.append(tid)
-            threads += [
-                thread for tid in new if tid in seized and (thread := _thread(pid, tid, abi))
-            ]
-            if not any(tid in seized for tid in new):
-                break
-        yield threads
-    finally:
-        for tid in seized:
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._seized: set[int] = set()
+
+    def __enter__(self) -> list[Thread]:
+        try:
+            return self._stop(abis.host())
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        for tid in self._seized:
             _libc.ptrace(_PTRACE_DETACH, tid, None, None)
 
+    def _stop(self, abi: Abi) -> list[Thread]:
+        threads: list[Thread] = []
+        # Threads may be born while others are being stopped; look again until there is nobody new.
+        while new := [tid for tid in _tids(self._pid) if tid not in self._seized]:
+            stopped = [tid for tid in new if self._seize(tid)]
+            for tid in stopped:
+                thread = _thread(self._pid, tid, abi)
+                if thread is not None:
+                    threads.append(thread)
+            if not stopped:
+                break
+        return threads
 
-def registers_of(raw: bytes, name: str, abi: Abi) -> Registers:
-    """Registers from the words of NT_PRSTATUS; ``name`` is the architecture's."""
-    layout = PRSTATUS[name]
-    order = "<" if abi.arch.elf.endian == "little" else ">"
+    def _seize(self, tid: int) -> bool:
+        """Ask a thread to stop; False when it has ended meanwhile."""
+        if _libc.ptrace(_PTRACE_SEIZE, tid, None, None) == 0:
+            self._seized.add(tid)
+            return _libc.ptrace(_PTRACE_INTERRUPT, tid, None, None) == 0
+        code = ctypes.get_errno()
+        if code == errno.ESRCH or (code == errno.EPERM and _state(self._pid, tid) in "ZX"):
+            return False
+        raise MissingPart(
+            f"cannot attach: {os.strerror(code)}", where=f"thread {tid}", remedy=_REMEDY
+        )
+
+
+_REMEDY = "run as its user or as root; only one tracer at a time; see ptrace(2) for Yama"
+
+
+def registers_of(raw: bytes, abi: Abi) -> Registers:
+    """Registers from the words of NT_PRSTATUS, of which there must be enough for PRSTATUS."""
+    layout = PRSTATUS[abi.name]
+    order = "<" if abi.endian == "little" else ">"
     values: list[int | None] = [None] * abi.count
-    for number, (value,) in zip(layout, struct.iter_unpack(order + "Q", raw), strict=False):
+    words = struct.unpack_from(f"{order}{len(layout)}Q", raw)
+    for number, value in zip(layout, words, strict=True):
         if number >= 0:
             values[number] = value
     return Registers(values[abi.pc] or 0, values)
@@ -150,10 +174,10 @@ def read_registers(tid: int, abi: Abi) -> Registers:
     vector = _IoVec(ctypes.addressof(buffer), len(buffer))
     if _libc.ptrace(_PTRACE_GETREGSET, tid, _NT_PRSTATUS, ctypes.addressof(vector)) < 0:
         raise Ring3Error("its registers cannot be read", where=f"thread {tid}")
-    size = 8 * len(PRSTATUS[abi.arch.name])
+    size = 8 * len(PRSTATUS[abi.name])
     if vector.len < size:
         raise Unsupported("a 32-bit process", where=f"thread {tid}")
-    return registers_of(buffer.raw[:size], abi.arch.name, abi)
+    return registers_of(buffer.raw[:size], abi)
 
 
 def _thread(pid: int, tid: int, abi: Abi) -> Thread | None:
@@ -161,36 +185,25 @@ def _thread(pid: int, tid: int, abi: Abi) -> Thread | None:
         _, status = os.waitpid(tid, _WALL)
         if not os.WIFSTOPPED(status):
             return None  # it ended instead
-        name = Path(f"/proc/{pid}/task/{tid}/comm").read_bytes().rstrip(b"\n")
+        with open(f"/proc/{pid}/task/{tid}/comm", "rb") as file:
+            name = file.read().rstrip(b"\n")
         return Thread(tid, name.decode(errors="replace"), read_registers(tid, abi))
     except (ChildProcessError, FileNotFoundError):
         return None
 
 
-def _seize(pid: int, tid: int) -> bool:
-    """Ask a thread to stop; False when it has ended meanwhile."""
-    if _libc.ptrace(_PTRACE_SEIZE, tid, None, None) == 0:
-        return _libc.ptrace(_PTRACE_INTERRUPT, tid, None, None) == 0
-    code = ctypes.get_errno()
-    if code == errno.ESRCH:
-        return False
-    remedy = "run as its user or as root; only one tracer at a time; see ptrace(2) for Yama"
-    if code == errno.EPERM:
-        state = _state(pid, tid)
-        if state in "ZX":
-            return False
-    raise MissingPart(f"cannot attach: {os.strerror(code)}", where=f"thread {tid}", remedy=remedy)
-
-
 def _state(pid: int, tid: int) -> str:
-    with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/task/{tid}/stat").read_text().rpartition(")")[2].split()[0]
-    return "X"
+    """The state letter of proc_pid_stat(5); X (dead) where there is no such thread."""
+    try:
+        with open(f"/proc/{pid}/task/{tid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0].decode()
+    except (OSError, IndexError):
+        return "X"
 
 
 def _tids(pid: int) -> list[int]:
     try:
-        tids = sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+        tids = [int(name) for name in os.listdir(f"/proc/{pid}/task")]
     except (FileNotFoundError, ProcessLookupError):
         raise MissingPart("no such process", where=f"pid {pid}") from None
     return sorted(tids, key=lambda tid: (tid != pid, tid))

@@ -11,9 +11,10 @@ import numpy as np
 
 from ring3.sframe import bulk
 from ring3.sframe.bulk import Traces, World
+from ring3.sframe.demangle import demangle
 from ring3.sframe.images import Images
 from ring3.sframe.samples import Samples
-from ring3.sframe.symbolise import Symbols, demangle, read_perf_map
+from ring3.sframe.symbols import Symbols, read_perf_map
 from ring3.sframe.unwind import How, Stop
 
 KERNEL = "[kernel]"

@@ -1,30 +1,51 @@
-"""The stacks of a live process or a core dump: its modules put together, every thread unwound."""
+"""The stacks of a live process or a core dump: its modules put together, every thread unwound.
+
+``ring3 stack PID`` is to take no more than three times what eu-stack takes, start to end, and Python's
+start is most of that.  So the modules on its way (this one, abi, elf_head, facts, maps, process, symbols,
+unwind) do without what takes a millisecond or more to import: click, dataclasses, enum, pathlib, re, typing,
+NumPy.  ``benchmarks/sframe_stack.py`` measures; a test looks at what is imported.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from bisect import bisect_right
 
-from ring3 import arch
 from ring3.sframe import abi as abis
-from ring3.sframe import elf_head, facts, maps, process
-from ring3.sframe.maps import Mapping
-from ring3.sframe.process import ProcessMemory, Thread
-from ring3.sframe.symbolise import NO_SYMBOLS, Symbols, read_perf_map
-from ring3.sframe.unwind import Module, Modules, Trace, unwind
+from ring3.sframe import elf_head, facts, maps
+from ring3.sframe.process import ProcessMemory, Stopped, Thread
+from ring3.sframe.symbols import NO_SYMBOLS, read_perf_map
+from ring3.sframe.unwind import How, Module, Trace, unwind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ring3.sframe.maps import Mapping
+    from ring3.sframe.symbols import Symbols
 
 _MOST_VDSO = 1 << 20
 
 
-@dataclass(frozen=True)
 class ThreadStack:
     """A thread and its trace."""
 
-    thread: Thread
-    trace: Trace
+    def __init__(self, thread: Thread, trace: Trace) -> None:
+        self.thread = thread
+        self.trace = trace
+
+    def text(self) -> str:
+        """Lines for people: the thread, its frames, and whether the trace is complete or why it stopped."""
+        lines = [f"thread {self.thread.tid} {self.thread.name}"]
+        for number, frame in enumerate(self.trace.frames):
+            name, inside = frame.function
+            file = os.path.basename(frame.module.name) if frame.module else ""
+            shown = f"{name}+{inside:#x}" if name else "?"
+            how = How.TEXT[frame.how]
+            lines.append(f"  #{number:<3} {frame.pc:#018x}  {shown}  ({file or '?'}, {how})")
+        verdict = "complete" if self.trace.complete else "stopped"
+        lines.append(f"  {verdict}: {self.trace.stop.text}")
+        return "\n".join(lines)
 
 
 def of_process(pid: int) -> list[ThreadStack]:
@@ -32,10 +53,10 @@ def of_process(pid: int) -> list[ThreadStack]:
 
     Raises MissingPart when there is no such process or the kernel forbids it.
     """
-    abi = abis.of(arch.host())
-    with process.stopped(pid) as threads:
+    abi = abis.host()
+    with Stopped(pid) as threads:
         memory = ProcessMemory(pid)
-        modules = process_modules(pid, memory)
+        modules = ProcessModules(pid, memory)
         return [
             ThreadStack(thread, unwind(thread.registers, memory.word, modules, abi))
             for thread in threads
@@ -56,39 +77,46 @@ def of_core(
     ]
 
 
-def process_modules(pid: int, memory: ProcessMemory) -> Modules:
-    """What is executable in a process now, with the tables and symbols of each file."""
-    mappings = [mapping for mapping in maps.of_process(pid) if mapping.executable]
-    jitted = NO_SYMBOLS
-    if any(not mapping.file for mapping in mappings):
-        jitted = read_perf_map(maps.perf_map(pid))
-    return Modules([_module(pid, mapping, memory, jitted) for mapping in mappings])
+class ProcessModules:
+    """What is executable in a process now; a file's tables and symbols are read when a stack leads to it."""
 
+    def __init__(self, pid: int, memory: ProcessMemory) -> None:
+        self._pid = pid
+        self._memory = memory
+        self._mappings = [mapping for mapping in maps.of_process(pid) if mapping.executable]
+        self._starts = [mapping.start for mapping in self._mappings]
+        self._modules: dict[int, Module] = {}
+        self._jitted: Symbols | None = None
 
-def _module(pid: int, mapping: Mapping, memory: ProcessMemory, jitted: Symbols) -> Module:
-    place = (mapping.start, mapping.end)
-    if mapping.path == "[vdso]":
-        size = min(mapping.end - mapping.start, _MOST_VDSO)
-        data = memory.read(mapping.start, size)
-        head = elf_head.read_bytes(data)
-        known = facts.of_bytes("[vdso]", data)
-    else:
-        with _opened(pid, mapping) as (path, head):
-            known = facts.of_file(path, head) if head else facts.NOTHING
-    bias = head.bias(mapping.start, mapping.offset) if head else None
-    if bias is None:
-        return Module(*place, 0, mapping.path, symbols=jitted)
-    return Module(*place, bias, mapping.path, known.rules(), known.symbols)
+    def find(self, pc: int) -> Module | None:
+        """The module that holds ``pc``."""
+        index = bisect_right(self._starts, pc) - 1
+        if index < 0 or pc >= self._mappings[index].end:
+            return None
+        if index not in self._modules:
+            self._modules[index] = self._module(self._mappings[index])
+        return self._modules[index]
 
+    def _module(self, mapping: Mapping) -> Module:
+        known = facts.NOTHING
+        head = None
+        if mapping.path == "[vdso]":
+            data = self._memory.read(mapping.start, min(mapping.end - mapping.start, _MOST_VDSO))
+            head = elf_head.read_bytes(data)
+            known = facts.of_bytes("[vdso]", data)
+        elif mapping.file and (fd := maps.open_mapped(self._pid, mapping)) is not None:
+            try:
+                head = elf_head.read_fd(fd)
+                known = facts.of_file(f"/proc/self/fd/{fd}", head) if head else facts.NOTHING
+            finally:
+                os.close(fd)
+        bias = head.bias(mapping.start, mapping.offset) if head else None
+        if bias is None:
+            symbols = NO_SYMBOLS if mapping.file else self._jit_symbols()
+            return Module(mapping.start, mapping.end, 0, mapping.path, symbols=symbols)
+        return Module(mapping.start, mapping.end, bias, mapping.path, known.rules(), known.symbols)
 
-@contextlib.contextmanager
-def _opened(pid: int, mapping: Mapping) -> Iterator[tuple[str, elf_head.Image | None]]:
-    """A path that opens the mapped file, and its head; ("", None) where there is none."""
-    fd = maps.open_mapped(pid, mapping) if mapping.file else None
-    if fd is None:
-        yield "", None
-        return
-    try:
-        yield f"/proc/self/fd/{fd}", elf_head.read_fd(fd)
-    finally:
-        os.close(fd)
+    def _jit_symbols(self) -> Symbols:
+        if self._jitted is None:
+            self._jitted = read_perf_map(maps.perf_map(self._pid))
+        return self._jitted

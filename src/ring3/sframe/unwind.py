@@ -1,7 +1,7 @@
 """Unwinding one stack: registers, a memory reader and a set of modules in; frames out.
 
 This is the engine to read.  :mod:`bulk` does the same to many recorded samples at once, over the same
-tables.  It imports neither NumPy nor Numba, so that attaching to a process costs nothing else.
+tables.  On the way of ``ring3 stack``: imports nothing heavy (see :mod:`ring3.sframe.stack`).
 
 For every frame the first of these that knows the pc is taken, in this order (:class:`How`): the module's
 .sframe section, a sidecar SFrame file, a table converted from .eh_frame or .debug_frame, the frame
@@ -12,13 +12,26 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
-from typing import NamedTuple
 
-from ring3.sframe.abi import Abi, SignalFrame
-from ring3.sframe.symbolise import NO_SYMBOLS, Symbols, demangle
+from ring3.sframe.symbols import NO_SYMBOLS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import ClassVar, Protocol
+
+    from ring3.sframe.abi import Abi, SignalFrame
+    from ring3.sframe.symbols import Symbols
+
+    #: Reads the 8 bytes at an address in the target's byte order; None where there is no memory.
+    Memory = Callable[[int], int | None]
+
+    class Finder(Protocol):
+        """:class:`Modules`, or what makes modules when they are asked for."""
+
+        def find(self, pc: int) -> Module | None:
+            """The module that holds ``pc``."""
+
 
 # The numbers of :mod:`ring3.sframe.table`, which is not imported for its weight; a test compares them.
 UNDEFINED, SAME, CFA, REGISTER = range(4)
@@ -32,12 +45,9 @@ ROW = struct.Struct("=IiiiBBBBBBBx")
 MOST_FRAMES = 1024
 _WORD = (1 << 64) - 1
 
-#: Reads the 8 bytes at an address in the target's byte order; None where there is no memory.
-Memory = Callable[[int], int | None]
 
-
-class How(IntEnum):
-    """What gave a frame."""
+class How:
+    """What gave a frame: plain numbers."""
 
     REGISTERS = 0  # the topmost frame: the thread's own registers
     SFRAME = 1  # .sframe of the file
@@ -46,56 +56,73 @@ class How(IntEnum):
     FRAME_POINTER = 4
     SIGNAL = 5  # registers that the kernel saved when it delivered a signal
 
+    #: Those that a module has a table for.
+    TABLES = (SFRAME, SIDECAR, CONVERTED)
+    #: Each in a word or two for people, by number.
+    TEXT = ("registers", "sframe", "sidecar", "eh_frame", "frame pointer", "signal frame")
 
-class Stop(IntEnum):
-    """Why a trace ends.  The first two are complete traces."""
 
-    OUTERMOST = 0
-    CHAIN_END = 1
-    NO_MEMORY = 2
-    NO_RULE = 3
-    BAD_PC = 4
-    LOOP = 5
-    DEPTH = 6
-    REGISTER = 7
+class Stop(int):
+    """Why a trace ends: a number with a ``name`` and a phrase for people.
+
+    The first two are complete traces.  Not an IntEnum, since importing that takes 4 ms.
+    """
+
+    OUTERMOST: ClassVar[Stop]
+    CHAIN_END: ClassVar[Stop]
+    NO_MEMORY: ClassVar[Stop]
+    NO_RULE: ClassVar[Stop]
+    BAD_PC: ClassVar[Stop]
+    LOOP: ClassVar[Stop]
+    DEPTH: ClassVar[Stop]
+    REGISTER: ClassVar[Stop]
+
+    name: str
+    text: str
 
     @property
     def complete(self) -> bool:
         """Whether the trace reached an outermost frame."""
         return self <= Stop.CHAIN_END
 
-    @property
-    def text(self) -> str:
-        """One phrase for people."""
-        return _TEXT[self]
+    def __repr__(self) -> str:
+        return f"Stop.{self.name}"
 
 
-_TEXT = {
-    Stop.OUTERMOST: "outermost frame",
-    Stop.CHAIN_END: "end of the frame-pointer chain",
-    Stop.NO_MEMORY: "the stack could not be read there (not recorded, or no memory)",
-    Stop.NO_RULE: "nothing says how to unwind there",
-    Stop.BAD_PC: "the return address is in no executable mapping",
-    Stop.LOOP: "the stack does not go on",
-    Stop.DEPTH: "more frames than the limit",
-    Stop.REGISTER: "its rule needs a register that SFrame follows in the innermost frame only",
-}
+for _number, (_name, _text) in enumerate(
+    {
+        "OUTERMOST": "outermost frame",
+        "CHAIN_END": "end of the frame-pointer chain",
+        "NO_MEMORY": "the stack could not be read there (not recorded, or no memory)",
+        "NO_RULE": "nothing says how to unwind there",
+        "BAD_PC": "the return address is in no executable mapping",
+        "LOOP": "the stack does not go on",
+        "DEPTH": "more frames than the limit",
+        "REGISTER": "its rule needs a register that SFrame follows in the innermost frame only",
+    }.items()
+):
+    _stop = Stop(_number)
+    _stop.name, _stop.text = _name, _text
+    setattr(Stop, _name, _stop)
 
 
-class Rule(NamedTuple):
+class Rule:
     """A row of the unwind table; fields as :data:`ring3.sframe.table.ROW` describes them."""
 
-    start: int
-    cfa_offset: int
-    ra_offset: int
-    fp_offset: int
-    cfa_reg: int
-    ra_reg: int
-    fp_reg: int
-    cfa: int
-    ra: int
-    fp: int
-    mangled: int
+    def __init__(self, row: tuple[int, ...]) -> None:
+        (
+            self.start,
+            self.cfa_offset,
+            self.ra_offset,
+            self.fp_offset,
+            self.cfa_reg,
+            self.ra_reg,
+            self.fp_reg,
+            self.cfa,
+            self.ra,
+            self.fp,
+            self.mangled,
+        ) = row
 
 
 class Rules:
@@ -134,23 +161,32 @@ class Rules:
                 high = middle
         if low == first:
             return None
-        rule = Rule._make(ROW.unpack_from(self._rows, (low - 1) * ROW.size))
+        rule = Rule(ROW.unpack_from(self._rows, (low - 1) * ROW.size))
         return rule, bool(flags & SIGNAL)
 
 
-@dataclass(frozen=True)
 class Module:
     """Executable memory from ``start`` to ``end``: a piece of a file, or of nothing (JIT code).
 
-    ``bias`` is run-time address minus file address; ``tables`` are asked in their order.
+    ``bias`` is run-time address minus file address; ``tables`` are (:class:`How`, rules), asked in their
+    order.
     """
 
-    start: int
-    end: int
-    bias: int = 0
-    name: str = ""
-    tables: Sequence[tuple[How, Rules]] = ()
-    symbols: Symbols = NO_SYMBOLS
+    def __init__(
+        self,
+        start: int,
+        end: int,
+        bias: int = 0,
+        name: str = "",
+        tables: Sequence[tuple[int, Rules]] = (),
+        symbols: Symbols = NO_SYMBOLS,
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.bias = bias
+        self.name = name
+        self.tables = tables
+        self.symbols = symbols
 
     def function(self, pc: int) -> tuple[str, int]:
         """Name of the function at run-time address ``pc``, demangled, and the distance from its start.
@@ -160,7 +196,12 @@ class Module:
         index = self.symbols.find(pc - self.bias)
         if index < 0:
             return "", 0
-        return demangle(self.symbols.text(index)), pc - self.bias - self.symbols.addr[index]
+        name = self.symbols.text(index)
+        if name.startswith(("_Z", "_R")):
+            from ring3.sframe.demangle import demangle  # most names need none
+
+            name = demangle(name)
+        return name, pc - self.bias - self.symbols.addr[index]
 
 
 class Modules:
@@ -178,39 +219,54 @@ class Modules:
         return self._modules[index]
 
 
-@dataclass
 class Registers:
     """``values[n]`` is DWARF register ``n``, None where it is not known in this frame."""
 
-    pc: int
-    values: list[int | None]
+    __slots__ = ("pc", "values")
+
+    def __init__(self, pc: int, values: list[int | None]) -> None:
+        self.pc = pc
+        self.values = values
 
 
-@dataclass(frozen=True)
 class Frame:
     """``pc`` is where it will go on; ``exact`` says that it stopped there rather than called before it.
 
-    ``sp`` is its stack pointer, None where a frame pointer was all that could be followed.
+    ``sp`` is its stack pointer, None where a frame pointer was all that could be followed; ``how`` is one
+    of :class:`How`.
     """
 
-    pc: int
-    sp: int | None
-    how: How
-    exact: bool
-    module: Module | None = field(default=None, repr=False)
+    __slots__ = ("exact", "how", "module", "pc", "sp")
+
+    def __init__(
+        self, pc: int, sp: int | None, how: int, exact: bool, module: Module | None = None
+    ) -> None:
+        self.pc = pc
+        self.sp = sp
+        self.how = how
+        self.exact = exact
+        self.module = module
 
     @property
     def lookup(self) -> int:
         """An address inside the instruction that this frame is at, for rules and symbols."""
         return self.pc if self.exact else self.pc - 1
 
+    @property
+    def function(self) -> tuple[str, int]:
+        """Name of its function, "" where it has none, and the distance of ``pc`` from its start."""
+        if self.module is None:
+            return "", 0
+        name, inside = self.module.function(self.lookup)
+        return name, inside + self.pc - self.lookup
 
-@dataclass(frozen=True)
+
 class Trace:
     """Frames from the innermost to the outermost, and why there are no more."""
 
-    frames: list[Frame]
-    stop: Stop
+    def __init__(self, frames: list[Frame], stop: Stop) -> None:
+        self.frames = frames
+        self.stop = stop
 
     @property
     def complete(self) -> bool:
@@ -219,7 +275,7 @@ class Trace:
 
 
 def unwind(
-    registers: Registers, memory: Memory, modules: Modules, abi: Abi, limit: int = MOST_FRAMES
+    registers: Registers, memory: Memory, modules: Finder, abi: Abi, limit: int = MOST_FRAMES
 ) -> Trace:
     """The stack of a thread.
 
@@ -237,9 +293,9 @@ def unwind(
         if isinstance(step, Stop):
             return Trace(frames, step)
         registers, how = step
-        exact = how is How.SIGNAL
+        exact = how == How.SIGNAL
         if exact:  # what was returned to is the trampoline itself, not behind a call in it
-            frames[-1] = replace(frames[-1], exact=True)
+            frames[-1].exact = True
         module = modules.find(registers.pc if exact else registers.pc - 1)
         # A trampoline may begin where its mapping does.
         module = module or modules.find(registers.pc)
@@ -251,14 +307,14 @@ def unwind(
 class _Walker:
     """One step at a time, from a frame to its caller."""
 
-    def __init__(self, memory: Memory, modules: Modules, abi: Abi) -> None:
+    def __init__(self, memory: Memory, modules: Finder, abi: Abi) -> None:
         self._memory = memory
         self._modules = modules
         self._abi = abi
 
     def step(
         self, registers: Registers, lookup: int, module: Module | None, exact: bool
-    ) -> tuple[Registers, How] | Stop:
+    ) -> tuple[Registers, int] | Stop:
         """The caller's registers and what gave them, or why there are none."""
         # Some trampolines have no rules (musl), some wrong ones (the vDSO's, one byte behind another's).
         for kind in self._abi.signals:
@@ -336,7 +392,7 @@ class _Walker:
         word = self._memory(address)
         return Stop.NO_MEMORY if word is None else word
 
-    def _frame_pointer(self, registers: Registers, exact: bool) -> tuple[Registers, How] | Stop:
+    def _frame_pointer(self, registers: Registers, exact: bool) -> tuple[Registers, int] | Stop:
         """Follow the frame record of the ABI, where it looks like one."""
         abi = self._abi
         fp, sp = registers.values[abi.fp], registers.values[abi.sp]
@@ -368,14 +424,13 @@ class _Walker:
 
     def _runs(self, pc: int, code: bytes) -> bool:
         """Whether the instructions at ``pc`` are ``code``."""
-        order = self._abi.arch.elf.endian
         inside = pc & 7
         held = b""
         for at in range(pc - inside, pc + len(code), 8):
             word = self._memory(at)
             if word is None:
                 return False
-            held += word.to_bytes(8, order)
+            held += word.to_bytes(8, self._abi.endian)
         return held[inside:].startswith(code)
 
     def _interrupted(self, registers: Registers, kind: SignalFrame) -> Registers | None:

@@ -1,17 +1,13 @@
-"""Addresses to names: symbol tables, the symbol files of JIT compilers, demangling.
+"""C++ and Rust names as their sources have them.
 
-perf-PID.map: ``tools/perf/Documentation/jit-interface.txt`` (one "START SIZE name" a line, in hex).
-Demangling is __cxa_demangle of the C++ runtime (Itanium C++ ABI, which Rust's older scheme is a dialect of)
-and, for Rust's own scheme, c++filt of binutils; without them, names stay as they are.
+By __cxa_demangle of the C++ runtime (Itanium C++ ABI, which Rust's older scheme is a dialect of) and, for
+Rust's own scheme, c++filt of binutils; without them, names stay as they are.
 """
 
 from __future__ import annotations
 
 import ctypes
 import re
-from array import array
-from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -38,61 +34,6 @@ _RUST_ESCAPES = {
     "$u2b$": "+",
     "..": "::",
 }
-_MOST_LINES = 1 << 21
-
-
-@dataclass(frozen=True)
-class Symbols:
-    """Function symbols sorted by address; ``name[n]`` is an offset into ``strings``, ended by a zero.
-
-    ``addr`` and ``size`` hold u64, ``name`` u32; size 0 means "as far as the next".
-    """
-
-    addr: memoryview | array[int]
-    size: memoryview | array[int]
-    name: memoryview | array[int]
-    strings: memoryview | bytes
-
-    def find(self, addr: int) -> int:
-        """Index of the symbol that holds ``addr``, or -1."""
-        index = bisect_right(self.addr, addr) - 1
-        if index < 0:
-            return -1
-        size = self.size[index]
-        return index if size == 0 or addr - self.addr[index] < size else -1
-
-    def text(self, index: int) -> str:
-        """The name of symbol ``index``, mangled, without its version, up to 4 KiB of it."""
-        start = self.name[index]
-        name = bytes(self.strings[start : start + 4096]).split(b"\0")[0].split(b"@")[0]
-        return name.decode(errors="replace")
-
-
-NO_SYMBOLS = Symbols(array("Q"), array("Q"), array("I"), b"")
-
-
-def read_perf_map(data: bytes) -> Symbols:
-    """The symbols of a perf-PID.map; of entries at one address the last counts, odd lines are skipped."""
-    found: dict[int, tuple[int, bytes]] = {}
-    for line in data.split(b"\n", _MOST_LINES)[:_MOST_LINES]:
-        part = line.split(None, 2)
-        if len(part) < 3:
-            continue
-        try:
-            start, size = int(part[0], 16), int(part[1], 16)
-        except ValueError:
-            continue
-        if 0 <= start < 1 << 63 and 0 < size < 1 << 40:
-            found[start] = (size, part[2])
-    addr, sizes, names = array("Q"), array("Q"), array("I")
-    strings = bytearray()
-    for start in sorted(found):
-        size, name = found[start]
-        addr.append(start)
-        sizes.append(size)
-        names.append(len(strings))
-        strings += name + b"\0"
-    return Symbols(addr, sizes, names, bytes(strings))
 
 
 @lru_cache(maxsize=1 << 16)

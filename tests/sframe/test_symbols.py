@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ring3.elf import Elf
-from ring3.sframe import facts
-from ring3.sframe.symbolise import demangle, read_perf_map
+from ring3.sframe import facts, facts_of_elf
+from ring3.sframe.demangle import demangle
+from ring3.sframe.symbols import read_perf_map
 
 LIBSTDCXX = "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"
 
@@ -121,7 +122,7 @@ def test_a_lying_file_gives_facts_or_a_reason(data):
             st.sampled_from([b"\xff" * 8, bytes(8), b"\xff" * 7 + b"\x7f"])
             | st.binary(min_size=1, max_size=8)
         )
-    found = facts._make_from("x", bytes(changed))
+    found = facts_of_elf.make_from("x", bytes(changed))
     assert found.tables or found.problem
     for address in (0, 0x3000, 1 << 63, (1 << 64) - 1):
         index = found.symbols.find(address)
