@@ -11,7 +11,7 @@ from pathlib import Path
 import gateway_toy as toy
 import pytest
 
-from ring3.gateway.guest import Guest
+from ring3.gateway.guest import emulated
 from ring3.gateway.server import Device, Gateway
 from ring3.kernel import Kernel
 
@@ -57,7 +57,7 @@ def forgotten(gateway: Gateway, device: toy.Device) -> None:
     """Nothing is left of any client."""
     assert len(gateway.handles) == 0
     assert gateway.clients == {}
-    assert gateway.carriers == {}
+    assert gateway.calls == {}
 
 
 @pytest.mark.parametrize("link", ["-static", "-dynamic"])
@@ -81,8 +81,7 @@ def test_a_guest_under_qemu(
     needs("qemu-aarch64")
     root = Path(needs("oracle:mesa"))
     program = build(needs("aarch64-linux-gnu-gcc"), tmp_path, "-lpthread")
-    guest = Guest(root, gateway.socket)
-    assert gateway.wait(guest.spawn([program])) == 0
+    assert gateway.run(emulated([program], root)) == 0
     assert capfd.readouterr().out == EXPECTED
     assert device.memory.read(0, 15) == b"from the client"
     assert sorted(device.released) == ["toy", "toy-fence"]

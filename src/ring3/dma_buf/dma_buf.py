@@ -11,7 +11,17 @@ from os import SEEK_END, SEEK_SET
 
 from ring3.dma_buf import uapi
 from ring3.dma_buf.containers import unwrap
-from ring3.dma_buf.file import EPOLLIN, EPOLLOUT, File, Memory, Process, Wake, read_struct, refuse
+from ring3.dma_buf.file import (
+    EPOLLIN,
+    EPOLLOUT,
+    File,
+    Memory,
+    Process,
+    Wake,
+    install_and_tell,
+    read_struct,
+    refuse,
+)
 from ring3.dma_buf.resv import DmaResv, Usage, usage_rw
 from ring3.dma_buf.sync_file import SyncFile, sync_file_of
 
@@ -97,12 +107,7 @@ class DmaBuf(File):
         data = read_struct(process, uapi.DmaBufExportSyncFile, arg)
         _check_direction("EXPORT_SYNC_FILE", data.flags)
         fence = self.resv.get_singleton(usage_rw(bool(data.flags & uapi.DMA_BUF_SYNC_WRITE)))
-        data.fd = process.install(SyncFile(fence or self.resv.core.stub))
-        try:
-            process.memory.copy_to_user(arg, data.pack())
-        except OSError:
-            process.close(data.fd)
-            raise
+        install_and_tell(process, SyncFile(fence or self.resv.core.stub), data, "fd", arg)
         return 0
 
     def _import_sync_file(self, process: Process, arg: int) -> int:

@@ -203,6 +203,26 @@ def read_struct(process: Process, kind: type[Struct], address: int) -> Struct:
     return kind.unpack(process.memory.copy_from_user(address, kind.SIZE))
 
 
+def install_and_tell(process: Process, file: File, data: CStruct, field: str, address: int) -> None:
+    """Give ``file`` a descriptor and write ``data`` with its number in ``field`` to ``address``, or neither.
+
+    The kernel reserves a number, copies it out and then installs the file.  Nobody can reserve a number in
+    a real process from outside, so that the memory can be written is found out first.
+    """
+    try:
+        process.memory.copy_to_user(address, data.pack())
+    except OSError:
+        file.put()
+        raise
+    fd = process.install(file)
+    setattr(data, field, fd)
+    try:
+        process.memory.copy_to_user(address, data.pack())
+    except OSError:  # unmapped at this very moment
+        process.close(fd)
+        raise
+
+
 class EventFd(File):
     """eventfd(2): a counter that others add to."""
 

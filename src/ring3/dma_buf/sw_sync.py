@@ -10,7 +10,7 @@ from errno import EINVAL, ENOENT, ENOTTY
 
 from ring3.dma_buf import uapi
 from ring3.dma_buf.fence import DmaFence, Fences
-from ring3.dma_buf.file import File, Process, read_struct, refuse
+from ring3.dma_buf.file import File, Process, install_and_tell, read_struct, refuse
 from ring3.dma_buf.sync_file import SyncFile, sync_file_of
 from ring3.kernel.locks import Spinlock
 
@@ -98,12 +98,7 @@ class SwSync(File):
 
     def _create_fence(self, process: Process, arg: int) -> int:
         data = read_struct(process, uapi.SwSyncCreateFenceData, arg)
-        data.fence = process.install(SyncFile(self.create_point(data.value)))
-        try:
-            process.memory.copy_to_user(arg, data.pack())
-        except OSError:
-            process.close(data.fence)
-            raise
+        install_and_tell(process, SyncFile(self.create_point(data.value)), data, "fence", arg)
         return 0
 
     def _inc(self, process: Process, arg: int) -> int:

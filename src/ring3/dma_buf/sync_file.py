@@ -7,7 +7,7 @@ from errno import EINVAL, ENOENT, ENOTTY
 from ring3.dma_buf import uapi
 from ring3.dma_buf.containers import merge, unwrap
 from ring3.dma_buf.fence import DmaFence, shown_names
-from ring3.dma_buf.file import EPOLLIN, File, Process, Wake, read_struct, refuse
+from ring3.dma_buf.file import EPOLLIN, File, Process, Wake, install_and_tell, read_struct, refuse
 
 
 class SyncFile(File):
@@ -52,12 +52,7 @@ class SyncFile(File):
         fence = merge(self.fence.fences, [self.fence, other.fence])
         merged = SyncFile(fence, c_string(data.name))
         data.name = c_string(data.name[:31])
-        data.fence = process.install(merged)
-        try:
-            process.memory.copy_to_user(arg, data.pack())
-        except OSError:
-            process.close(data.fence)
-            raise
+        install_and_tell(process, merged, data, "fence", arg)
         return 0
 
     def _info(self, process: Process, arg: int) -> int:

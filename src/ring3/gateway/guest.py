@@ -1,7 +1,8 @@
 """Programs of another architecture, run by qemu-user with the preload library inside.
 
 qemu-user refuses ioctls that it does not know before they reach the host, so the guest itself must hand
-them over.
+them over: as a system call that emulators pass on as it is (see ``preload.c``), which the filter on the
+emulator traps like a native program's ioctl.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -47,30 +47,22 @@ def preload_library(target: arch.Arch) -> Path:
     return library
 
 
-@dataclass(frozen=True)
-class Guest:
-    """How to run a program of another architecture: its system root and the gateway's socket."""
+def emulated(command: Sequence[str], root: Path) -> list[str]:
+    """The command line that runs ``command`` emulated in the system root ``root``.
 
-    root: Path
-    socket: Path
-
-    def spawn(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
-        """Start ``command``; the pid of the emulator.
-
-        Raises BadInput when it is no program, Unsupported or MissingPart when nothing here emulates it.
-        """
-        with Elf(command[0]) as elf:
-            target = elf.arch
-        if target is None or target.toolchain.qemu is None:
-            raise Unsupported("no emulator for its architecture", where=command[0])
-        emulator = shutil.which(f"qemu-{target.toolchain.qemu}")
-        if emulator is None:
-            raise MissingPart(
-                f"qemu-{target.toolchain.qemu} is not here", remedy="apt-get install qemu-user"
-            )
-        settings = dict(os.environ if environment is None else environment)
-        settings["RING3_GATEWAY"] = str(self.socket)
-        # By -E, so that the emulator's own loader does not take it.
-        preload = f"LD_PRELOAD={preload_library(target)}"
-        line = [emulator, "-L", str(self.root), "-E", preload, *command]
-        return os.posix_spawn(emulator, line, settings)
+    Raises BadInput when it is no program, Unsupported or MissingPart when nothing here emulates it.
+    """
+    with Elf(command[0]) as elf:
+        target = elf.arch
+    if target is None or target.toolchain.qemu is None:
+        raise Unsupported("no emulator for its architecture", where=command[0])
+    if target.elf.bits != 64:
+        raise Unsupported("the GPU's interface is for 64-bit programs", where=command[0])
+    emulator = shutil.which(f"qemu-{target.toolchain.qemu}")
+    if emulator is None:
+        raise MissingPart(
+            f"qemu-{target.toolchain.qemu} is not here", remedy="apt-get install qemu-user"
+        )
+    # By -E, so that the emulator's own loader does not take it.
+    preload = f"LD_PRELOAD={preload_library(target)}"
+    return [emulator, "-L", str(root), "-E", preload, *command]

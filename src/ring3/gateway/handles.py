@@ -26,6 +26,7 @@ from errno import ENFILE
 from ring3.dma_buf.dma_buf import DmaBuf
 from ring3.dma_buf.file import EPOLLIN, File
 from ring3.gateway.memory import memfd_of
+from ring3.gateway.syscalls import Identity, identity, identity_of
 from ring3.kernel import Kernel
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -33,10 +34,8 @@ _IN_CLOSE = 0x8 | 0x10
 _EVENT = struct.Struct("=iIII")
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, pid
 
-#: st_size of a device's memfd: this, and the device number in the low half.  The guest's fstat reads it.
+#: st_size of a device's memfd: this, and the device number in the low half.  fstat's answer is made of it.
 DEVICE_MARK = 1 << 62
-
-Inode = tuple[int, int]
 
 
 @dataclass
@@ -60,10 +59,10 @@ class Handles:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._files: dict[Inode, File] = {}
-        self._memfds: dict[Inode, _Memfd] = {}
-        self._watches: dict[int, Inode] = {}
-        self._pipes: dict[Inode, int] = {}  # the writing ends
+        self._files: dict[Identity, File] = {}
+        self._memfds: dict[Identity, _Memfd] = {}
+        self._watches: dict[int, Identity] = {}
+        self._pipes: dict[Identity, int] = {}  # the writing ends
         self._inotify: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._inotify < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1")
@@ -73,13 +72,13 @@ class Handles:
         """How many files clients hold."""
         return len(self._files)
 
-    def of(self, pid: int, fd: int) -> File | None:
-        """The simulated file that descriptor ``fd`` of process ``pid`` is, or None."""
-        try:
-            status = os.stat(f"/proc/{pid}/fd/{fd}")  # noqa: PTH116 - this is on every call's path
-        except OSError:
-            return None
-        return self._files.get((status.st_dev, status.st_ino))
+    def of(self, folder: int, fd: int) -> File | None:
+        """The simulated file that descriptor ``fd`` of a process is, or None.
+
+        ``folder`` is the process's open /proc/PID/fd.
+        """
+        found = identity(folder, fd)
+        return None if found is None else self._files.get(found)
 
     def device(self, file: File, rdev: int) -> int:
         """A new descriptor for an open device ``file``; the caller passes it on and closes it.
@@ -102,8 +101,7 @@ class Handles:
     def pollable(self, file: File) -> int:
         """A new descriptor for ``file``, readable once the file says EPOLLIN."""
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        status = os.fstat(reader)
-        inode = (status.st_dev, status.st_ino)
+        inode = identity_of(os.fstat(reader))
         self._files[inode] = file
         self._pipes[inode] = writer
 
@@ -129,8 +127,7 @@ class Handles:
             self._memfd_gone(inode, memfd)
 
     def _open(self, file: File, memfd: int, *, own: bool) -> int:
-        status = os.fstat(memfd)
-        inode = (status.st_dev, status.st_ino)
+        inode = identity_of(os.fstat(memfd))
         held = self._memfds.get(inode)
         path = f"/proc/self/fd/{memfd}"
         if held is None:
@@ -164,14 +161,14 @@ class Handles:
             if not held.held:
                 self._memfd_gone(inode, held)
 
-    def _memfd_gone(self, inode: Inode, held: _Memfd) -> None:
+    def _memfd_gone(self, inode: Identity, held: _Memfd) -> None:
         del self._memfds[inode], self._watches[held.watch], self._files[inode]
         _libc.inotify_rm_watch(self._inotify, held.watch)
         if held.own:
             os.close(held.fd)
         self._release(held.file)
 
-    def _pipe_gone(self, inode: Inode) -> None:
+    def _pipe_gone(self, inode: Identity) -> None:
         writer = self._pipes.pop(inode)
         self._kernel.remove_reader(writer)
         os.close(writer)

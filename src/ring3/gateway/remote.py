@@ -7,46 +7,35 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 from collections.abc import Callable
 from errno import EFAULT, EIO, EPERM, ESRCH
 
+from ring3.gateway.syscalls import read_memory, write_memory
+
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class _IoVec(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
-
-
-# Called by address and number, without conversions: this is on the path of every call.
-_readv, _writev = _libc.process_vm_readv, _libc.process_vm_writev
+_IOVECS = struct.Struct("=QQQQ")  # local, then remote: address and size
 
 #: No ioctl takes more than this at once; a client that says otherwise is lying.
 MOST_BYTES = 64 << 20
 
 
 class RemoteMemory:
-    """The memory of process ``pid``: the :class:`ring3.dma_buf.file.UserMemory` of a real client.
+    """The memory of process ``pid``: the :class:`ring3.dma_buf.file.UserMemory` of a real client."""
 
-    ``base`` is what an emulator adds to its guest's addresses.
-    """
-
-    def __init__(self, pid: int, base: int = 0) -> None:
+    def __init__(self, pid: int) -> None:
         self.pid = pid
-        self.base = base
-        self._vectors = (_IoVec * 2)()  # local, remote
-        self._local, self._remote = self._vectors
-        self._at = (
-            ctypes.byref(self._vectors),
-            ctypes.byref(self._vectors, ctypes.sizeof(_IoVec)),
-        )
+        self._vectors = ctypes.create_string_buffer(_IOVECS.size)
+        self._local = ctypes.addressof(self._vectors)
+        self._remote = self._local + _IOVECS.size // 2
         self._buffer = ctypes.create_string_buffer(4096)
         self._small = memoryview(self._buffer).cast("B")
-        self._local.base = ctypes.addressof(self._buffer)
+        self._small_at = ctypes.addressof(self._buffer)
 
     def copy_from_user(self, address: int, size: int) -> bytes:
         """``size`` bytes at ``address``; OSError(EFAULT) unless all of them can be read."""
         if 0 < size <= len(self._small):
-            self._transfer(_readv, address, size)
+            self._transfer(read_memory, address, size)
             return self._small[:size].tobytes()
         if size == 0:
             return b""
@@ -62,7 +51,7 @@ class RemoteMemory:
         for at in range(0, len(data), len(self._small)):
             piece = data[at : at + len(self._small)]
             self._small[: len(piece)] = piece
-            self._transfer(_writev, address + at, len(piece))
+            self._transfer(write_memory, address + at, len(piece))
 
     def read_path(self, address: int) -> bytes | None:
         """The NUL-terminated string at ``address``, None when it is not one of at most 4 KiB."""
@@ -82,16 +71,13 @@ class RemoteMemory:
 
     def _transfer(self, call: Callable[..., int], address: int, size: int) -> None:
         """Move ``size`` bytes between the buffer and ``address`` there."""
-        self._local.size = size
-        remote = self._remote
-        remote.base = (self.base + address) & 0xFFFF_FFFF_FFFF_FFFF
-        remote.size = size
-        local_at, remote_at = self._at
-        done = call(self.pid, local_at, 1, remote_at, 1, 0)
+        address &= 0xFFFF_FFFF_FFFF_FFFF
+        _IOVECS.pack_into(self._vectors, 0, self._small_at, size, address, size)
+        done = call(self.pid, self._local, self._remote)
         if done == size:
             return
-        if done < 0 and (code := ctypes.get_errno()) in (EPERM, ESRCH):
-            raise OSError(EIO if code == EPERM else ESRCH, os.strerror(code))
+        if -done in (EPERM, ESRCH):
+            raise OSError(EIO if -done == EPERM else ESRCH, os.strerror(-done))
         raise OSError(EFAULT, f"{size} bytes at {address:#x} are not mapped")
 
 

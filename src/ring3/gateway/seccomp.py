@@ -1,7 +1,8 @@
 """System calls of a native program, passed here by seccomp user notification.
 
 The filter lets everything through except opens (their paths cannot be seen from a filter), ioctls whose
-type byte is a GPU driver's, fstat, and mmap at the offsets that DRM hands out.
+type byte is a GPU driver's, fstat, mmap at the offsets that DRM hands out, and the calls of the preload
+library (:mod:`ring3.gateway.guest`).
 
 Sources: seccomp(2), seccomp_unotify(2), linux/seccomp.h and linux/filter.h of Linux 7.2.
 """
@@ -15,11 +16,11 @@ import shutil
 import socket
 import struct
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from errno import EINTR, ENOENT
 
 from ring3.errors import MissingPart, Unsupported
+from ring3.gateway import syscalls
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -28,20 +29,16 @@ IOCTL_TYPES = frozenset(b"d>WbH")
 #: DRM hands out mmap offsets from here on (4 GiB); no other file is mapped that far in, as a rule.
 FIRST_FAKE_OFFSET = 1 << 32
 AT_EMPTY_PATH = 0x1000
+#: fallocate(2) with this mode, which no kernel knows, is a call of the preload library.
+GUEST_MODE = 0x52337067
 
 _ALLOW = 0x7FFF0000
 _NOTIFY = 0x7FC00000
 _LOAD, _EQUAL, _ANY_BIT, _AND, _SHIFT, _RETURN = 0x20, 0x15, 0x45, 0x54, 0x74, 0x06
 _NR, _ARCH, _ARGS = 0, 4, 16  # offsets in struct seccomp_data
 
-_RECV, _SEND, _ID_VALID, _ADD_FD, _SET_FLAGS = (
-    0xC0502100,
-    0xC0182101,
-    0x40082102,
-    0x40182103,
-    0x40082104,
-)
-_NOTIF = struct.Struct("=QIIiIQ6Q")
+_RECV, _SEND, _ADD_FD, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40182103, 0x40082104
+_NOTIF = struct.Struct("=QI4xi12x6Q")
 _RESPONSE = struct.Struct("=QqiI")
 _ADDED = struct.Struct("=QIIII")
 _CONTINUE = 1
@@ -59,6 +56,9 @@ class Abi:
     mmap: int
     fstat: int
     newfstatat: int
+    statx: int
+    fallocate: int
+    openat2: int
     opens: Mapping[int, int]  # number -> which argument is the path
     stat_size: int  # of struct stat
     stat_fields: str  # where dev, ino, mode, nlink, rdev lie in it
@@ -76,8 +76,36 @@ class Abi:
 _ABIS = {
     abi.machine: abi
     for abi in (
-        Abi("x86_64", 0xC000003E, 317, 16, 9, 5, 262, {2: 0, 257: 1, 437: 1}, 144, "=QQQI12xQ"),
-        Abi("aarch64", 0xC00000B7, 277, 29, 222, 80, 79, {56: 1, 437: 1}, 128, "=QQII8xQ"),
+        Abi(
+            "x86_64",
+            0xC000003E,
+            317,
+            16,
+            9,
+            5,
+            262,
+            332,
+            285,
+            437,
+            {2: 0, 257: 1, 437: 1},
+            144,
+            "=QQQI12xQ",
+        ),
+        Abi(
+            "aarch64",
+            0xC00000B7,
+            277,
+            29,
+            222,
+            80,
+            79,
+            291,
+            47,
+            437,
+            {56: 1, 437: 1},
+            128,
+            "=QQII8xQ",
+        ),
     )
 }
 
@@ -112,18 +140,27 @@ def filter_program(numbers: Abi) -> bytes:
         when(number, [notify])
     when(numbers.fstat, [notify])
     when(numbers.newfstatat, [arg(3), (_ANY_BIT, 0, 1, AT_EMPTY_PATH), notify, allow])
+    when(numbers.statx, [arg(2), (_ANY_BIT, 0, 1, AT_EMPTY_PATH), notify, allow])
+    when(numbers.fallocate, [arg(1), (_EQUAL, 0, 1, GUEST_MODE), notify, allow])
     code.append(allow)
     return b"".join(struct.pack("=HBBI", *line) for line in code)
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Call:
     """A system call that waits for its answer: thread, call number and six arguments."""
 
-    id: int
-    tid: int
-    nr: int
-    args: tuple[int, ...]
+    __slots__ = ("args", "id", "listener", "nr", "tid")
+
+    def __init__(self, listener: Listener, number: int, tid: int, nr: int, *args: int) -> None:
+        self.listener = listener
+        self.id = number
+        self.tid = tid
+        self.nr = nr
+        self.args = args
+
+    def install(self, fd: int, cloexec: bool) -> int:
+        """Duplicate ``fd`` into the calling process; its number there.  OSError when it cannot be."""
+        return self.listener.add_descriptor(self, fd, cloexec=cloexec)
 
 
 class Listener:
@@ -132,60 +169,52 @@ class Listener:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._zero = bytes(_NOTIF.size)
+        self._notif = ctypes.create_string_buffer(_NOTIF.size)
+        self._notif_at = ctypes.addressof(self._notif)
+        self._notif_bytes = memoryview(self._notif).cast("B")
+        self._response = ctypes.create_string_buffer(_RESPONSE.size)
+        self._response_at = ctypes.addressof(self._response)
         # A wake-up on the same CPU halves the time of a call; Linux 6.6 and newer know it.
-        with suppress(OSError):
-            fcntl.ioctl(fd, _SET_FLAGS, _SYNC_WAKE_UP)
+        syscalls.ioctl(fd, _SET_FLAGS, _SYNC_WAKE_UP)
 
     def fileno(self) -> int:
         return self._fd
 
-    def receive(self) -> Notification | None:
+    def receive(self) -> Call | None:
         """The next waiting call; None when it was interrupted or its thread died meanwhile."""
-        buffer = bytearray(self._zero)
-        try:
-            fcntl.ioctl(self._fd, _RECV, buffer)
-        except OSError as error:
-            if error.errno in (ENOENT, EINTR):
+        self._notif_bytes[:] = self._zero  # as the kernel asks
+        done = syscalls.ioctl(self._fd, _RECV, self._notif_at)
+        if done < 0:
+            if -done in (ENOENT, EINTR):
                 return None
-            raise
-        number, tid, _, nr, _, _, *args = _NOTIF.unpack(buffer)
-        return Notification(number, tid, nr, tuple(args))
+            raise OSError(-done, os.strerror(-done))
+        return Call(self, *_NOTIF.unpack_from(self._notif))
 
-    def answer(self, call: Notification, result: int) -> bool:
+    def answer(self, call: Call, result: int) -> bool:
         """Let the call return ``result`` (-errno for errors); False when nobody waits any more."""
         if result < 0:
-            return self._send(_RESPONSE.pack(call.id, 0, result, 0))
-        return self._send(_RESPONSE.pack(call.id, result, 0, 0))
+            return self._send(call.id, 0, result, 0)
+        return self._send(call.id, result, 0, 0)
 
-    def let_through(self, call: Notification) -> bool:
+    def let_through(self, call: Call) -> bool:
         """Let the kernel do the call as if there were no filter."""
-        return self._send(_RESPONSE.pack(call.id, 0, 0, _CONTINUE))
+        return self._send(call.id, 0, 0, _CONTINUE)
 
-    def add_descriptor(self, call: Notification, fd: int, *, cloexec: bool) -> int:
+    def add_descriptor(self, call: Call, fd: int, *, cloexec: bool) -> int:
         """Duplicate ``fd`` into the calling process; its number there.  OSError when it cannot be."""
         flags = os.O_CLOEXEC if cloexec else 0
         buffer = bytearray(_ADDED.pack(call.id, 0, fd, 0, flags))
         return fcntl.ioctl(self._fd, _ADD_FD, buffer)
 
-    def waits(self, call: Notification) -> bool:
-        """Whether the thread of ``call`` still waits."""
-        try:
-            fcntl.ioctl(self._fd, _ID_VALID, struct.pack("=Q", call.id))
-        except OSError:
-            return False
-        return True
-
     def close(self) -> None:
         os.close(self._fd)
 
-    def _send(self, response: bytes) -> bool:
-        try:
-            fcntl.ioctl(self._fd, _SEND, response)
-        except OSError as error:
-            if error.errno == ENOENT:
-                return False
-            raise
-        return True
+    def _send(self, number: int, value: int, error: int, flags: int) -> bool:
+        _RESPONSE.pack_into(self._response, 0, number, value, error, flags)
+        done = syscalls.ioctl(self._fd, _SEND, self._response_at)
+        if done < 0 and -done != ENOENT:
+            raise OSError(-done, os.strerror(-done))
+        return done == 0
 
 
 def start(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, Listener]:

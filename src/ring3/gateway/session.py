@@ -13,7 +13,7 @@ from ring3.drm.file import DrmFile
 from ring3.elf import Elf
 from ring3.errors import BadInput
 from ring3.gateway import sysroot
-from ring3.gateway.guest import Guest
+from ring3.gateway.guest import emulated
 from ring3.gateway.memory import host_memory
 from ring3.gateway.server import Device, Gateway
 from ring3.kernel import Kernel
@@ -65,8 +65,8 @@ class Session:
             native = elf.arch is host()
         if native:
             return self.gateway.spawn([str(path), *command[1:]], environment)
-        guest = Guest(root or sysroot.find(), self.gateway.socket)
-        return guest.spawn([str(path), *command[1:]], {**PANVK, **environment})
+        line = emulated([str(path), *command[1:]], root or sysroot.find())
+        return self.gateway.spawn(line, {**PANVK, **environment})
 
     def run(
         self,

@@ -406,11 +406,14 @@ class Kernel:
         if self.external is not None:
             self.external.notify()
 
-    def add_reader(self, fd: int, fn: Callable[[], Any]) -> None:
-        """Real clock only: call ``fn()`` outside of any task whenever ``fd`` is readable."""
+    def add_reader(self, fd: int, fn: Callable[[], Any], *, hot: bool = False) -> None:
+        """Real clock only: call ``fn()`` outside of any task whenever ``fd`` is readable.
+
+        ``hot`` is for the few whose wake-ups have to be fast (see :class:`External`).
+        """
         if self.external is None:
             raise KernelBug("a kernel with a virtual clock waits for nothing outside of itself")
-        self.external.add_reader(fd, fn)
+        self.external.add_reader(fd, fn, hot=hot)
 
     def remove_reader(self, fd: int) -> None:
         """Undo :meth:`add_reader`."""
@@ -459,6 +462,23 @@ class Kernel:
             return False
         self.external.wait(None if due is None else max(0, due - self.clock.now()))
         return True
+
+    def rest(self) -> None:
+        """The running task has nothing to do: when no other has, either, wait for the outside world here.
+
+        It is what the idle loop does, without a switch of stacks there and back.  Returns after at most one
+        wait; the task then sees to what came for it, or blocks.
+        """
+        task = self.current
+        if len(self.runnable) > 1 or (self._until is not None and self._until()):
+            return
+        due = self.next_deadline()
+        if due is None or due > self.clock.now():
+            self.current = self.boot
+            try:
+                self._idle(wait=True)
+            finally:
+                self.current = task
 
     def _yield(self, task: Task) -> None:
         chosen = self._next()

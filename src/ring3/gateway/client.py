@@ -1,0 +1,86 @@
+"""A real process as a client of the simulated kernel."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from errno import ESRCH
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ring3.dma_buf.file import EventFd, File, Process, refuse
+from ring3.gateway.remote import RemoteMemory, take_descriptor
+
+if TYPE_CHECKING:
+    from ring3.gateway.server import Gateway
+
+
+class Client(Process):
+    """A real process.  Its memory and its descriptors are the real ones.
+
+    OSError(ESRCH) when there is no such process.
+    """
+
+    memory: RemoteMemory
+
+    def __init__(self, gateway: Gateway, pid: int) -> None:
+        comm = ""
+        with suppress(OSError):
+            comm = Path(f"/proc/{pid}/comm").read_text().strip()
+        super().__init__(comm, memory=RemoteMemory(pid))
+        self.pid = pid
+        self.gateway = gateway
+        try:
+            self.folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise refuse(ESRCH, f"process {pid} is gone") from None
+
+    def forget(self) -> None:
+        """The process is gone."""
+        os.close(self.folder)
+        self.folder = -1
+
+    def ours(self, fd: int) -> File | None:
+        """The simulated file that ``fd`` is, None for one of the host's."""
+        return self.gateway.handles.of(self.folder, fd)
+
+    def lookup(self, fd: int) -> File | None:
+        found = self.ours(fd)
+        return self._foreign(fd) if found is None else found
+
+    def install(self, file: File, *, cloexec: bool = True) -> int:
+        call = self.gateway.calls[self.gateway.kernel.current]
+        fresh = self.gateway.handles.descriptor(file)
+        try:
+            return call.install(fresh, cloexec)
+        finally:
+            os.close(fresh)
+
+    def close(self, fd: int) -> None:
+        """Nobody can close another process's descriptor; it keeps one too many."""
+
+    def _foreign(self, fd: int) -> File | None:
+        """A file of the host's own: an eventfd can be signalled, anything else is only a number."""
+        try:
+            target = os.readlink(str(fd), dir_fd=self.folder)
+        except OSError:
+            return None
+        if target == "anon_inode:[eventfd]":
+            return HostEventFd(take_descriptor(self.pid, fd))
+        return File()
+
+
+class HostEventFd(EventFd):
+    """An eventfd of the host, taken from a client."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+        self.refs = 0  # nobody holds it but who asks for it now
+
+    def signal(self) -> None:
+        with suppress(BlockingIOError):
+            os.eventfd_write(self._fd, 1)
+
+    def __del__(self) -> None:
+        os.close(self._fd)

@@ -1,0 +1,231 @@
+"""What becomes of each trapped system call, of native programs and of guests."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from collections.abc import Callable
+from errno import EBADF, EIO, ENOENT, ENOSYS
+from typing import TYPE_CHECKING
+
+from ring3.dma_buf.file import refuse
+from ring3.gateway import seccomp
+from ring3.gateway.client import Client
+from ring3.gateway.handles import DEVICE_MARK
+from ring3.gateway.redirect import map_in
+from ring3.gateway.remote import thread_group
+from ring3.gateway.seccomp import Call
+from ring3.gateway.syscalls import thread_of
+from ring3.kernel import Task
+
+if TYPE_CHECKING:
+    from ring3.gateway.server import Gateway
+
+_INT = 0xFFFF_FFFF
+_LET_THROUGH = None
+_PAGE = 4096
+
+# The calls of preload.c: fallocate(fd, GUEST_MODE, argument, operation << 32 | number).
+_OPEN, _STAT, _IOCTL, _MMAP = range(1, 5)
+
+# struct statx up to stx_dev_minor: mask, blksize, attributes, nlink, uid, gid, mode, ino, size, blocks,
+# attributes_mask, four times, rdev and dev.
+_STATX = struct.Struct("=IIQIIIH2xQQQQ64xIIII112x")
+_STATX_BASIC = 0x7FF
+
+
+class Supervisor:
+    """All threads of the programs that one seccomp listener speaks for."""
+
+    def __init__(self, gateway: Gateway, listener: seccomp.Listener) -> None:
+        self.gateway = gateway
+        self._listener = listener
+        self._abi = seccomp.abi()
+        self._threads: dict[int, Client] = {}
+        self._running: dict[int, Task] = {}  # by thread
+        self._late: dict[int, tuple[int, tuple[int, ...], int]] = {}
+        numbers = self._abi
+        self._calls: dict[int, Callable[[Call], int | None]] = {
+            numbers.ioctl: self._ioctl,
+            numbers.mmap: self._mmap,
+            numbers.fstat: self._fstat,
+            numbers.newfstatat: self._fstat,
+            numbers.statx: self._statx,
+            numbers.fallocate: self._guest,
+            **dict.fromkeys(numbers.opens, self._open),
+        }
+        self._guest_calls = {
+            _OPEN: self._guest_open,
+            _STAT: self._guest_stat,
+            _IOCTL: self._guest_ioctl,
+            _MMAP: self._guest_mmap,
+        }
+        gateway.kernel.add_reader(listener.fileno(), self._readable, hot=True)
+
+    def close(self) -> None:
+        """Stop listening: calls that wait return ENOSYS."""
+        self.gateway.kernel.remove_reader(self._listener.fileno())
+        self._listener.close()
+
+    def forget(self, client: Client) -> None:
+        """A process is gone: interrupt what its threads waited for."""
+        for tid in [tid for tid, held in self._threads.items() if held is client]:
+            del self._threads[tid]
+            self._late.pop(tid, None)
+            task = self._running.pop(tid, None)
+            if task is not None:
+                self.gateway.kernel.signal(task)
+
+    def _readable(self) -> None:
+        call = self._listener.receive()
+        if call is not None:
+            self.gateway.take(self, call)
+
+    def serve(self, task: Task, call: Call) -> None:
+        """Do a call in the running ``task`` and answer it."""
+        tid = call.tid
+        earlier = self._running.get(tid)
+        if earlier is not None:
+            self.gateway.kernel.signal(earlier)  # its thread was interrupted and asks anew
+        if self._late and self._was_done(call):
+            return
+        self._running[tid] = task
+        try:
+            result = self._calls[call.nr](call)
+        except OSError as error:
+            result = -(error.errno or EIO)
+        if self._running.get(tid) is task:
+            del self._running[tid]
+        if result is _LET_THROUGH:
+            self._listener.let_through(call)
+        elif not self._listener.answer(call, result) and not task.signal_pending:
+            self._late[tid] = call.nr, call.args, result
+
+    def _was_done(self, call: Call) -> bool:
+        """A signal came between the end of a call and its answer, and the call is asked again, by the kernel
+        or by the program: it gets that answer, for a job must not be submitted twice."""
+        late = self._late.pop(call.tid, None)
+        if late is None or late[:2] != (call.nr, call.args):
+            return False
+        self._listener.answer(call, late[2])
+        return True
+
+    def _client(self, call: Call) -> Client:
+        """Whose thread it is.  OSError(ESRCH) when it is gone."""
+        client = self._threads.get(call.tid)
+        # The number of a thread that ended may be another process's thread now.
+        if client is None or (client.pid != call.tid and thread_of(client.pid, call.tid)):
+            client = self.gateway.client(thread_group(call.tid))
+            self._threads[call.tid] = client
+        return client
+
+    # -- calls of native programs, and of emulators ------------------------------------------------
+
+    def _ioctl(self, call: Call) -> int | None:
+        fd, cmd, arg = call.args[:3]
+        client = self._client(call)
+        file = client.ours(fd & _INT)
+        if file is None:
+            return _LET_THROUGH  # the host's own device, or no file at all
+        return file.ioctl(client, cmd & _INT, arg)
+
+    def _open(self, call: Call) -> int | None:
+        path_at = self._abi.opens[call.nr]
+        client = self._client(call)
+        path = client.memory.read_path(call.args[path_at])
+        name = path.decode(errors="replace") if path else ""
+        if name not in self.gateway.devices:
+            return _LET_THROUGH
+        flags = call.args[path_at + 1]
+        if call.nr == self._abi.openat2:
+            flags = int.from_bytes(client.memory.copy_from_user(flags, 8), "little")
+        return self._opened(call, client, name, flags)
+
+    def _opened(self, call: Call, client: Client, name: str, flags: int) -> int:
+        fresh = self.gateway.open(client, name)
+        try:
+            return call.install(fresh, bool(flags & os.O_CLOEXEC))
+        finally:
+            os.close(fresh)
+
+    def _mmap(self, call: Call) -> int | None:
+        _, size, _, _, fd, offset = call.args
+        client = self._client(call)
+        if client.ours(fd & _INT) is None:
+            return _LET_THROUGH
+        host = self.gateway.mapping(client, fd & _INT, offset, size)
+        map_in(call.tid, call.install(host, True))
+        return _LET_THROUGH  # the thread has done it meanwhile, and nobody waits for this answer
+
+    def _device(self, call: Call, fd: int) -> tuple[Client, os.stat_result, int] | None:
+        """Client, status and device number if ``fd`` is a device of ours."""
+        client = self._client(call)
+        try:
+            status = os.stat(str(fd), dir_fd=client.folder)
+        except OSError:
+            return None
+        if not status.st_size & DEVICE_MARK:
+            return None
+        return client, status, status.st_size & _INT
+
+    def _fstat(self, call: Call) -> int | None:
+        """Devices look like devices; everything else is the kernel's own answer."""
+        at = 1 if call.nr == self._abi.fstat else 2
+        found = self._device(call, call.args[0] & _INT)
+        if found is None:
+            return _LET_THROUGH
+        client, status, rdev = found
+        packed = self._abi.stat(status.st_dev, status.st_ino, stat.S_IFCHR | 0o666, rdev)
+        client.memory.copy_to_user(call.args[at], packed)
+        return 0
+
+    def _statx(self, call: Call) -> int | None:
+        found = self._device(call, call.args[0] & _INT)
+        if found is None:
+            return _LET_THROUGH
+        client, status, rdev = found
+        packed = _STATX.pack(
+            *(_STATX_BASIC, _PAGE, 0, 1, status.st_uid, status.st_gid, stat.S_IFCHR | 0o666),
+            *(status.st_ino, 0, 0, 0, os.major(rdev), os.minor(rdev)),
+            *(os.major(status.st_dev), os.minor(status.st_dev)),
+        )
+        client.memory.copy_to_user(call.args[4], packed)
+        return 0
+
+    # -- calls of the preload library --------------------------------------------------------------
+
+    def _guest(self, call: Call) -> int | None:
+        fd, _, argument, what = call.args[:4]
+        handler = self._guest_calls.get(what >> 32)
+        if handler is None:
+            raise refuse(ENOSYS, "the preload library is of another version")
+        return handler(call, fd & _INT, argument, what & _INT)
+
+    def _guest_path(self, client: Client, address: int) -> str:
+        path = client.memory.read_path(address)
+        name = path.decode(errors="replace") if path else ""
+        if name not in self.gateway.devices:
+            raise refuse(ENOENT, f"no device {name}")
+        return name
+
+    def _guest_open(self, call: Call, fd: int, path: int, flags: int) -> int:
+        client = self._client(call)
+        return self._opened(call, client, self._guest_path(client, path), flags)
+
+    def _guest_stat(self, call: Call, fd: int, path: int, flags: int) -> int:
+        """The number of a device."""
+        return self.gateway.devices[self._guest_path(self._client(call), path)].rdev
+
+    def _guest_ioctl(self, call: Call, fd: int, arg: int, cmd: int) -> int:
+        client = self._client(call)
+        file = client.ours(fd)
+        if file is None:
+            raise refuse(EBADF, f"descriptor {fd} is not ours")
+        return file.ioctl(client, cmd, arg)
+
+    def _guest_mmap(self, call: Call, fd: int, offset: int, pages: int) -> int:
+        """A descriptor of the memory, to be mapped from its start and closed by the guest."""
+        return call.install(
+            self.gateway.mapping(self._client(call), fd, offset, pages * _PAGE), True
+        )
