@@ -349,7 +349,11 @@ class Kernel:
         if self.tracer is not None:
             self.point = self._traced
         if self.scheduler is not None and self.scheduler.preemptive:
-            self.point = self._preempt if self.tracer is None else self._traced
+            bind = getattr(self.scheduler, "bind", None)
+            if self.tracer is not None:
+                self.point = self._traced
+            else:
+                self.point = self._preempt if bind is None else bind(self)
             self.touch = getattr(self.scheduler, "touch", _no_touch)
         try:
             while True:
@@ -498,14 +502,18 @@ class Kernel:
         task.access = access
         chosen = self._pick(self)
         if chosen is not task:
-            if chosen is None:
-                self.current = self.boot
-                self.hub.switch()
-            else:
-                self.current = chosen
-                chosen.carrier.switch()
+            self.hand_over(chosen)
         if task.irq_queue:
             self.run_interrupts(task)
+
+    def hand_over(self, chosen: Task | None) -> None:
+        """``chosen`` goes on instead of the running task; None: the loop of :meth:`run`."""
+        if chosen is None:
+            self.current = self.boot
+            self.hub.switch()
+        else:
+            self.current = chosen
+            chosen.carrier.switch()
 
     def _traced(self, op: str, obj: Any, access: int) -> None:
         """A visible operation while somebody watches."""

@@ -22,8 +22,8 @@ _MASK = (1 << 64) - 1
 class Preemptive:
     """Base: counts steps, records the choices, and ends a run that has too many.
 
-    ``choices`` are the tids in order; ``runners`` the tid that each step leaves running, which a task that
-    merely begins or wakes is not.  After the run ``exhausted`` tells whether ``max_steps`` ended it.
+    ``choices`` are the tids in order; ``runner`` is who ran last, not counting a task that merely began or
+    woke.  After the run ``exhausted`` tells whether ``max_steps`` ended it.
     """
 
     preemptive = True
@@ -31,7 +31,7 @@ class Preemptive:
     def __init__(self, max_steps: int = 10_000) -> None:
         self.max_steps = max_steps
         self.choices: list[int] = []
-        self.runners: list[int] = []
+        self.runner = 0
         self.exhausted = False
 
     def pick(self, kernel: Kernel) -> Task | None:
@@ -41,17 +41,16 @@ class Preemptive:
             return None
         if kernel.fresh and (fresh := next_fresh(kernel)) is not None:
             self.choices.append(fresh.tid)
-            self.runners.append(self.runners[-1] if self.runners else 0)
             return fresh
         runnable = kernel.runnable
         task = runnable[0] if len(runnable) == 1 else self.choose(kernel, runnable)
         self.choices.append(task.tid)
-        self.runners.append(task.tid)
+        self.runner = task.tid
         return task
 
     def choose(self, kernel: Kernel, runnable: list[Task]) -> Task:
         """Without a strategy: the running task goes on until it blocks or yields."""
-        tid = self.runners[-1] if self.runners else 0
+        tid = self.runner
         for place, task in enumerate(runnable):
             if task.tid == tid:
                 # Who yields goes to the end of the line.
@@ -150,9 +149,9 @@ class Recorded(Preemptive):
                     self.exhausted = kernel.stopped = True
                     return None
                 task = kernel.tasks[tid]
-                runs = task.access != LOCAL or not self.runners
+                if task.access != LOCAL or not self.choices:
+                    self.runner = tid
                 self.choices.append(tid)
-                self.runners.append(tid if runs else self.runners[-1])
                 return task
             if self._strict:
                 kernel.stopped = True
