@@ -5,8 +5,11 @@ Callers hand in a picklable function and picklable arguments and never know whic
 
 from __future__ import annotations
 
+import gc
+import io
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -46,6 +49,40 @@ def executor(cluster: str | None = None, workers: int | None = None) -> Iterator
         yield client.get_executor()
     finally:
         client.close()
+
+
+@contextmanager
+def forked(shared: object, workers: int | None = None) -> Iterator[Executor]:
+    """Yield local processes that share ``shared`` with this one, copied only where written to.
+
+    Functions handed to it get ``shared`` by :func:`inherited`.  For what is large and takes longer to send
+    than to use; where Numba or Dask run threads, use :func:`executor`.
+    """
+    count = workers or len(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("fork")
+    gc.freeze()  # a collection in the child would write to, hence copy, every page
+    try:
+        with ProcessPoolExecutor(
+            count, mp_context=context, initializer=_inherit, initargs=(shared,)
+        ) as pool:
+            yield pool
+    finally:
+        gc.unfreeze()
+
+
+_inherited: list[object] = []
+
+
+def _inherit(shared: object) -> None:
+    _inherited[:] = [shared]
+    gc.disable()
+    # A thread of the parent (a progress bar's) may have held the streams' locks when this process began.
+    sys.stdout = sys.stderr = io.StringIO()
+
+
+def inherited() -> Any:
+    """In a process of :func:`forked`: what its parent shares."""
+    return _inherited[0]
 
 
 def each(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from ring3.audit.tables import words
+from ring3.audit.primitives import words
 
 ALL = (1 << 64) - 1
 Value = tuple[int, int]

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Edge, Site, Walked
 from ring3.audit.findings import Step
-from ring3.audit.flow import NOFS, NOIO, NORECLAIM, Context, Edge, Interpreter, Site, Walked
+from ring3.audit.flow import Interpreter
 from ring3.audit.program import Program, flatten
-from ring3.audit.tables import PREAMBLE, RARE
+from ring3.audit.tables import PREAMBLE, RARE, SHARED
 
 #: A walk over more nodes than this is cut there, and its subject says so.
 LARGEST = 30_000
@@ -43,6 +44,8 @@ class Graph:
     interpreter: Interpreter
     walked: dict[Node, Walked] = field(default_factory=dict)
     contexts: dict[int, set[Context]] = field(default_factory=dict)
+    _ambient: dict[int, int] = field(default_factory=dict)
+    _called: dict[str, list[int]] | None = None
 
     def at(self, node: Node) -> Walked:
         """What happens in ``node``."""
@@ -100,12 +103,18 @@ class Graph:
         return Spread(ways, callers, bool(queue or later) or (before is not None and before.cut))
 
     def reach(
-        self, spread: Spread, wanted: Callable[[Site], bool], unlocked: str | None = None
+        self,
+        spread: Spread,
+        wanted: Callable[[Site], bool],
+        unlocked: str | None = None,
+        *,
+        without_evict: bool = False,
     ) -> Reach:
         """From which nodes, and by which way, a wanted allocation is reached; shortest ways.
 
-        Not past a place where the lock ``unlocked`` has been released.
+        Not past a place where the lock ``unlocked`` has been released, nor into evict() if told so.
         """
+        functions = self.interpreter.program.functions
         found: Reach = {}
         queue: deque[Node] = deque()
         for node in spread.ways:
@@ -123,6 +132,8 @@ class Graph:
                     queue.append(caller)
                 continue
             node = queue.popleft()
+            if without_evict and functions[node[0]].name == "evict":
+                continue
             for caller, edge in spread.callers.get(node, ()):
                 if caller in found or unlocked in edge.released:
                     continue
@@ -132,6 +143,52 @@ class Graph:
                     found[caller] = edge
                     queue.append(caller)
         return found
+
+    # -- what callers have begun
+
+    def ambient(self, function: int, unit: str, depth: int = 0) -> int:
+        """The memalloc scope that every caller of ``function`` in the subject is in; 0 if there is none.
+
+        A function that is handed around, or that nobody calls by name, may be called in no scope.
+        """
+        known = self._ambient.get(function)
+        if known is not None:
+            return known
+        program = self.interpreter.program
+        name = program.functions[function].name
+        self._ambient[function] = everything = NOFS | NOIO | NORECLAIM
+        scope = everything
+        callers = self._callers(unit).get(name, ())
+        if not callers or depth > 8 or name in program.handed:
+            scope = 0
+        for caller in callers:
+            if program.resolve(name, program.file[caller]) != function:
+                continue
+            inherited: int | None = None
+            for edge in self.at((caller, Context(unit))).edges:
+                if edge.callee == function and not edge.context.scope & scope:
+                    if inherited is None:
+                        inherited = self.ambient(caller, unit, depth + 1)
+                    scope &= inherited | edge.context.scope
+                elif edge.callee == function:
+                    scope &= edge.context.scope
+            if not scope:
+                break
+        self._ambient[function] = 0 if scope == everything else scope
+        return self._ambient[function]
+
+    def _callers(self, unit: str) -> dict[str, list[int]]:
+        if self._called is None:
+            program = self.interpreter.program
+            self._called = {}
+            for other, functions in program.unit_functions.items():
+                if other != unit and other not in SHARED:
+                    continue
+                for caller in functions:
+                    if not program.functions[caller].macro:
+                        for name in program.functions[caller].callees:
+                            self._called.setdefault(name, []).append(caller)
+        return self._called
 
     def _doubtful(self, node: Node, edge: Edge) -> bool:
         """Edges that are taken only where nothing else leads."""
@@ -220,6 +277,11 @@ def doubts(steps: Iterable[Step]) -> tuple[str, ...]:
         for step in steps
         if "handed to" in step.note
     )
+
+
+def one_of_several(steps: Iterable[Step]) -> list[Step]:
+    """Steps into one of several functions that answer the same operation of a subject."""
+    return [step for step in steps if "one of" in step.note]
 
 
 def long_way(steps: list[Step]) -> str:

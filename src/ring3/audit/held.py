@@ -1,222 +1,293 @@
-"""Locks that reclaim takes, and allocations that may enter reclaim while one is held."""
+"""Locks that reclaim waits for, held around allocations that may enter that reclaim."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from ring3.audit.contexts import NOFS, NOIO, Context, Edge, Lock, Site
 from ring3.audit.findings import Finding, Level, Step
-from ring3.audit.flow import Context, Edge, Interpreter, Lock, Site
-from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, long_way, rare_step
-from ring3.audit.program import Program
-from ring3.audit.tables import MOUNTING, NO_LOCKS, SHARED, TREE_FLAGS
-
-#: Locks of these belong to objects that reclaim holds alone; a task that allocates has another's.
-_PER_OBJECT = re.compile(
-    r"^(?:\w*inode|\w*inode_info|\w*inode_t|\w*_vnode|address_space|dentry|folio|page|buffer_head|xfs_buf|extent_buffer)$"
+from ring3.audit.flow import Interpreter
+from ring3.audit.graph import (
+    Chains,
+    Graph,
+    Node,
+    Reach,
+    Spread,
+    Ways,
+    doubts,
+    long_way,
+    one_of_several,
+    rare_step,
 )
+from ring3.audit.primitives import ACQUIRE, CLASSED
+from ring3.audit.program import PER_OBJECT, Program
+from ring3.audit.roots import Taken
+from ring3.audit.tables import LAZYTIME, MOUNTING, NO_LOCKS, SHARED, TESTS, TREE_FLAGS
 
-
-@dataclass
-class Taken:
-    """A lock that reclaim waits for: where, and the flag without which reclaim does not ("" none)."""
-
-    node: Node
-    site: Site
-    spread: Spread
-    needs: str
+#: Under a lock that reclaim waits for, another lock is looked for so many calls deep.
+_DEEPEST = 6
 
 
 @dataclass
 class Holder:
-    """An allocation or call under a lock that reclaim takes."""
+    """What happens under a lock that reclaim takes: a call, an allocation, another lock waited for."""
 
     node: Node
     what: Edge | Site
     lock: Lock
 
 
-def taken_locks(
-    program: Program, graph: Graph, spread: Spread, taken: dict[str, Taken], needs: str
-) -> None:
-    """Add to ``taken`` the lock classes that reclaim waits for along ``spread``."""
-    for node in spread.ways:
-        for site in graph.at(node).sites:
-            if site.kind != "lock" or site.own or site.name[0] == "?" or site.name in NO_LOCKS:
+@dataclass
+class Held:
+    """Everything that a subject does under locks of ``taken``."""
+
+    program: Program
+    chains: Chains
+    graph: Graph
+    unit: str
+    taken: Mapping[str, Taken]
+    holders: dict[str, list[Holder]] = field(default_factory=dict)
+    spread: Spread = field(default_factory=lambda: Spread({}, {}, False))
+
+    def __post_init__(self) -> None:
+        entered: dict[Node, None] = {}
+        for node in _seeds(self.program, self.graph.interpreter, self.unit, frozenset(self.taken)):
+            walked = self.graph.at(node)
+            happening: list[Edge | Site] = [*walked.edges, *walked.sites]
+            for what in happening:
+                for lock in what.held:
+                    if lock.name in self.taken:
+                        if isinstance(what, Edge):
+                            entered[what.callee, what.context] = None
+                        self.holders.setdefault(lock.name, []).append(Holder(node, what, lock))
+        self.spread = self.graph.spread(entered)
+
+    def findings(self) -> list[Finding]:
+        """One finding for every place of the subject that allocates under a lock of ``taken``."""
+        found: list[Finding] = []
+        for name in sorted(self.holders):
+            found += self._under(self.taken[name], name, self.holders[name])
+        return found
+
+    def waited_for(self) -> dict[str, Taken]:
+        """Locks for which a task waits while it holds one that reclaim takes: reclaim waits for them, too."""
+        found: dict[str, Taken] = {}
+        for name in sorted(self.holders):
+            taken = self.taken[name]
+            for holder in self.holders[name]:
+                if not holder.lock.sure or holder.lock.mode == taken.mode == "r":
+                    continue  # two that share a lock do not wait for each other
+                for site, steps in self._locks_under(name, holder):
+                    if site.name not in self.taken and site.name not in found:
+                        begin = self._begin(holder, name)
+                        steps[-1] = Step(
+                            steps[-1].function,
+                            steps[-1].file,
+                            steps[-1].line,
+                            f"takes {site.name}",
+                        )
+                        found[site.name] = Taken(
+                            site.mode,
+                            taken.needs,
+                            steps[-1].function,
+                            (*taken.steps, begin, *steps),
+                            taken.preamble,
+                            via=name,
+                            anchored=taken.anchored,
+                        )
+        return found
+
+    def _locks_under(self, name: str, holder: Holder) -> list[tuple[Site, list[Step]]]:
+        what = holder.what
+        if isinstance(what, Site):
+            counts = what.kind == "lock" and self._counts(what)
+            return [(what, [self.chains.step(holder.node, what)])] if counts else []
+        first = (what.callee, what.context)
+        ways: Ways = {first: None}
+        depth = {first: 1}
+        queue = deque([first])
+        found: dict[str, tuple[Site, list[Step]]] = {}
+        while queue:
+            node = queue.popleft()
+            walked = self.graph.at(node)
+            for site in walked.sites:
+                if (
+                    site.kind == "lock"
+                    and name not in site.released
+                    and site.name not in found
+                    and self._counts(site)
+                ):
+                    steps, _ = self.chains.to(ways, node)
+                    steps = [self.chains.step(holder.node, what), *steps]
+                    found[site.name] = (site, [*steps, self.chains.step(node, site)])
+            if depth[node] >= _DEEPEST:
                 continue
-            if _PER_OBJECT.match(site.name.partition(".")[0]):
-                continue
-            if site.name.endswith(".dep_map") and program.file[node[0]].startswith("include/"):
-                continue  # annotations of spinning and RCU sections
-            known = taken.get(site.name)
-            if known is None or len(known.needs) > len(needs) or known.needs == "__GFP_FS" != needs:
-                taken[site.name] = Taken(node, site, spread, needs)
+            for edge in walked.edges:
+                following = (edge.callee, edge.context)
+                if following not in ways and name not in edge.released and not edge.how:
+                    ways[following] = (node, edge)
+                    depth[following] = depth[node] + 1
+                    queue.append(following)
+        return list(found.values())
 
+    @staticmethod
+    def _counts(site: Site) -> bool:
+        if site.own or site.name[0] == "?" or site.name in NO_LOCKS:
+            return False
+        struct, _, member = site.name.partition(".")
+        return not PER_OBJECT.match(struct) and member != "dep_map"
 
-def held_findings(
-    program: Program, chains: Chains, graph: Graph, unit: str, taken: dict[str, Taken]
-) -> tuple[list[Finding], bool]:
-    """Findings of subject ``unit``, and whether the walk was cut."""
-    holders: list[Holder] = []
-    entered: dict[Node, None] = {}
-    for node in _seeds(program, graph.interpreter, unit, frozenset(taken)):
-        walked = graph.at(node)
-        happening: list[Edge | Site] = [*walked.edges, *walked.sites]
-        for what in happening:
-            for lock in what.held:
-                if lock.name not in taken:
-                    continue
-                if isinstance(what, Edge):
-                    entered[what.callee, what.context] = None
-                elif what.kind != "alloc":
-                    continue
-                holders.append(Holder(node, what, lock))
-    spread = graph.spread(entered)
-    findings: list[Finding] = []
-    for name in sorted({holder.lock.name for holder in holders}):
-        mine = [holder for holder in holders if holder.lock.name == name]
-        findings += _under(program, chains, graph, unit, taken[name], spread, mine)
-    return findings, spread.cut
+    def _begin(self, holder: Holder, name: str) -> Step:
+        return Step(
+            self.chains.name(holder.node),
+            self.program.file[holder.node[0]],
+            holder.lock.line,
+            f"takes {name}",
+        )
 
+    # -- allocations under one lock
 
-def _under(
-    program: Program,
-    chains: Chains,
-    graph: Graph,
-    unit: str,
-    taken: Taken,
-    spread: Spread,
-    holders: list[Holder],
-) -> list[Finding]:
-    """One finding for every place of the subject that allocates under the lock of ``taken``."""
-    gfp = program.gfp
-    name = taken.site.name
-
-    def enters_reclaim(site: Site) -> bool:
+    def _enters(self, taken: Taken, site: Site) -> bool:
+        """Whether the allocation ``site`` may enter the reclaim that takes the lock."""
+        gfp = self.program.gfp
         bits = site.flags[0] & site.flags[1]
         if bits & gfp["NOLOCKDEP"]:
             return False  # somebody has looked and says that it is right
         needed = gfp[taken.needs.removeprefix("__GFP_")] if taken.needs else bits
         return bool(bits & gfp["DIRECT_RECLAIM"] and bits & needed)
 
-    shared = taken.site.mode == "r" and all(holder.lock.mode == "r" for holder in holders)
-    if shared and not _written(program, name):
-        return []
-    reach = graph.reach(spread, enters_reclaim, name)
-    ends: dict[Node, tuple[tuple[str, int] | None, int]] = {}
-    best: dict[tuple[str, int], tuple[int, Holder]] = {}
-    count: dict[tuple[str, int], int] = {}
-    for holder in holders:
-        what = holder.what
-        mine = _place(program, unit, holder.node, what.line)
-        if isinstance(what, Site):
-            if not enters_reclaim(what):
+    def _under(self, taken: Taken, name: str, holders: list[Holder]) -> list[Finding]:
+        shared = taken.mode == "r" and all(holder.lock.mode == "r" for holder in holders)
+        if shared and name not in CLASSED.values() and not _written(self.program, name):
+            return []
+        # Who calls iput() under a lock that eviction takes does not evict by it: it would wait for itself.
+        evicting = any(step.call == "evict" for step in taken.steps)
+        reach = self.graph.reach(
+            self.spread, lambda site: self._enters(taken, site), name, without_evict=evicting
+        )
+        ends: dict[Node, tuple[tuple[str, int] | None, int]] = {}
+        best: dict[tuple[str, int], tuple[int, Holder]] = {}
+        count: dict[tuple[str, int], int] = {}
+        for holder in holders:
+            what = holder.what
+            mine = self._place(holder.node, what.line)
+            if isinstance(what, Site):
+                if what.kind != "alloc" or not self._enters(taken, what):
+                    continue
+                place, length = mine, 1
+            else:
+                following = (what.callee, what.context)
+                if following not in reach or (evicting and self._evicts(what)):
+                    continue
+                place, length = self._end(reach, following, ends)
+                place, length = place or mine, length + 1
+            if self._protected(holder.node, taken):
                 continue
-            place, length = mine, 1
-        else:
-            following = (what.callee, what.context)
-            if following not in reach:
-                continue
-            place, length = _end(program, unit, reach, following, ends)
-            place, length = place or mine, length + 1
-        key = place or (program.file[holder.node[0]], what.line)
-        count[key] = count.get(key, 0) + 1
-        length += 0 if holder.lock.sure else 100
-        if key not in best or length < best[key][0]:
-            best[key] = (length, holder)
-    found = []
-    for key, (_, holder) in sorted(best.items(), key=lambda item: item[0]):
-        steps, site = chains.onward(reach, holder.node, holder.what)
-        found.append(_finding(program, chains, unit, taken, key, holder, steps, site, count[key]))
-    return found
+            key = place or (self.program.file[holder.node[0]], what.line)
+            count[key] = count.get(key, 0) + 1
+            length += 0 if holder.lock.sure else 100
+            if key not in best or length < best[key][0]:
+                best[key] = (length, holder)
+        found = []
+        for key, (_, holder) in sorted(best.items(), key=lambda item: item[0]):
+            steps, site = self.chains.onward(reach, holder.node, holder.what)
+            found.append(self._finding(taken, name, key, holder, steps, site, count[key]))
+        return found
 
+    def _evicts(self, edge: Edge) -> bool:
+        return self.program.functions[edge.callee].name == "evict"
 
-def _place(program: Program, unit: str, node: Node, line: int) -> tuple[str, int] | None:
-    """(file, line) when ``node`` is a function of the subject and no macro."""
-    if program.unit[node[0]] != unit or program.functions[node[0]].macro:
-        return None
-    return program.file[node[0]], line
+    def _protected(self, node: Node, taken: Taken) -> bool:
+        """Whether every caller of the holder is in a scope that keeps its allocations out of that reclaim."""
+        if taken.needs not in ("__GFP_FS", "__GFP_IO"):
+            return False
+        scope = self.graph.ambient(node[0], self.unit)
+        return bool(scope & (NOIO if taken.needs == "__GFP_IO" else NOFS | NOIO))
 
+    def _place(self, node: Node, line: int) -> tuple[str, int] | None:
+        """(file, line) when ``node`` is a function of the subject and no macro."""
+        program = self.program
+        if program.unit[node[0]] != self.unit or program.functions[node[0]].macro:
+            return None
+        return program.file[node[0]], line
 
-def _end(
-    program: Program,
-    unit: str,
-    reach: Reach,
-    node: Node,
-    ends: dict[Node, tuple[tuple[str, int] | None, int]],
-) -> tuple[tuple[str, int] | None, int]:
-    """The last place of the subject on the way from ``node`` to its site, and the way's length."""
-    trail = []
-    while node not in ends:
-        what = reach[node]
-        if isinstance(what, Site):
-            ends[node] = (_place(program, unit, node, what.line), 1)
-            break
-        trail.append((node, what.line))
-        node = (what.callee, what.context)
-    place, length = ends[node]
-    for before, line in reversed(trail):
-        place, length = place or _place(program, unit, before, line), length + 1
-        ends[before] = (place, length)
-    return place, length
+    def _end(
+        self, reach: Reach, node: Node, ends: dict[Node, tuple[tuple[str, int] | None, int]]
+    ) -> tuple[tuple[str, int] | None, int]:
+        """The last place of the subject on the way from ``node`` to its site, and the way's length."""
+        trail = []
+        while node not in ends:
+            what = reach[node]
+            if isinstance(what, Site):
+                ends[node] = (self._place(node, what.line), 1)
+                break
+            trail.append((node, what.line))
+            node = (what.callee, what.context)
+        place, length = ends[node]
+        for before, line in reversed(trail):
+            place, length = place or self._place(before, line), length + 1
+            ends[before] = (place, length)
+        return place, length
 
-
-def _finding(
-    program: Program,
-    chains: Chains,
-    unit: str,
-    taken: Taken,
-    key: tuple[str, int],
-    holder: Holder,
-    steps: list[Step],
-    site: Site,
-    count: int,
-) -> Finding:
-    name = taken.site.name
-    place = next((step for step in reversed(steps) if (step.file, step.line) == key), steps[0])
-    reclaim, root = chains.to(taken.spread.ways, taken.node)
-    reclaim.append(chains.step(taken.node, taken.site, f"takes {name}"))
-    begin = Step(
-        chains.name(holder.node), program.file[holder.node[0]], holder.lock.line, f"takes {name}"
-    )
-    who = chains.name(holder.node)
-    doubted = list(doubts([*steps, *reclaim]))
-    if site.name in TREE_FLAGS:
-        doubted.append(f"{site.name}() allocates with the flags its tree was initialised with")
-    # The first steps, from the shrinker to evict(), are the same for all.
-    doubted += [why for why in (rare_step(reclaim), long_way(steps), long_way(reclaim[4:])) if why]
-    level: Level = "warning" if doubted else "error"
-    if not holder.lock.sure:
-        doubted.append("the lock is held on some of the ways here only")
-        level = "note"
-    if any(mark in who for mark in MOUNTING):
-        doubted.append(f"{who}() runs while the shrinker of the superblock does nothing")
-        level = "note"
-    if len(doubted) > 1:
-        level = "note"
-    flags = program.flag_names(site.flags)
-    kind = f"reclaim with {taken.needs}" if taken.needs else "any direct reclaim"
-    return Finding(
-        rule="lock-across-reclaim",
-        level=level,
-        subject=unit,
-        message=(
-            f"{who}() holds {name} around {site.name} with {flags}; "
-            f"reclaim takes it in {chains.name(taken.node)}()"
-        ),
-        chain=(begin, *steps),
-        at=place,
-        lock=name,
-        other=(*chains.preamble(root), *reclaim),
-        why=(
-            f"{who}() holds {name} from line {holder.lock.line} on",
-            f"flags at the allocation: {flags}",
-            f"{kind} takes {name} without trying first",
-            *doubted,
-        ),
-        others=count - 1,
-        id=Finding.identity("lock-across-reclaim", unit, name, place.function, site.name),
-    )
+    def _finding(
+        self,
+        taken: Taken,
+        name: str,
+        key: tuple[str, int],
+        holder: Holder,
+        steps: list[Step],
+        site: Site,
+        count: int,
+    ) -> Finding:
+        place = next((step for step in reversed(steps) if (step.file, step.line) == key), steps[0])
+        who = self.chains.name(holder.node)
+        reclaim = list(taken.steps)
+        doubted = list(doubts([*steps, *reclaim]))
+        if site.name in TREE_FLAGS:
+            doubted.append(f"{site.name}() allocates with the flags its tree was initialised with")
+        # The first steps, from the shrinker to evict(), are the same for all.
+        doubted += [
+            why for why in (rare_step(reclaim), long_way(steps), long_way(reclaim[4:])) if why
+        ]
+        if taken.via:
+            doubted.append(f"two tasks: reclaim waits for {taken.via}, whose holder waits for this")
+        several = one_of_several([*steps, *reclaim])
+        doubted += [f"{s.call}() is {s.note[s.note.index('one of') :]}" for s in several[:1]]
+        level: Level = "warning" if doubted else "error"
+        if not holder.lock.sure:
+            doubted.append("the lock is held on some of the ways here only")
+            level = "note"
+        if any(mark in who for mark in MOUNTING):
+            doubted.append(f"{who}() runs while the shrinker of the superblock does nothing")
+            level = "note"
+        if len(doubted) > 1 or LAZYTIME in doubted:
+            level = "note"
+        flags = self.program.flag_names(site.flags)
+        kind = f"reclaim with {taken.needs}" if taken.needs else "any direct reclaim"
+        rule = "lock-of-nofs-region" if taken.via else "lock-across-reclaim"
+        waits = f"reclaim takes it in {taken.taker}()"
+        if taken.via:
+            waits = f"{taken.taker}() waits for it under {taken.via}, for which reclaim waits"
+        return Finding(
+            rule=rule,
+            level=level,
+            subject=self.unit,
+            message=f"{who}() holds {name} around {site.name} with {flags}; {waits}",
+            chain=(self._begin(holder, name), *steps),
+            at=place,
+            lock=name,
+            other=(*taken.preamble, *taken.steps),
+            why=(
+                f"{who}() holds {name} from line {holder.lock.line} on",
+                f"flags at the allocation: {flags}",
+                f"{kind} takes {taken.via or name} without trying first",
+                *doubted,
+            ),
+            others=count - 1,
+            id=Finding.identity(rule, self.unit, name, place.function, site.name),
+        )
 
 
 def _seeds(
@@ -228,13 +299,18 @@ def _seeds(
         for other, more in program.unit_functions.items():
             if other != unit and (other in SHARED or (other[:3] == "fs/" and other.endswith(".c"))):
                 functions.extend(more)
-    members = {name.rpartition(".")[2] for name in names}
+    members = {name.rpartition(".")[2] for name in names if name not in CLASSED.values()}
     seeds = []
     for function in functions:
         declared = program.functions[function]
-        if declared.macro:
+        if declared.macro or TESTS.search(program.file[function]):
             continue
-        if any(member in arg for _, arg in declared.locks for member in members) or any(
+        if any(
+            CLASSED[primitive].format(arg) in names
+            if primitive in CLASSED
+            else any(member in arg for member in members)
+            for primitive, arg in declared.locks
+        ) or any(
             lock.name in names
             for callee in interpreter.leaving(declared.callees, program.file[function])
             for lock in callee.acquired
@@ -247,7 +323,7 @@ def _written(program: Program, name: str) -> bool:
     """Whether anybody takes the shared lock ``name`` exclusively."""
     member = name.rpartition(".")[2]
     return any(
-        "write" in primitive and member in arg
+        ACQUIRE.get(primitive, (0, "r"))[1] == "w" and member in arg
         for function in program.functions
         for primitive, arg in function.locks
     )

@@ -12,11 +12,18 @@ from functools import cache, cached_property
 
 from ring3.audit import cexpr
 from ring3.audit.cexpr import ALL, UNKNOWN, Value
-from ring3.audit.facts import Event, Facts, Function
-from ring3.audit.tables import BOUNDARY, FILE_IS_UNIT, GFP, KNOWN_CALLS, words
+from ring3.audit.forms import Event, Facts, Function
+from ring3.audit.primitives import words
+from ring3.audit.tables import BOUNDARY, FILE_IS_UNIT, GFP, KNOWN_CALLS
 
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
-_MEMBER = re.compile(r"^(.*?)(?:->|\.)\s*(\w+)$", re.S)
+WORD = re.compile(r"[A-Za-z_]\w*")
+MEMBER_CALL = re.compile(r"^(.*?)(?:->|\.)\s*(\w+)$", re.S)
+#: Locks of these belong to objects that reclaim holds alone; a task that allocates has another's.
+PER_OBJECT = re.compile(
+    r"^(?:\w*inode|\w*inode_info|\w*inode_t|\w*_vnode|address_space|dentry|folio|page|buffer_head|xfs_buf|extent_buffer)$"
+)
+#: Structs that are one inode or its mapping.
+PER_INODE = re.compile(r"(?:inode|_inode_info|_inode_t|_vnode)$|^address_space$|^ntfs_inode$")
 _LOCK_TYPES = frozenset(
     words("mutex rw_semaphore percpu_rw_semaphore semaphore rt_mutex ww_mutex lockdep_map")
 )
@@ -34,7 +41,9 @@ def unit_of(path: str) -> str:
     if top == "drivers":
         depth = 4 if parts[1:3] == ["gpu", "drm"] else 5 if parts[1:3] == ["net", "ethernet"] else 3
         return "/".join(parts[: min(depth, len(parts) - 1)])
-    if top in ("fs", "net", "sound", "block", "kernel", "mm", "lib", "security"):
+    if top == "block":
+        return top
+    if top in ("fs", "net", "sound", "kernel", "mm", "lib", "security"):
         return "/".join(parts[:2])
     if top == "include":
         return "include"
@@ -239,14 +248,14 @@ class Program:
             if "->" not in text.rpartition(")")[0] or _balanced_call(text):
                 callee = self.resolve(name, path)
                 return self._returned(callee, depth) if callee is not None else ""
-        found = _MEMBER.match(text)
+        found = MEMBER_CALL.match(text)
         if found:
             base = self.type_of(found.group(1), function, depth + 1)
             if not base:
                 return ""
             kind = self.members(base, unit).get(found.group(2))
             return base if kind == "" else (kind or "").rstrip("*")
-        if not _IDENTIFIER.fullmatch(text):
+        if not WORD.fullmatch(text):
             return ""
         kind = self.body(function)[0].get(text)
         if kind is None:
@@ -277,10 +286,14 @@ class Program:
         if shown.endswith("]"):
             shown = shown[: shown.rfind("[")]
         shown = shown.removesuffix(".base").removesuffix(".dep_map")
-        found = _MEMBER.match(shown)
+        found = MEMBER_CALL.match(shown)
         if found:
             member = found.group(2)
             struct = self.type_of(found.group(1), function)
+            if struct in self.wrappers:
+                outer = self.lock_class(found.group(1), function)
+                if outer and outer[0] != "?" and "." in outer:
+                    return outer
             if struct and struct in self.structs:
                 return f"{struct}.{member}"
             owners = self.lock_members.get(member, set())
@@ -290,7 +303,7 @@ class Program:
                 if len(choice) == 1:
                     return f"{next(iter(choice))}.{member}"
             return f"?{unit}.{member}"
-        if not _IDENTIFIER.fullmatch(shown):
+        if not WORD.fullmatch(shown):
             return f"?{self.unit[function]}.{shown[:40]}"
         if any(shown == name for _, name in self.functions[function].params):
             return ""
@@ -327,6 +340,11 @@ class Program:
         return None
 
     @cached_property
+    def handed(self) -> frozenset[str]:
+        """Names of functions that are in a table of operations: called by who knows whom."""
+        return frozenset(name for entry in self.ops.values() for _, name, _ in entry)
+
+    @cached_property
     def registered(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
         """(struct, field) -> (path, function) of operations assigned in code: ``x->scan = f``."""
         found: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
@@ -335,9 +353,9 @@ class Program:
             if any(mark in function.body for mark in marks):
                 for event in flatten(self.body(index)[1]):
                     if event[0] == "=" and event[3] == "=":
-                        member = _MEMBER.match(event[2])
+                        member = MEMBER_CALL.match(event[2])
                         right = event[4].strip("& ")
-                        if member and _IDENTIFIER.fullmatch(right) and right in self.by_name:
+                        if member and WORD.fullmatch(right) and right in self.by_name:
                             struct = self.type_of(member.group(1), index) or "shrinker"
                             found[struct, member.group(2)].append((self.file[index], right))
         return found

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ring3.audit.contexts import Edge, Site
 from ring3.audit.findings import Finding, Level
-from ring3.audit.flow import RECLAIM_FLAGS, Context, Edge, Interpreter, Site
+from ring3.audit.flow import Interpreter
 from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, long_way, rare_step
-from ring3.audit.held import Taken, held_findings, taken_locks
+from ring3.audit.held import Held
 from ring3.audit.program import Program
-from ring3.audit.tables import NEEDS_FS, ROOTS
-
-#: (function, struct, field) of an operation that reclaim calls.
-Root = tuple[int, str, str]
+from ring3.audit.roots import Root, Roots, needs_of
+from ring3.audit.waits import waits
 
 
 @dataclass
@@ -22,7 +21,6 @@ class Subject:
 
     unit: str
     findings: list[Finding] = field(default_factory=list)
-    taken: dict[str, Taken] = field(default_factory=dict)
     nodes: int = 0
     cut: bool = False
 
@@ -34,76 +32,41 @@ class Audit:
         self.program = program
         self.interpreter = Interpreter(program)
         self.chains = Chains(program)
-        self.extra_roots = extra_roots
+        self.roots = Roots(program, self.interpreter, extra_roots)
 
     def subjects(self) -> dict[str, list[Root]]:
         """Unit -> its reclaim roots."""
-        program = self.program
-        found: dict[str, dict[Root, None]] = {}
-        rows = [(key, path, name) for key, entry in program.ops.items() for path, name, _ in entry]
-        rows += [
-            (key, path, name) for key, entry in program.registered.items() for path, name in entry
-        ]
-        for (struct, operation), path, name in rows:
-            if operation in ROOTS.get(struct, ()):
-                function = program.resolve(name, path)
-                if function is not None:
-                    unit = program.unit_of(path)
-                    found.setdefault(unit, {})[function, struct, operation] = None
-        for name in self.extra_roots:
-            for function in program.by_name.get(name, ()):
-                found.setdefault(program.unit[function], {})[function, "", name] = None
-        return {unit: list(roots) for unit, roots in sorted(found.items())}
+        return self.roots.subjects()
 
     def run(self, unit: str, roots: list[Root]) -> Subject:
         """Everything about subject ``unit``."""
         subject = Subject(unit)
         graph = Graph(self.interpreter)
-        spread = graph.spread(self._scan(unit, roots))
+        spread = graph.spread(self.roots.scan(unit, roots))
         # Operations that the walk through the VFS met have the fuller chain from there.
         met = {function for function, _ in spread.ways}
         rest = [root for root in roots if root[0] not in met]
-        spread = graph.spread(self._entries(unit, rest, 1), spread)
+        spread = graph.spread(self.roots.entries(unit, rest, 1), spread)
         self._allocations(subject, graph, spread)
-        self._waits(subject, graph, spread)
-        taken_locks(self.program, graph, spread, subject.taken, "__GFP_FS")
-        shrinkers = [root for root in roots if root[1] not in NEEDS_FS]
+        waits(self.program, self.chains, graph, spread, subject.unit, subject.findings)
+        taken = dict(self.roots.noted(graph, unit))
+        self.roots.taken_along(graph, spread, taken, "__GFP_FS")
         for reclaim, needed in ((2, "__GFP_IO"), (3, "")):
-            if shrinkers:
-                again = graph.spread(self._entries(unit, shrinkers, reclaim))
-                taken_locks(self.program, graph, again, subject.taken, needed)
-        if subject.taken:
-            findings, cut = held_findings(self.program, self.chains, graph, unit, subject.taken)
-            subject.findings += findings
-            subject.cut |= cut
-        subject.cut |= spread.cut
+            mild = [root for root in roots if needs_of(root) in ("", needed)]
+            if mild:
+                again = graph.spread(self.roots.entries(unit, mild, reclaim))
+                self.roots.taken_along(graph, again, taken, needed)
+        taken.update(self.roots.everywhere(unit))
+        held = Held(self.program, self.chains, graph, unit, taken)
+        subject.findings += held.findings()
+        told = {(one.at.file, one.at.line) for one in subject.findings if one.lock}
+        second = Held(self.program, self.chains, graph, unit, held.waited_for())
+        subject.findings += [
+            one for one in second.findings() if (one.at.file, one.at.line) not in told
+        ]
+        subject.cut = spread.cut or held.spread.cut or second.spread.cut
         subject.nodes = len(graph.walked)
         return subject
-
-    # -- where it begins
-
-    def _scan(self, unit: str, roots: list[Root]) -> list[Node]:
-        """The superblock's shrinker, when the tree has the VFS and the subject is a filesystem."""
-        if not {struct for _, struct, _ in roots} & {"super_operations", "dentry_operations"}:
-            return []
-        scan = self.program.resolve("super_cache_scan", "fs/super.c")
-        if scan is None or self.program.file[scan] != "fs/super.c":
-            return []
-        return [(scan, Context(unit, 1))]
-
-    def _entries(self, unit: str, roots: list[Root], reclaim: int) -> list[Node]:
-        """Operations called directly: flags as reclaim passes them, the inode its own."""
-        program = self.program
-        flags = program.constant(RECLAIM_FLAGS[reclaim])
-        nodes = []
-        for function, struct, _ in roots:
-            params = program.functions[function].params
-            args = tuple((at, flags) for at, (kind, _) in enumerate(params) if kind == "gfp_t")
-            own = (
-                (0,) if struct == "super_operations" and params and "inode" in params[0][0] else ()
-            )
-            nodes.append((function, Context(unit, reclaim, 0, args, own)))
-        return nodes
 
     # -- what is found
 
@@ -195,28 +158,3 @@ class Audit:
                 return False
             what = reach.get(node)
         return what is not None
-
-    def _waits(self, subject: Subject, graph: Graph, spread: Spread) -> None:
-        seen = set()
-        for node in spread.ways:
-            if not self._home(node, subject.unit):
-                continue
-            for site in graph.at(node).sites:
-                if site.kind != "wait" or (node[0], site.line) in seen:
-                    continue
-                seen.add((node[0], site.line))
-                before, root = self.chains.to(spread.ways, node)
-                at = self.chains.step(node, site)
-                name = self.chains.name(node)
-                subject.findings.append(
-                    Finding(
-                        rule="wait-in-reclaim",
-                        level="note",
-                        subject=subject.unit,
-                        message=f"{name}() waits in reclaim: {site.name}",
-                        chain=(*self.chains.preamble(root), *before, at),
-                        at=at,
-                        why=(f"{self.chains.name(root)}() runs in reclaim",),
-                        id=Finding.identity("wait-in-reclaim", subject.unit, name, site.name),
-                    )
-                )

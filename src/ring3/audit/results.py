@@ -42,7 +42,7 @@ def pack(subject: Subject) -> bytes:
 def unpack(blob: bytes) -> Subject:
     """The opposite of :func:`pack`; ValueError, EOFError or TypeError when the bytes are damaged."""
     unit, findings, nodes, cut = marshal.loads(blob)
-    return Subject(unit, [_finding(row) for row in findings], {}, nodes, cut)
+    return Subject(unit, [_finding(row) for row in findings], nodes, cut)
 
 
 def _finding(row: Any) -> Finding:

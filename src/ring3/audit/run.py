@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ring3.audit import results, store
-from ring3.audit.facts import Facts
 from ring3.audit.findings import Finding, ranked
+from ring3.audit.forms import Facts
 from ring3.audit.program import Program
 from ring3.audit.reclaim import Audit, Subject
+from ring3.cluster import each, forked, inherited
 from ring3.errors import BadInput
 
 Progress = Callable[[str, int, int], None]
+
+#: So few subjects are walked here rather than in processes of their own.
+_FEW = 4
 
 #: A filesystem of our own in a few C files, with each kind of bug in it once.
 SAMPLE = Path(__file__).parent / "sample"
@@ -69,7 +73,7 @@ def audit(
         cluster=cluster,
         progress=lambda done, total: report_progress("reading source", done, total),
     )
-    report = analyse(root, loaded, subjects, roots, report_progress)
+    report = analyse(root, loaded, subjects, roots, report_progress, workers=workers)
     report.seconds = time.monotonic() - started
     return report
 
@@ -82,6 +86,7 @@ def analyse(
     progress: Progress,
     *,
     strict: bool = True,
+    workers: int | None = None,
 ) -> Report:
     """The decisions about ``loaded``.  ``strict``: every name in ``subjects`` must exist.
 
@@ -98,7 +103,7 @@ def analyse(
     missing = [unit for unit in wanted if unit not in found]
     if missing:
         walk = walk or Audit(Program(facts), roots)
-        fresh = _walk(walk, missing, progress)
+        fresh = _walk(walk, missing, progress, workers)
         store.keep_results([(key + unit.encode(), results.pack(fresh[unit])) for unit in fresh])
         found.update(fresh)
     findings = [one for unit in wanted for one in found[unit].findings]
@@ -137,20 +142,36 @@ def _known(key: bytes, units: list[str]) -> dict[str, Subject]:
     return found
 
 
-def _walk(walk: Audit, units: list[str], progress: Progress) -> dict[str, Subject]:
+def _walk(
+    walk: Audit, units: list[str], progress: Progress, workers: int | None
+) -> dict[str, Subject]:
     entries = walk.subjects()
     found = {}
     # Millions of small tuples that stay: looking for cycles among them takes a third of the time.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for done, unit in enumerate(units):
-            found[unit] = walk.run(unit, entries[unit])
-            progress("walking from reclaim", done + 1, len(units))
+        if len(units) < _FEW:
+            for unit in units:
+                found[unit] = walk.run(unit, entries[unit])
+                progress("walking from reclaim", len(found), len(units))
+        else:
+            sizes = {unit: len(walk.program.unit_functions[unit]) for unit in units}
+            largest_first = sorted(units, key=lambda unit: -sizes[unit])
+            with forked((walk, entries), workers) as pool:
+                for unit, blob in each(pool, _walk_one, largest_first):
+                    found[unit] = results.unpack(blob)
+                    progress("walking from reclaim", len(found), len(units))
     finally:
         if collecting:
             gc.enable()
     return found
+
+
+def _walk_one(unit: str) -> bytes:
+    """One subject, in a process that has inherited the program."""
+    walk, entries = inherited()
+    return results.pack(walk.run(unit, entries[unit]))
 
 
 def _suppressed(finding: Finding, facts: Mapping[str, Facts]) -> bool:

@@ -6,12 +6,14 @@ import hashlib
 import marshal
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ring3.audit.facts import EMPTY, LARGEST, Facts, Function, extract, version
-from ring3.audit.tables import words
+from ring3.audit.facts import LARGEST, extract, version
+from ring3.audit.forms import EMPTY, Facts, Function
+from ring3.audit.primitives import words
 from ring3.cluster import each, executor
 from ring3.errors import BadInput
 from ring3.files import cache_folder
@@ -25,6 +27,9 @@ _SKIPPED = frozenset(
 _BATCH = 1 << 20
 #: With fewer bytes than this to parse, starting processes takes longer than parsing.
 _ALONE = 1 << 20
+
+#: Seconds that facts of another version of ring3 are kept.
+_KEPT = 7 * 86400
 
 Progress = Callable[[int, int], None]
 Batch = tuple[tuple[str, str], ...]  # (name, path)
@@ -126,7 +131,8 @@ def load(
                 answers = (rows for _, rows in each(pool, parse_files, batches))
                 _take(answers, store, facts, total, progress)
     facts.update(unreadable)
-    return Loaded(facts, keys).overlaid(overlay)
+    # In the order of names, not of arrival: the same tree gives the same answer.
+    return Loaded({name: facts[name] for name in sources if name in facts}, keys).overlaid(overlay)
 
 
 def _take(
@@ -204,6 +210,13 @@ def keep_results(rows: list[tuple[bytes, bytes]]) -> None:
         store.put(rows)
 
 
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # it went away
+        return time.time()
+
+
 class _Store:
     """Key -> blob in one SQLite file of the cache; a damaged file is thrown away."""
 
@@ -212,7 +225,9 @@ class _Store:
 
     def __enter__(self) -> _Store:
         for old in self.path.parent.glob("facts-*.sqlite*"):
-            if not old.name.startswith(self.path.name):
+            # Another version of ring3 may be at work with its own; a week later nobody is.
+            stale = time.time() - _modified(old) > _KEPT
+            if stale and not old.name.startswith(self.path.name):
                 old.unlink(missing_ok=True)
         try:
             self._open()

@@ -5,97 +5,10 @@ Read off include/linux/{gfp_types,slab,mutex,rwsem,percpu-rwsem,sched/mm}.h of L
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
-
-def words(text: str) -> tuple[str, ...]:
-    """Names separated by blanks, for tables that are lists of names."""
-    return tuple(text.split())
-
-
-#: Blocking lock primitive -> (index of the lock argument, "w" exclusive or "r" shared).
-#: Spinning locks are absent: nobody may sleep, hence enter direct reclaim, under them.
-ACQUIRE: dict[str, tuple[int, str]] = {
-    **{
-        f"{name}{suffix}": (0, mode)
-        for name, mode in (
-            ("mutex_lock", "w"),
-            ("down_read", "r"),
-            ("down_write", "w"),
-            ("rt_mutex_lock", "w"),
-        )
-        for suffix in (
-            "",
-            "_nested",
-            "_interruptible",
-            "_killable",
-            "_nest_lock",
-            "_io",
-            "_killable_nested",
-            "_interruptible_nested",
-            "_non_owner",
-        )
-    },
-    "down": (0, "w"),
-    "down_interruptible": (0, "w"),
-    "down_killable": (0, "w"),
-    "percpu_down_read": (0, "r"),
-    "percpu_down_write": (0, "w"),
-    "ww_mutex_lock": (0, "w"),
-    "ww_mutex_lock_interruptible": (0, "w"),
-    "rwsem_acquire": (0, "w"),
-    "rwsem_acquire_read": (0, "r"),
-    "lock_map_acquire": (0, "w"),
-    "lock_map_acquire_read": (0, "r"),
-}
-
-RELEASE: dict[str, int] = {
-    **dict.fromkeys(
-        words(
-            "mutex_unlock up_read up_write up percpu_up_read percpu_up_write rt_mutex_unlock "
-            "ww_mutex_unlock up_read_non_owner rwsem_release lock_map_release"
-        ),
-        0,
-    ),
-}
-
-#: Names that take a lock only if nobody has it, under the name of the lock they take when they succeed.
-TRYLOCK: dict[str, tuple[int, str]] = dict.fromkeys(
-    words(
-        "mutex_trylock down_read_trylock down_write_trylock down_trylock rt_mutex_trylock "
-        "percpu_down_read_trylock ww_mutex_trylock mutex_trylock_recursive"
-    ),
-    (0, "w"),
-)
-
-#: guard(KIND)(lock), scoped_guard(KIND, lock): KIND -> mode; released at the end of the block.
-GUARD: dict[str, str] = {
-    "mutex": "w",
-    "mutex_intr": "w",
-    "mutex_kill": "w",
-    "rwsem_read": "r",
-    "rwsem_write": "w",
-    "rwsem_read_intr": "r",
-    "rwsem_write_kill": "w",
-    "percpu_read": "r",
-    "percpu_write": "w",
-}
-LOCK_CLEANUP = frozenset({"scoped_guard", "scoped_cond_guard", "guard"})
-
-#: memalloc scopes: begin -> GFP bits that allocations lose; end.
-SCOPE_BEGIN: dict[str, tuple[str, ...]] = {
-    "memalloc_nofs_save": ("__GFP_FS",),
-    "memalloc_noio_save": ("__GFP_IO", "__GFP_FS"),
-    "memalloc_noreclaim_save": ("PF_MEMALLOC",),
-}
-SCOPE_END = frozenset(
-    {"memalloc_nofs_restore", "memalloc_noio_restore", "memalloc_noreclaim_restore"}
-)
-#: scope guards (6.12 and later): guard(memalloc_nofs)().
-SCOPE_GUARD: dict[str, tuple[str, ...]] = {
-    "memalloc_nofs": ("__GFP_FS",),
-    "memalloc_noio": ("__GFP_IO", "__GFP_FS"),
-}
+from ring3.audit.primitives import words
 
 #: GFP bits when the tree has no gfp_types.h (an out-of-tree module); bit numbers are only our own.
 GFP: dict[str, str] = {
@@ -361,7 +274,7 @@ BOUNDARY = (
 )
 
 #: Folders whose files are subjects of their own; anywhere else the folder is the subject.
-FILE_IS_UNIT = frozenset({"fs", "mm", "kernel", "lib", "block", "ipc", "init", "security", "."})
+FILE_IS_UNIT = frozenset({"fs", "mm", "kernel", "lib", "ipc", "init", "security", "."})
 #: Shared filesystem machinery: entered from every filesystem, with that filesystem's operations.
 SHARED = ("fs/jbd2", "fs/quota", "fs/notify", "fs/iomap", "fs/crypto", "fs/verity", "fs/kernfs")
 
@@ -392,31 +305,134 @@ ROOTS: dict[str, dict[str, str]] = {
         "scan_objects": "a shrinker scans",
         "count_objects": "a shrinker counts",
     },
+    "mmu_notifier_ops": {
+        "invalidate_range_start": "a page is unmapped",
+        "invalidate_range_end": "a page is unmapped",
+    },
+    "mmu_interval_notifier_ops": {"invalidate": "a page is unmapped"},
+    "target_type": {
+        "map": "a page is written to swap on this device",
+        "clone_and_map_rq": "a page is written to swap on this device",
+    },
+    "blk_mq_ops": {"queue_rq": "a page is written to swap on this device"},
+    "block_device_operations": {"submit_bio": "a page is written to swap on this device"},
+    "md_personality": {"make_request": "a page is written to swap on this device"},
 }
-#: Roots of these structs are only called when the allocation has __GFP_FS.
-NEEDS_FS = frozenset({"super_operations", "dentry_operations", "address_space_operations"})
+#: The flag without which reclaim does not call the operations of a struct; any reclaim calls the others.
+NEEDS: dict[str, str] = {
+    **dict.fromkeys(
+        words("super_operations dentry_operations address_space_operations"), "__GFP_FS"
+    ),
+    **dict.fromkeys(
+        words("target_type blk_mq_ops block_device_operations md_personality"), "__GFP_IO"
+    ),
+}
+#: Functions that reclaim calls by name -> the flag without which it does not.
+ROOT_FUNCTIONS: dict[str, str] = {
+    "zswap_store": "__GFP_IO",
+    "swap_writepage": "__GFP_IO",
+    "swap_writeout": "__GFP_IO",
+    "shmem_writeout": "__GFP_IO",
+}
+
+
+class Way(NamedTuple):
+    """A lock that reclaim waits for in every subject: from one of ``begin`` to one of ``end``.
+
+    ``holders`` are the calls by which code comes to hold it.
+    """
+
+    mode: str
+    needs: str
+    begin: tuple[str, ...]
+    end: tuple[str, ...]
+    holders: tuple[str, ...]
+
+
+#: Subjects whose pages are never on the lists that reclaim scans.
+NEVER_RECLAIMED = frozenset({"mm/hugetlb.c", "fs/hugetlbfs"})
+
+EVERYWHERE: dict[str, Way] = {
+    "request_queue.q_usage_counter": Way(
+        "r",
+        "__GFP_IO",
+        words("swap_writeout __swap_writepage"),
+        words("bio_queue_enter blk_queue_enter"),
+        words(
+            "blk_mq_freeze_queue blk_mq_freeze_queue_nomemsave blk_freeze_queue "
+            "blk_freeze_queue_start"
+        ),
+    ),
+    "task_struct.journal_info": Way("r", "__GFP_FS", (), ("evict",), ()),
+    "mddev.suspended": Way("r", "__GFP_IO", (), ("md_handle_request",), ("mddev_suspend",)),
+    "address_space.i_mmap_rwsem": Way(
+        "r", "", ("shrink_folio_list",), ("i_mmap_lock_read",), ("i_mmap_lock_write",)
+    ),
+    "anon_vma.rwsem": Way(
+        "r",
+        "",
+        ("shrink_folio_list",),
+        words("folio_lock_anon_vma_read anon_vma_lock_read"),
+        words("anon_vma_lock_write anon_vma_lock_read"),
+    ),
+    "dma_fence": Way(
+        "r",
+        "",
+        (),
+        ("dma_fence_wait",),
+        ("dma_fence_begin_signalling",),
+    ),
+}
 
 #: The way from reclaim to a shrinker, outermost first; shown when the tree has it.
 PREAMBLE = ("shrink_slab", "do_shrink_slab")
 
+LAZYTIME = "only with the lazytime mount option"
+DONTCACHE = "only a dirty inode marked I_DONTCACHE is written in iput_final()"
+#: What a filesystem must do itself for such a way to exist: call or name one of these.
+ONLY_IF: dict[tuple[str, str], tuple[str, ...]] = {
+    ("iput_final", "write_inode_now"): ("d_mark_dontcache", "I_DONTCACHE"),
+}
+#: Shared code for filesystems that register operations for it: folder -> struct.
+REGISTERED: dict[str, str] = {
+    "fs/crypto/": "fscrypt_operations",
+    "fs/verity/": "fsverity_operations",
+    "fs/quota/": "dquot_operations",
+}
+#: Nothing is left to write once these have been called on the mapping.
+TRUNCATES = frozenset({"truncate_inode_pages_final", "truncate_inode_pages"})
+WRITES_BACK = frozenset(
+    words(
+        "filemap_fdatawrite filemap_flush filemap_write_and_wait filemap_fdatawrite_range "
+        "filemap_write_and_wait_range"
+    )
+)
+
 #: Ways that exist for few objects: (caller, callee) -> which.  Walked last, and said.
 RARE = {
-    (
-        "iput_final",
-        "write_inode_now",
-    ): "only a dirty inode marked I_DONTCACHE is written in iput_final()",
-    ("iput", "sync_lazytime"): "only with the lazytime mount option",
-    ("iput", "mark_inode_dirty_sync"): "only with the lazytime mount option",
+    ("iput_final", "write_inode_now"): DONTCACHE,
+    ("iput", "sync_lazytime"): LAZYTIME,
+    ("iput", "mark_inode_dirty_sync"): LAZYTIME,
 }
-#: Steps that reclaim never takes: an inode without users has no mapped pages.
+#: Steps that reclaim never takes: an inode without users has no mapped pages; a file that reclaim drops was
+#: open; btrfs's list of what eviction flushes (evict_flush_states) has neither zones nor iputs.
 NEVER = frozenset(
     {
         ("folio_clear_dirty_for_io", "folio_mark_dirty"),
         ("clear_page_dirty_for_io", "set_page_dirty"),
+        ("__fput_deferred", "file_free"),
+        ("fput", "file_free"),
+        ("flush_space", "btrfs_reclaim_sweep"),
+        ("flush_space", "btrfs_delete_unused_bgs"),
+        ("flush_space", "btrfs_reclaim_block_groups"),
+        ("flush_space", "btrfs_reclaim_bgs"),
+        ("flush_space", "btrfs_run_delayed_iputs"),
         ("pagecache_isize_extended", "folio_mark_dirty"),
         ("pagecache_isize_extended", "set_page_dirty"),
     }
 )
+#: Code that tests the rest, and runs alone.
+TESTS = re.compile(r"/tests?/|[-_](?:tests?|kunit|selftests?)\.c$")
 #: While a superblock is being mounted or unmounted its shrinker does nothing.
 MOUNTING = (
     "fill_super",
@@ -434,7 +450,8 @@ UMOUNT = frozenset(
     words(
         "deactivate_super deactivate_locked_super cleanup_mnt mntput_no_expire generic_shutdown_super "
         "vfs_kern_mount fs_context_for_mount alloc_super simple_pin_fs "
-        "put_super kill_block_super kill_anon_super kill_litter_super mntput __cleanup_mnt"
+        "put_super kill_block_super kill_anon_super kill_litter_super mntput __cleanup_mnt "
+        "nfs_free_client nfs4_free_client nfs4_shutdown_client ocfs2_cluster_disconnect"
     )
 )
 
@@ -454,9 +471,47 @@ WAITS: dict[str, int] = {
     "kthread_stop": 0,
 }
 
+#: Operations that run in tasks of their own while reclaim waits for them -> the flag with which their
+#: allocations would wait for themselves.
+WAITED_OPS: dict[str, dict[str, str]] = {
+    "blk_mq_ops": {"queue_rq": "__GFP_IO", "timeout": "__GFP_IO"},
+    "target_type": {"map": "__GFP_IO", "end_io": "__GFP_IO"},
+    "drm_sched_backend_ops": {"run_job": "", "timedout_job": ""},
+}
+SIGNALLERS: dict[str, str] = {
+    "blk_mq_ops": "reclaim waits for pages written through this queue",
+    "target_type": "reclaim waits for pages written through this target",
+    "drm_sched_backend_ops": (
+        "MMU notifiers and shrinkers wait in reclaim for the fences that this job signals "
+        "(Documentation/driver-api/dma-buf.rst)"
+    ),
+}
+
 #: Classes that say nothing: freeze levels share one name and are only ever read in operation, sleepable
 #: RCU is no lock, the zspage lock is tried.
-NO_LOCKS = frozenset({"sb_writers.rw_sem", "srcu_struct.dep_map", "zspage_lock.dep_map"})
+NO_LOCKS = frozenset(
+    {
+        "sb_writers.rw_sem",
+        "srcu_struct.dep_map",
+        "zspage_lock.dep_map",
+        # Told as request_queue.q_usage_counter, which older trees have, too.
+        "request_queue.io_lockdep_map",
+        "request_queue.q_lockdep_map",
+        "fs_reclaim",
+    }
+)
+
+#: Returned by functions whose value is an error or a count, not a choice.
+PLAIN = frozenset(
+    {"", "int", "void", "bool", "long", "unsigned", "size_t", "ssize_t", "u32", "u64"}
+)
+#: Operations of which a subject has several tables, one a kind of file; which is meant is not followed.
+TOLD_APART = frozenset(
+    words(
+        "address_space_operations inode_operations file_operations gfs2_glock_operations "
+        "export_operations dentry_operations"
+    )
+)
 
 #: A function handed to these runs later, elsewhere.
 DEFERRED = words(
@@ -486,5 +541,6 @@ ERROR_HANDLERS = words(
     "ext4_warning __ext4_warning xfs_err xfs_warn btrfs_err ext4_msg __ext4_msg affs_error "
     "hfs_dbg omfs_error quota_error __quota_error ext4_error_inode ext4_grp_locked_error "
     "__ext4_grp_locked_error f2fs_handle_error f2fs_bug_on bch2_fs_inconsistent fat_msg "
-    "_fat_msg exfat_msg"
+    "_fat_msg exfat_msg btrfs_repair_eb_io_failure btrfs_repair_io_failure xlog_force_shutdown "
+    "xfs_iflush_shutdown_abort xlog_state_shutdown_callbacks xfs_buf_ioend_fail xfs_buf_item_abort"
 )

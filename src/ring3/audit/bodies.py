@@ -1,0 +1,356 @@
+"""Bodies of functions and function-like macros as events in source order."""
+
+from __future__ import annotations
+
+import marshal
+import re
+from typing import Any
+
+from ring3.audit.declarations import DEPTH, Declarations, first_named, kind_of, parser, type_name
+from ring3.audit.forms import Event, Function
+from ring3.audit.primitives import (
+    ACQUIRE,
+    JOURNAL_INFO,
+    LOCK_CLEANUP,
+    RELEASE,
+    SCOPE_BEGIN,
+    SCOPE_END,
+    words,
+)
+
+_CALLS = re.compile(rb"\w\s*\(")
+_BLOCKS = frozenset(
+    words(
+        "compound_statement else_clause preproc_if preproc_ifdef preproc_else preproc_elif "
+        "preproc_elifdef attributed_statement case_statement"
+    )
+)
+_STATEMENTS = frozenset(
+    words(
+        "compound_statement if_statement for_statement while_statement do_statement "
+        "switch_statement return_statement goto_statement labeled_statement expression_statement "
+        "break_statement continue_statement function_definition"
+    )
+)
+
+
+class Bodies(Declarations):
+    """Reads functions: what they call, lock and assign."""
+
+    def __init__(self, data: bytes, row: int = 0) -> None:
+        super().__init__(data, row)
+        self.functions: list[Function] = []
+        self.locals: dict[str, str] = {}
+        self.callees: dict[str, None] = {}
+        self.locks: list[tuple[str, str]] = []
+
+    def function(self, node: Any) -> bool:
+        """Read a definition; False when it is none of a function."""
+        declarator = node.child_by_field_name("declarator")
+        pointer = ""
+        while declarator is not None and kind_of(declarator) in (
+            "pointer_declarator",
+            "parenthesized_declarator",
+            "attributed_declarator",
+        ):
+            pointer = "*"
+            declarator = declarator.child_by_field_name("declarator") or first_named(declarator)
+        if declarator is None or kind_of(declarator) != "function_declarator":
+            return False
+        inner = declarator.child_by_field_name("declarator")
+        name = self.text(inner) if inner is not None else ""
+        if not name.isidentifier():
+            return True
+        head = self.data[node.start_byte : declarator.start_byte]
+        returned = node.child_by_field_name("type")
+        returns = type_name(self.text(returned)) + pointer if returned is not None else ""
+        parameters = declarator.child_by_field_name("parameters")
+        body = node.child_by_field_name("body")
+        if body is None:
+            return True
+        params = []
+        for parameter in parameters.named_children if parameters is not None else ():
+            if kind_of(parameter) != "parameter_declaration":
+                continue
+            kind = parameter.child_by_field_name("type")
+            inner = parameter.child_by_field_name("declarator")
+            shown = self.text(inner) if inner is not None else ""
+            identifier = re.search(r"\w+", shown)
+            params.append(
+                (
+                    (type_name(self.text(kind)) if kind is not None else "")
+                    + ("*" if "*" in shown else ""),
+                    identifier.group() if identifier else "",
+                )
+            )
+        static = b"static" in head
+        self.finish(name, self.line(inner or node), static, False, returns, tuple(params), body)
+        return True
+
+    def finish(
+        self,
+        name: str,
+        line: int,
+        static: bool,
+        macro: bool,
+        returns: str,
+        params: tuple[tuple[str, str], ...],
+        body: Any,
+    ) -> None:
+        saved = self.locals, self.callees, self.locks
+        self.locals, self.callees, self.locks = {}, {}, []
+        events: list[Event] = []
+        self.block(body, events, 0)
+        packed = marshal.dumps((tuple(self.locals.items()), events))
+        self.functions.append(
+            Function(
+                name,
+                line,
+                static,
+                macro,
+                returns,
+                params,
+                tuple(self.callees),
+                tuple(self.locks),
+                packed,
+            )
+        )
+        self.locals, self.callees, self.locks = saved
+
+    def macro(self, node: Any) -> None:
+        value = node.child_by_field_name("value")
+        name = node.child_by_field_name("name")
+        parameters = node.child_by_field_name("parameters")
+        if value is None or name is None or parameters is None:
+            return
+        text = self.data[value.start_byte : value.end_byte].replace(b"\\\n", b" \n")
+        if not _CALLS.search(text) and b"=" not in text and b"->" not in text:
+            return
+        source = b"void m(void) { return " + text.replace(b"##", b"  ") + b"\n;}"
+        if re.match(rb"\s*(?:do|if|for|while|switch|return|struct|int|typeof|static)\b", text):
+            source = b"void m(void) {        " + text.replace(b"##", b"  ") + b"\n;}"
+        tree = parser().parse(source)
+        body = next(
+            (c for c in tree.root_node.children if kind_of(c) == "function_definition"), None
+        )
+        body = body.child_by_field_name("body") if body is not None else None
+        if body is None:
+            return
+        inner = Bodies(source, self.row + int(value.start_point[0]))
+        params = tuple(
+            ("", self.text(child))
+            for child in parameters.children
+            if kind_of(child) in ("identifier", "...")
+        )
+        inner.finish(self.text(name), self.line(node), True, True, "", params, body)
+        found = inner.functions[0]
+        self.functions.append(found._replace(line=self.line(node)))
+
+    def declaration(self, node: Any, out: list[Event]) -> None:
+        """Local variables, and what their initial values call."""
+        for typename, variable, value, line in self.declared(node):
+            self.locals[variable] = typename
+            if value is not None:
+                self.expression(value, out, 0, variable)
+                if kind_of(value) != "initializer_list":
+                    out.append(("=", line, variable, "=", self.text(value)[:300]))
+
+    def block(self, node: Any, out: list[Event], depth: int) -> None:
+        for child in node.children:
+            if kind_of(child) == "compound_statement" and (
+                (out and out[-1][0] == "c" and out[-1][2] in LOCK_CLEANUP)
+                or self.data.find(b"guard(", child.start_byte, child.end_byte) >= 0
+            ):
+                # What a guard takes is given back at the end of its block.
+                inner: list[Event] = []
+                self.block(child, inner, depth + 1)
+                out.append(("block", self.line(child), "", inner))
+            else:
+                self.statement(child, out, depth + 1)
+
+    def statement(self, node: Any, out: list[Event], depth: int) -> None:
+        if not node.child_count:
+            return
+        if depth > DEPTH:
+            self.problem = f"nested deeper than {DEPTH} at line {self.line(node)}: read in part"
+            return
+        kind = kind_of(node)
+        if kind == "expression_statement":
+            self.expression(node, out, 0)
+        elif kind == "declaration":
+            self.declaration(node, out)
+        elif kind == "if_statement":
+            condition = node.child_by_field_name("condition")
+            if condition is None:
+                return
+            self.expression(condition, out, 0)
+            then: list[Event] = []
+            otherwise: list[Event] = []
+            branch = node.child_by_field_name("consequence")
+            if branch is not None:
+                self.statement(branch, then, depth + 1)
+            alternative = node.child_by_field_name("alternative")
+            if alternative is not None:
+                self.statement(alternative, otherwise, depth + 1)
+            out.append(("if", self.line(node), self.text(condition)[:400], then, otherwise))
+        elif kind in ("for_statement", "while_statement", "do_statement"):
+            body: list[Event] = []
+            condition = node.child_by_field_name("condition")
+            inner = node.child_by_field_name("body")
+            for child in node.children:
+                if inner is None or child.start_byte != inner.start_byte:
+                    if kind_of(child) == "declaration":
+                        self.declaration(child, out)
+                    else:
+                        self.expression(child, out, 0)
+            if inner is not None:
+                self.statement(inner, body, depth + 1)
+            shown = self.text(condition)[:200] if condition is not None else ""
+            out.append(("loop" if kind != "do_statement" else "do", self.line(node), shown, body))
+        elif kind == "switch_statement":
+            self.switch(node, out, depth)
+        elif kind == "return_statement":
+            self.expression(node, out, 0)
+            value = first_named(node)
+            out.append(
+                ("ret", self.line(node), self.text(value)[:300] if value is not None else "")
+            )
+        elif kind == "goto_statement":
+            label = node.child_by_field_name("label")
+            out.append(("goto", self.line(node), self.text(label) if label is not None else ""))
+        elif kind == "labeled_statement":
+            label = node.child_by_field_name("label")
+            out.append(("label", self.line(node), self.text(label) if label is not None else ""))
+            for child in node.children[2:]:
+                self.statement(child, out, depth + 1)
+        elif kind in ("break_statement", "continue_statement"):
+            out.append(("jump", self.line(node), kind[0]))
+        elif kind == "function_definition":
+            self.function(node)
+        elif kind in ("preproc_function_def",):
+            self.macro(node)
+        elif kind in _BLOCKS:
+            self.block(node, out, depth)
+        else:
+            self.expression(node, out, 0)
+
+    def switch(self, node: Any, out: list[Event], depth: int) -> None:
+        condition = node.child_by_field_name("condition")
+        body = node.child_by_field_name("body")
+        if condition is None or body is None:
+            return
+        self.expression(condition, out, 0)
+        cases: list[tuple[str | None, list[Event]]] = []
+        for child in body.children:
+            if kind_of(child) != "case_statement":
+                if cases:
+                    self.statement(child, cases[-1][1], depth + 1)
+                continue
+            value = child.child_by_field_name("value")
+            events: list[Event] = []
+            for inner in child.children:
+                if value is None or inner.start_byte != value.start_byte:
+                    self.statement(inner, events, depth + 1)
+            cases.append((self.text(value) if value is not None else None, events))
+        out.append(("switch", self.line(node), self.text(condition)[:200], cases))
+
+    def expression(self, node: Any, out: list[Event], depth: int, target: str = "") -> None:
+        """Calls, inner ones first, and assignments of an expression."""
+        data = self.data
+        if not node.child_count or (
+            data.find(b"(", node.start_byte, node.end_byte) < 0
+            and data.find(b"=", node.start_byte, node.end_byte) < 0
+        ):
+            return
+        if depth > DEPTH:
+            self.problem = f"nested deeper than {DEPTH} at line {self.line(node)}: read in part"
+            return
+        kind = kind_of(node)
+        if kind == "call_expression":
+            self.call(node, out, depth, target)
+            return
+        if kind == "assignment_expression":
+            left = node.child_by_field_name("left")
+            right = node.child_by_field_name("right")
+            operator = node.child_by_field_name("operator")
+            if left is None or right is None:
+                return
+            shown = self.text(left)
+            self.expression(left, out, depth + 1)
+            self.expression(right, out, depth + 1, shown)
+            sign = self.text(operator) if operator is not None else "="
+            if shown == JOURNAL_INFO:
+                self.locks.append((shown, self.text(right)))
+            out.append(("=", self.line(node), shown, sign, self.text(right)[:300]))
+            return
+        if kind == "compound_statement":
+            self.block(node, out, depth + 1)
+            return
+        if kind == "conditional_expression":
+            # Both sides are calls that may happen; which one is decided as for an if.
+            condition = node.child_by_field_name("condition")
+            then: list[Event] = []
+            otherwise: list[Event] = []
+            sides = (
+                (condition, out),
+                (node.child_by_field_name("consequence"), then),
+                (node.child_by_field_name("alternative"), otherwise),
+            )
+            for side, events in sides:
+                if side is not None:
+                    self.expression(side, events, depth + 1, target)
+            if condition is not None and (then or otherwise):
+                out.append(("if", self.line(node), self.text(condition)[:400], then, otherwise))
+            return
+        if kind == "binary_expression":
+            # A chain a + b + c ... is as deep as it is long; walk its left side in a loop.
+            chain = []
+            while kind == "binary_expression":
+                right = node.child_by_field_name("right")
+                if right is not None:
+                    chain.append(right)
+                node = node.child_by_field_name("left")
+                if node is None:
+                    break
+                kind = kind_of(node)
+            if node is not None:
+                self.expression(node, out, depth + 1)
+            for right in reversed(chain):
+                self.expression(right, out, depth + 1)
+            return
+        inner = target if kind in ("parenthesized_expression", "cast_expression") else ""
+        for child in node.children:
+            if child.child_count:
+                if kind_of(child) == "declaration":
+                    self.declaration(child, out)
+                elif kind_of(child) in _STATEMENTS:
+                    self.statement(child, out, depth + 1)
+                else:
+                    self.expression(child, out, depth + 1, inner)
+
+    def call(self, node: Any, out: list[Event], depth: int, target: str) -> None:
+        function = node.child_by_field_name("function")
+        arguments = node.child_by_field_name("arguments")
+        if function is None or arguments is None:
+            return
+        name = self.text(function)[:120]
+        if function.child_count:
+            if kind_of(function) == "parenthesized_expression":
+                name = name.strip("() *")
+            else:
+                self.expression(function, out, depth + 1)
+        args = []
+        for argument in arguments.children:
+            if argument.is_named and not argument.is_extra:
+                args.append(self.text(argument)[:240])
+                if argument.child_count:
+                    self.expression(argument, out, depth + 1)
+        if name in ("likely", "unlikely", "sizeof", "IS_ERR", "PTR_ERR", "BUG_ON", "ARRAY_SIZE"):
+            return
+        self.callees[name] = None
+        if name in ACQUIRE or name in RELEASE or name in SCOPE_BEGIN or name in SCOPE_END:
+            at = ACQUIRE[name][0] if name in ACQUIRE else RELEASE.get(name, 0)
+            self.locks.append((name, args[at] if at < len(args) else ""))
+        elif name in LOCK_CLEANUP or name.startswith("guard("):
+            self.locks.append((name, ",".join(args)))
+        out.append(("c", self.line(node), name, tuple(args), target))

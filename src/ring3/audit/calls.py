@@ -1,0 +1,415 @@
+"""Calls inside a function: allocations, locks, scopes, waits, and which functions are entered how."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ring3.audit import cexpr
+from ring3.audit.cexpr import ALL, TRUE, UNKNOWN, Value
+from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Edge, Lock, Site
+from ring3.audit.forms import Event
+from ring3.audit.primitives import (
+    ACQUIRE,
+    CLASSED,
+    GUARD,
+    MIGHT,
+    RELEASE,
+    SCOPE_BEGIN,
+    SCOPE_END,
+    SCOPE_GUARD,
+    TRYLOCK,
+)
+from ring3.audit.program import MEMBER_CALL, PER_INODE, WORD
+from ring3.audit.state import State
+from ring3.audit.tables import (
+    ALLOCATIONS,
+    DEFERRED,
+    ERROR_HANDLERS,
+    IMPORTED,
+    MEMPOOLS,
+    NEVER,
+    NO_ALLOCATION,
+    NORETURN,
+    ONLY_IF,
+    PLAIN,
+    REGISTERED,
+    TOLD_APART,
+    TREE_FLAGS,
+    TRUNCATES,
+    UMOUNT,
+    WAITS,
+    WRITES_BACK,
+)
+from ring3.audit.values import Values, no_call
+
+if TYPE_CHECKING:
+    from ring3.audit.flow import Interpreter
+
+_SCOPE_BITS = {"__GFP_FS": NOFS, "__GFP_IO": NOIO, "PF_MEMALLOC": NORECLAIM}
+_DEFERRED = frozenset(DEFERRED)
+_ERRORS = frozenset(ERROR_HANDLERS)
+_GUARDS = re.compile(r"^(?:guard|class)\((\w+)\)$")
+
+
+class Calls(Values):
+    """Collects what the calls of one function do: ``edges`` into others and ``sites``."""
+
+    def __init__(self, interpreter: Interpreter, function: int, context: Context) -> None:
+        super().__init__(interpreter, function, context)
+        self.edges: list[Edge] = []
+        self.sites: list[Site] = []
+        self.ended = False
+
+    def call(self, event: Event, state: State) -> State | None:
+        _, line, name, args, target = event
+        if target:
+            state.env.pop(target.replace(" ", ""), None)
+        for arg in args:
+            if arg[:1] == "&":
+                state.env.pop(arg[1:], None)
+        plain = name.removesuffix("_noprof")
+        allocation = ALLOCATIONS.get(plain)
+        if allocation is not None:
+            self.allocate(line, plain, args, state)
+            return state
+        if name in ACQUIRE:
+            index, mode = ACQUIRE[name]
+            self.acquire(line, self.named(name, index, args), mode, state, blocking=True)
+            return state
+        if name in MIGHT:
+            index, mode = MIGHT[name]
+            self.note_lock(line, self.named(name, index, args), mode, state)
+            return state
+        if name in TRYLOCK:
+            if args:
+                self.acquire(line, args[0], TRYLOCK[name][1], state, blocking=False)
+            return state
+        if name in RELEASE:
+            self.release(self.lock_class(self.named(name, RELEASE[name], args)), state)
+            return state
+        if name == "downgrade_write" or name in ("lockdep_assert_held", "might_sleep"):
+            return state
+        if name in SCOPE_BEGIN:
+            bits = 0
+            for bit in SCOPE_BEGIN[name]:
+                bits |= _SCOPE_BITS[bit]
+            state.scopes = (*state.scopes, (target, bits))
+            return state
+        if name == "current_set_flags_nested" and len(args) > 1:
+            if "NOFS" in args[1]:
+                state.scopes = (*state.scopes, (args[0], NOFS))
+            return state
+        if name in SCOPE_END or name == "current_restore_flags_nested":
+            self.end_scope(args[0] if args else "", state)
+            return state
+        guard = _GUARDS.match(name)
+        if guard or name in ("scoped_guard", "scoped_cond_guard"):
+            kind = guard.group(1) if guard else (args[0] if args else "")
+            if kind in GUARD and args:
+                lock = args[0] if guard else args[-1]
+                self.acquire(line, lock, GUARD[kind], state, blocking=True, guard=True)
+            elif kind in SCOPE_GUARD:
+                bits = sum(_SCOPE_BITS[bit] for bit in SCOPE_GUARD[kind])
+                state.scopes = (*state.scopes, ("guard", bits))
+            return state
+        if name in NORETURN:
+            return None
+        if name in _ERRORS:
+            return state
+        if name in WAITS:
+            waited = args[WAITS[name]] if len(args) > WAITS[name] else ""
+            self.site(
+                Site("wait", line, f"{name}({waited})", UNKNOWN, state.held, state.released), state
+            )
+            return state
+        if name in IMPORTED and self.program.resolve(name, self.path) is None:
+            flags = cexpr.evaluate(cexpr.parse(IMPORTED[name]), self.program.constant, no_call)
+            self.alloc_site(line, name, flags, state)
+            return state
+        for callee, how in self.callees(name, args):
+            if self.interpreter.inert(callee):
+                continue
+            self.enter(line, callee, args, state, how)
+            if target and not how and self.program.functions[callee].returns not in PLAIN:
+                self.answered(callee, target, state)
+        return state
+
+    def answered(self, callee: int, target: str, state: State) -> None:
+        """Keep what an enum-valued function answers in this context: it selects what comes next."""
+        if not self.edges or self.edges[-1].callee != callee or "*" in target:
+            return
+        if self.program.functions[callee].returns.endswith("*"):
+            return
+        value = self.interpreter.answer(callee, self.edges[-1].context)
+        if value[1] == ALL:
+            state.env[f"={target}"] = value
+
+    def callees(self, name: str, args: tuple[str, ...]) -> list[tuple[int, str]]:
+        found: list[tuple[int, str]] = []
+        if WORD.fullmatch(name):
+            direct = self.program.resolve(name, self.path)
+            if direct is not None:
+                found.append((direct, ""))
+        else:
+            member = MEMBER_CALL.match(name.strip("()* "))
+            if member and member.group(2) in self.program.op_fields:
+                field = member.group(2)
+                struct = self.program.type_of(member.group(1), self.function)
+                operations = self.interpreter.domain(self.context.domain)
+                structs = (
+                    [struct]
+                    if struct
+                    else [
+                        owner
+                        for owner in self.program.op_fields[field]
+                        if (owner, field) in operations.fields
+                    ]
+                )
+                if len(structs) == 1:
+                    owner = self.context.domain
+                    answers = operations.answer(structs[0], field)
+                    if not answers:
+                        # Shared machinery (quota formats, jbd2) answers its own operations.
+                        owner = self.program.unit[self.function]
+                        answers = self.interpreter.domain(owner).answer(structs[0], field)
+                    several = len(answers) > 1 and structs[0] in TOLD_APART
+                    shown = f"one of {len(answers)} " if several else ""
+                    found.extend(
+                        (answer, f"{shown}{structs[0]}.{field} of {owner}") for answer in answers
+                    )
+        if name not in _DEFERRED and not name.startswith(("INIT_", "trace_")):
+            found += self.callbacks(name, args, found[0][0] if found else None)
+        return found
+
+    def callbacks(
+        self, name: str, args: tuple[str, ...], callee: int | None
+    ) -> list[tuple[int, str]]:
+        """Functions handed over that the callee calls; believed but doubted when it is not in the tree."""
+        found = []
+        for index, arg in enumerate(args):
+            if len(arg) < 4 or not arg.isidentifier() or arg not in self.program.by_name:
+                continue
+            if arg in self.program.body(self.function)[0]:
+                continue
+            if any(arg == parameter for _, parameter in self.declared.params):
+                continue
+            callback = self.program.resolve(arg, self.path)
+            if callback is None or self.program.functions[callback].macro:
+                continue
+            if callee is None:
+                found.append((callback, f"handed to {name}(), which is not in the tree"))
+            elif self.interpreter.invokes(callee, index):
+                found.append((callback, f"called by {name}()"))
+        return found
+
+    def enter(self, line: int, callee: int, args: tuple[str, ...], state: State, how: str) -> None:
+        program = self.program
+        declared = program.functions[callee]
+        direct = not how.startswith(("handed to", "called by"))
+        if self.context.reclaim:
+            step = (self.declared.name, declared.name)
+            if declared.name in UMOUNT or step in NEVER:
+                return
+            operations = self.interpreter.domain(self.context.domain)
+            if step in ONLY_IF and not operations.names(ONLY_IF[step]):
+                return
+            if declared.name in TRUNCATES:
+                state.env["@truncated"] = TRUE
+            elif declared.name in WRITES_BACK and "@truncated" in state.env:
+                return
+            # Inodes that reclaim takes are clean, or unlinked; here it takes no unlinked ones.
+            clean = self.interpreter.domain(self.context.domain).keeps_unlinked
+            if clean and declared.name == "do_writepages":
+                return
+        folder = program.file[callee].rpartition("/")[0] + "/"
+        if folder in REGISTERED and self.context.domain[:3] == "fs/":
+            mine = self.interpreter.domain(self.context.domain)
+            if self.context.domain + "/" != folder and not mine.registers(REGISTERED[folder]):
+                return
+        outside = program.outside[callee] and program.unit[callee] != self.context.domain
+        if outside and _shared_with(program.file[callee], self.context.domain):
+            outside = False
+        if direct:
+            helper = self.interpreter.helper(callee)
+            if helper:
+                for primitive, index in helper:
+                    if index < len(args) and primitive not in CLASSED:
+                        if primitive in ACQUIRE:
+                            self.acquire(
+                                line, args[index], ACQUIRE[primitive][1], state, blocking=True
+                            )
+                        else:
+                            self.release(self.lock_class(args[index]), state)
+        if outside:
+            if direct and not declared.name.startswith(NO_ALLOCATION):
+                for index, (kind, _) in enumerate(declared.params):
+                    if kind == "gfp_t" and index < len(args):
+                        flags = self.value(args[index], state)
+                        self.alloc_site(line, declared.name, flags, state)
+                        break
+            if direct:
+                self.leave(callee, line, state)
+            return
+        known: list[tuple[int, Value]] = []
+        own: list[int] = []
+        if direct:
+            for index, (kind, parameter) in enumerate(declared.params):
+                if index >= len(args):
+                    break
+                arg = args[index]
+                if kind.endswith("*") and arg.strip("&") in state.own:
+                    own.append(index)
+                    continue
+                per_inode = state.own and PER_INODE.search(kind.rstrip("*"))
+                if per_inode and not state.own.isdisjoint(WORD.findall(arg)):
+                    own.append(index)
+                if kind.endswith("*") and arg not in ("NULL", "0"):
+                    continue
+                if parameter and arg[:1] not in '"&' and index in self.interpreter.decisive(callee):
+                    value = self.value(arg, state)
+                    if value[1] and (value[1] == ALL or kind == "gfp_t" or not kind):
+                        known.append((index, value))
+        if declared.name == "evict" and self.context.reclaim:
+            own = [0]
+        context = Context(
+            self.context.domain,
+            self.context.reclaim,
+            self.scope(state),
+            tuple(known),
+            tuple(own),
+        )
+        self.edges.append(Edge(line, callee, context, state.held, state.released, how))
+        if direct:
+            self.leave(callee, line, state)
+
+    def leave(self, callee: int, line: int, state: State) -> None:
+        """Locks and scopes that ``callee`` begins or ends for its caller."""
+        net = self.interpreter.net(callee)
+        if net is not None:
+            for lock in net.acquired:
+                state.held = (*state.held, lock._replace(line=line, own=False))
+            for name in net.released:
+                self.release(name, state)
+            if net.scope:
+                state.scopes = (*state.scopes, ("", net.scope))
+            if net.ended:
+                self.end_scope("", state)
+
+    def scope(self, state: State) -> int:
+        bits = self.context.scope
+        for _, more in state.scopes:
+            bits |= more
+        return bits
+
+    def end_scope(self, variable: str, state: State) -> None:
+        for index in range(len(state.scopes) - 1, -1, -1):
+            if state.scopes[index][0] == variable:
+                state.scopes = state.scopes[:index] + state.scopes[index + 1 :]
+                return
+        if state.scopes:
+            state.scopes = state.scopes[:-1]
+        else:
+            self.ended = True
+
+    def acquire(
+        self,
+        line: int,
+        text: str,
+        mode: str,
+        state: State,
+        *,
+        blocking: bool,
+        guard: bool = False,
+    ) -> None:
+        name = self.lock_class(text)
+        if not name:
+            return
+        own = bool(state.own) and not state.own.isdisjoint(WORD.findall(text))
+        if blocking:
+            self.note_lock(line, text, mode, state)
+        state.held = (*state.held, Lock(name, mode, line, own, True, guard))
+        state.released = state.released - {name}
+
+    def note_lock(self, line: int, text: str, mode: str, state: State) -> None:
+        """Somebody may wait for the lock here."""
+        name = self.lock_class(text)
+        if name:
+            own = bool(state.own) and not state.own.isdisjoint(WORD.findall(text))
+            self.sites.append(
+                Site("lock", line, name, UNKNOWN, state.held, state.released, mode, own)
+            )
+
+    def named(self, primitive: str, index: int, args: tuple[str, ...]) -> str:
+        """The lock that ``primitive`` is about: its argument, or ``@`` and a class of its own."""
+        arg = args[index] if index < len(args) else ""
+        return "@" + CLASSED[primitive].format(arg.strip()) if primitive in CLASSED else arg
+
+    def lock_class(self, text: str) -> str:
+        """The lock's class; "" when it is a parameter's, for which the callers answer."""
+        if text[:1] == "@":
+            return text[1:]
+        if not text:
+            return ""
+        if self.program.wrapper_parameter(text, self.function) is not None:
+            return ""
+        return self.program.lock_class(text, self.function)
+
+    def release(self, name: str, state: State) -> None:
+        for index in range(len(state.held) - 1, -1, -1):
+            if state.held[index].name == name:
+                state.held = state.held[:index] + state.held[index + 1 :]
+                return
+        state.released = state.released | {name}
+
+    def allocate(self, line: int, name: str, args: tuple[str, ...], state: State) -> None:
+        allocation = ALLOCATIONS[name]
+        if allocation.needs is not None:
+            index, constant = allocation.needs
+            wanted = self.program.constant(constant)[0]
+            bits, known = self.value(args[index], state) if index < len(args) else UNKNOWN
+            if not bits & known & wanted:
+                return
+        if name in TREE_FLAGS and args:
+            member = args[0].strip("&() ").rpartition("->")[2].rpartition(".")[2]
+            text = self.interpreter.domain(self.context.domain).trees.get(member)
+            if text is not None:
+                self.alloc_site(line, f"{name}({member})", self.value(text, state), state)
+            elif member != args[0] or len(self.declared.callees) < 4:
+                return  # whose tree it is, is not known here
+            else:
+                self.alloc_site(line, name, self.program.constant("GFP_KERNEL"), state)
+            return
+        if allocation.flags is None or allocation.flags >= len(args):
+            flags = self.program.constant(allocation.default)
+        else:
+            flags = self.value(args[allocation.flags], state)
+            if not flags[1]:
+                # A type among the arguments may have been read as two of them.
+                named = [arg for arg in args if arg.startswith("GFP_")]
+                flags = self.value(named[-1], state) if named else flags
+        if name in MEMPOOLS:
+            nofail = self.program.gfp["NOFAIL"]
+            flags = (flags[0] & ~nofail, flags[1] | nofail)
+        self.alloc_site(line, name, flags, state)
+
+    def alloc_site(self, line: int, name: str, flags: Value, state: State) -> None:
+        scope = self.scope(state)
+        gfp = self.program.gfp
+        cleared = (gfp["FS"] if scope & (NOFS | NOIO) else 0) | (gfp["IO"] if scope & NOIO else 0)
+        if scope & NORECLAIM:
+            cleared |= gfp["DIRECT_RECLAIM"]
+        flags = (flags[0] & ~cleared, flags[1] | cleared)
+        self.site(Site("alloc", line, name, flags, state.held, state.released), state)
+
+    def site(self, site: Site, state: State) -> None:
+        self.sites.append(site)
+
+
+def _shared_with(path: str, domain: str) -> bool:
+    """Code outside of ``domain`` that belongs to its story all the same."""
+    if domain.startswith("drivers/gpu/drm"):
+        return path.startswith(("drivers/gpu/drm/ttm", "drivers/gpu/drm/scheduler")) or (
+            path.startswith("drivers/gpu/drm/") and path.count("/") == 3
+        )
+    return domain.startswith("fs/nfs") and path.startswith("net/sunrpc")

@@ -1,0 +1,80 @@
+"""What one function does in one context, as data: calls, allocations, locks, waits and their conditions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ring3.audit.cexpr import UNKNOWN, Value
+
+NOFS, NOIO, NORECLAIM = 1, 2, 4
+#: Flags of the allocation that reclaims, by Context.reclaim.
+RECLAIM_FLAGS = ("", "GFP_KERNEL", "GFP_NOFS", "GFP_NOIO")
+
+
+class Lock(NamedTuple):
+    """A lock held or taken.  ``own``: it belongs to the object that reclaim has taken out of use."""
+
+    name: str
+    mode: str
+    line: int
+    own: bool
+    sure: bool = True
+    guard: bool = False  # given back at the end of the block
+
+
+class Context(NamedTuple):
+    """How a function is entered.  ``args`` are the parameters of which something is known."""
+
+    domain: str
+    reclaim: int = 0  # 0: a task of its own; else inside reclaim with RECLAIM_FLAGS[reclaim]
+    scope: int = 0
+    args: tuple[tuple[int, Value], ...] = ()
+    own: tuple[int, ...] = ()
+
+
+class Edge(NamedTuple):
+    """A call of ``callee`` at ``line``."""
+
+    line: int
+    callee: int
+    context: Context
+    held: tuple[Lock, ...]
+    released: frozenset[str]
+    how: str  # "" direct, else why it is believed
+
+
+class Site(NamedTuple):
+    """An allocation, a lock taken or a wait at ``line``.
+
+    ``kind`` is "alloc", "lock" or "wait"; ``name`` the call, the lock class or what is waited for.
+    """
+
+    kind: str
+    line: int
+    name: str
+    flags: Value
+    held: tuple[Lock, ...]
+    released: frozenset[str]
+    mode: str = ""
+    own: bool = False
+
+
+class Walked(NamedTuple):
+    """What a function does in a context, and what it leaves behind when it returns."""
+
+    edges: tuple[Edge, ...]
+    sites: tuple[Site, ...]
+    acquired: tuple[Lock, ...]
+    released: frozenset[str]
+    scope: int
+    ended: bool
+    returns: Value = UNKNOWN
+
+
+class Net(NamedTuple):
+    """Locks and scopes that a function leaves taken or gives back."""
+
+    acquired: tuple[Lock, ...]
+    released: frozenset[str]
+    scope: int
+    ended: bool

@@ -1,0 +1,77 @@
+"""Which functions answer a function pointer, by struct type and by who registers them."""
+
+from __future__ import annotations
+
+from ring3.audit.program import MEMBER_CALL, WORD, Program, flatten
+from ring3.audit.tables import SHARED
+
+
+class Operations:
+    """Which functions answer which operation of a subject: what its files define or refer to."""
+
+    def __init__(self, program: Program, unit: str) -> None:
+        self.unit = unit
+        self.program = program
+        self.fields: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        #: Member that is a radix tree -> the flags it was initialised with.
+        self.trees: dict[str, str] = {}
+        #: Whether some of its mappings have other flags than inodes are born with.
+        self.lowers_mask = False
+        referred: set[str] = set()
+        for index in program.unit_functions.get(unit, ()):
+            if program.functions[index].macro:
+                continue
+            for event in flatten(program.body(index)[1]):
+                if event[0] == "=" and event[3] == "=":
+                    right = event[4].lstrip("& (")
+                    referred.update(WORD.findall(right)[:3])
+                    member = MEMBER_CALL.match(event[2])
+                    if member and right in program.by_name:
+                        struct = program.type_of(member.group(1), index)
+                        if struct:
+                            key = (struct, member.group(2))
+                            self.fields.setdefault(key, []).append((program.file[index], right))
+                elif event[0] == "c":
+                    self.lowers_mask |= event[2] == "mapping_set_gfp_mask"
+                    if event[2] == "INIT_RADIX_TREE" and len(event[3]) == 2:
+                        member = event[3][0].strip("&() ").rpartition("->")[2].rpartition(".")[2]
+                        self.trees[member] = event[3][1]
+                    referred.update(arg[1:] for arg in event[3] if arg[:1] == "&")
+        entries = list(program.unit_ops.get(unit, ()))
+        for variable in sorted(referred - program.unit_variables.get(unit, set())):
+            entries += [
+                entry
+                for entry in program.variable_ops.get(variable, ())
+                if program.unit_of(entry[2]).endswith((".c", "include", *SHARED))
+            ]
+        for struct, field, path, name in entries:
+            self.fields.setdefault((struct, field), []).append((path, name))
+        #: Whether unlinked inodes are kept from eviction in reclaim (gfs2 leaves them to a worker).
+        self.keeps_unlinked = any(
+            event[0] == "if" and "PF_MEMALLOC" in event[2] and "i_nlink" in event[2]
+            for function in self.answer("super_operations", "drop_inode")
+            if program.unit[function] == unit
+            for event in flatten(program.body(function)[1])
+        )
+
+    def registers(self, struct: str) -> bool:
+        """Whether the subject has operations of type ``struct``, or code that assigns some."""
+        return any(owner == struct for owner, _ in self.fields)
+
+    def names(self, marks: tuple[str, ...]) -> bool:
+        """Whether code of the subject calls or names one of ``marks``."""
+        sought = [mark.encode() for mark in marks]
+        return any(
+            mark in self.program.functions[function].body
+            for function in self.program.unit_functions.get(self.unit, ())
+            for mark in sought
+        )
+
+    def answer(self, struct: str, field: str) -> list[int]:
+        """The functions behind ``field`` of ``struct`` here."""
+        found = []
+        for path, name in self.fields.get((struct, field), ()):
+            function = self.program.resolve(name, path)
+            if function is not None and function not in found:
+                found.append(function)
+        return found

@@ -1,0 +1,165 @@
+"""Values of expressions inside a function: constants, flags, guards, what small functions answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ring3.audit import cexpr
+from ring3.audit.cexpr import FALSE, TRUE, UNKNOWN, Value
+from ring3.audit.contexts import RECLAIM_FLAGS, Context
+from ring3.audit.program import MEMBER_CALL, WORD
+from ring3.audit.state import State
+
+if TYPE_CHECKING:
+    from ring3.audit.flow import Interpreter
+
+#: The value is that of the first argument.
+_TRANSPARENT = frozenset(
+    {"likely", "unlikely", "READ_ONCE", "__builtin_expect", "data_race", "WARN_ON", "WARN_ON_ONCE"}
+)
+
+
+class Values:
+    """``function`` entered in ``context``: what its expressions are worth in a state."""
+
+    def __init__(self, interpreter: Interpreter, function: int, context: Context) -> None:
+        self.interpreter = interpreter
+        self.program = interpreter.program
+        self.function = function
+        self.declared = self.program.functions[function]
+        self.path = self.program.file[function]
+        self.context = context
+
+    def value(self, text: str, state: State) -> Value:
+        return cexpr.evaluate(
+            cexpr.parse(text),
+            lambda n: self.lookup(n, state),
+            lambda n, a: self.called(n, a, state),
+        )
+
+    def lookup(self, name: str, state: State) -> Value:
+        value = state.env.get(name)
+        if value is not None:
+            return value
+        if name == "NULL":
+            return FALSE
+        if name == "true":
+            return TRUE
+        if name == "false":
+            return FALSE
+        if "->" in name or "." in name:
+            if name == "current->flags":
+                mask = self.program.memalloc
+                return (mask if self.context.reclaim else 0, mask)
+            if (
+                name.endswith("gfp_mask")
+                and self.context.reclaim
+                and name.startswith(("sc->", "ctl->"))
+            ):
+                return self.program.constant(RECLAIM_FLAGS[self.context.reclaim])
+            if name.endswith("->s_flags") and self.context.reclaim:
+                # The shrinkers hold s_umount of a superblock that is born and not dying.
+                active = self.program.constant("SB_ACTIVE")[0]
+                return (active, active)
+            linked = name.endswith("->i_nlink") and self.context.reclaim
+            if linked and self.interpreter.domain(self.context.domain).keeps_unlinked:
+                return TRUE
+            return self.operation_exists(name)
+        return self.program.constant(name)
+
+    def operation_exists(self, name: str) -> Value:
+        """``if (sb->s_op->evict_inode)`` is decided by what the filesystem registers."""
+        found = MEMBER_CALL.match(name)
+        if not found or found.group(2) not in self.program.op_fields:
+            return UNKNOWN
+        struct = self.program.type_of(found.group(1), self.function)
+        if struct not in ("super_operations", "dentry_operations"):
+            return UNKNOWN
+        answers = self.interpreter.domain(self.context.domain).answer(struct, found.group(2))
+        return TRUE if answers else FALSE
+
+    def called(
+        self, name: str, args: tuple[cexpr.Node, ...], state: State, depth: int = 0
+    ) -> Value:
+        if name in _TRANSPARENT and args:
+            return cexpr.evaluate(
+                args[0], lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
+            )
+        if name == "current_is_kswapd":
+            return UNKNOWN if self.context.reclaim else FALSE
+        if name in ("BIT", "BIT_ULL"):
+            return self.program._constant_call(name, args)
+        known = self.program.known_call(name)
+        if known is not None:
+            if self.interpreter.domain(self.context.domain).lowers_mask:
+                either = self.program.gfp["FS"] | self.program.gfp["IO"]
+                return (known[0] & ~either, known[1] & ~either)
+            return known
+        if depth > 4:
+            return UNKNOWN
+        callee = self.program.resolve(name, self.path)
+        if callee is None:
+            return UNKNOWN
+        text = self.interpreter.expression_of(callee)
+        if text is None:
+            return UNKNOWN
+        names = [parameter for _, parameter in self.program.functions[callee].params]
+        values = {
+            parameter: cexpr.evaluate(
+                arg,
+                lambda n: self.lookup(n, state),
+                lambda n, a: self.called(n, a, state, depth + 1),
+            )
+            for parameter, arg in zip(names, args, strict=False)
+        }
+
+        def inner(variable: str) -> Value:
+            if variable in values:
+                return values[variable]
+            return (
+                self.lookup(variable, state)
+                if variable == "current->flags"
+                else (self.program.constant(variable) if WORD.fullmatch(variable) else UNKNOWN)
+            )
+
+        return cexpr.evaluate(
+            cexpr.parse(text),
+            inner,
+            lambda n, a: (
+                self.called(n, a, _EMPTY, depth + 1)
+                if not _uses(a, values)
+                else self._nested(n, a, inner, depth + 1)
+            ),
+        )
+
+    def _nested(
+        self, name: str, args: tuple[cexpr.Node, ...], lookup: cexpr.Lookup, depth: int
+    ) -> Value:
+        """A call inside such an expression, whose arguments are the outer one's parameters."""
+        state = State()
+        renamed = []
+        for index, arg in enumerate(args):
+            state.env[f"@{index}"] = cexpr.evaluate(arg, lookup, no_call)
+            renamed.append(("v", f"@{index}"))
+        return self.called(name, tuple(renamed), state, depth)
+
+
+_EMPTY = State()
+
+
+def no_call(name: str, args: tuple[cexpr.Node, ...]) -> Value:
+    return UNKNOWN
+
+
+def _uses(args: tuple[cexpr.Node, ...], names: dict[str, Value]) -> bool:
+    return any(_mentions(arg, names) for arg in args)
+
+
+def _mentions(node: cexpr.Node, names: dict[str, Value]) -> bool:
+    if node[0] == "v":
+        return node[1] in names
+    return any(
+        _mentions(part, names) if part and isinstance(part[0], str) else _uses(part, names)
+        for part in node
+        if isinstance(part, tuple)
+    )

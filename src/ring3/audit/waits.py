@@ -1,0 +1,236 @@
+"""What reclaim waits for: work items, completions, threads; followed to what they allocate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ring3.audit.contexts import Context, Edge, Site
+from ring3.audit.findings import Finding, Level, Step
+from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, long_way
+from ring3.audit.program import Program, flatten
+from ring3.audit.tables import SIGNALLERS, WAITED_OPS
+
+RULE = "wait-in-reclaim"
+_WORK = re.compile(
+    r"^(?:__)?INIT_(?:DELAYED_|DEFERRABLE_|RCU_)?WORK(?:_ONSTACK)?$|^kthread_init_work$"
+)
+_QUEUE = re.compile(r"^(?:mod|queue)_(?:delayed_)?work(?:_on)?$|^kthread_queue_work$")
+_MARKS = (b"_WORK", b"complete", b"kthread", b"queue_work", b"queue_delayed_work")
+
+
+class Other(NamedTuple):
+    """Who ends a wait: ``function``, up to ``line`` (0: all of it)."""
+
+    function: int
+    line: int
+    how: str
+
+
+def waits(
+    program: Program, chains: Chains, graph: Graph, spread: Spread, unit: str, out: list[Finding]
+) -> None:
+    """Add to ``out`` the waits of ``spread`` in the subject, with the allocations of who ends them."""
+    others: dict[str, list[Other]] | None = None
+    seen: set[tuple[int, int]] = set()
+    for node in spread.ways:
+        if program.unit[node[0]] != unit or program.functions[node[0]].macro:
+            continue
+        for site in graph.at(node).sites:
+            if site.kind != "wait" or (node[0], site.line) in seen:
+                continue
+            seen.add((node[0], site.line))
+            if others is None:
+                others = _others(program, unit)
+            out.append(_wait(program, chains, graph, spread, unit, node, site, others))
+    out += _declared(program, chains, graph, unit)
+
+
+def _wait(
+    program: Program,
+    chains: Chains,
+    graph: Graph,
+    spread: Spread,
+    unit: str,
+    node: Node,
+    site: Site,
+    others: dict[str, list[Other]],
+) -> Finding:
+    before, root = chains.to(spread.ways, node)
+    at = chains.step(node, site)
+    name = chains.name(node)
+    waited = site.name.partition("(")[2][:-1]
+    known = others.get(program.lock_class(waited, node[0]), [])
+    if not known:  # a completion on the stack: the work that this function sets up ends it
+        known = [
+            other
+            for key, entry in others.items()
+            for other in entry
+            if key and other.how.endswith(f"set up by {name}()")
+        ]
+    level: Level = "note"
+    message = f"{name}() waits in reclaim: {site.name}"
+    why: list[str] = [f"{chains.name(root)}() runs in reclaim"]
+    steps: list[Step] = []
+    for other in known:
+        steps = _allocates(program, chains, graph, unit, other, "__GFP_FS")
+        if steps:
+            doubted = [*doubts([*before, *steps]), *filter(None, [long_way(before[4:])])]
+            if any(
+                function == other.function and context.reclaim for function, context in spread.ways
+            ):
+                doubted.append("the task that waits may do this itself, inside reclaim")
+            level = "note" if doubted else "warning"
+            flags = steps[-1].note.partition(",")[0]
+            allocator = program.functions[other.function].name
+            message += f"; {allocator}(), {other.how}, allocates with {flags}"
+            why += [
+                f"{allocator}() runs in a task of its own: its allocation may enter reclaim and wait there",
+                *doubted,
+            ]
+            break
+    if known and not steps:
+        why.append(
+            "who ends the wait was followed, and allocates nothing that may enter the same reclaim: "
+            + ", ".join(sorted({program.functions[other.function].name for other in known}))
+        )
+    return Finding(
+        rule=RULE,
+        level=level,
+        subject=unit,
+        message=message,
+        chain=(*chains.preamble(root), *before, at),
+        at=at,
+        other=tuple(steps),
+        why=tuple(why),
+        id=Finding.identity(RULE, unit, name, site.name),
+    )
+
+
+def _allocates(
+    program: Program, chains: Chains, graph: Graph, unit: str, other: Other, needs: str
+) -> list[Step]:
+    """The steps from ``other`` to an allocation that may enter reclaim that ``needs`` a flag; or none."""
+    start = (other.function, Context(unit))
+    spread = graph.spread([start])
+    reach = graph.reach(spread, lambda site: _enters(program, site, needs))
+    for what in _begins(graph, reach, start, other.line, program, needs):
+        steps, _ = chains.onward(reach, start, what)
+        return steps
+    return []
+
+
+def _begins(
+    graph: Graph, reach: Reach, node: Node, last: int, program: Program, needs: str
+) -> Iterator[Edge | Site]:
+    walked = graph.at(node)
+    for site in walked.sites:
+        if (
+            site.kind == "alloc"
+            and _enters(program, site, needs)
+            and site.line <= (last or 1 << 30)
+        ):
+            yield site
+    for edge in walked.edges:
+        if (edge.callee, edge.context) in reach and edge.line <= (last or 1 << 30):
+            yield edge
+
+
+def _enters(program: Program, site: Site, needs: str) -> bool:
+    gfp = program.gfp
+    bits = site.flags[0] & site.flags[1]
+    needed = gfp[needs.removeprefix("__GFP_")] if needs else bits
+    return bool(bits & gfp["DIRECT_RECLAIM"] and bits & needed and not bits & gfp["NOLOCKDEP"])
+
+
+def _others(program: Program, unit: str) -> dict[str, list[Other]]:
+    """Class of a work item, completion or thread -> who does, completes or is it, in the subject."""
+    found: dict[str, list[Other]] = {}
+    queued: list[tuple[str, str]] = []
+    for function in program.unit_functions.get(unit, ()):
+        declared = program.functions[function]
+        if declared.macro or not any(mark in declared.body for mark in _MARKS):
+            continue
+        for event in flatten(program.body(function)[1]):
+            if event[0] == "=" and event[4].startswith(("kthread_run(", "kthread_create(")):
+                name = event[4].partition("(")[2].partition(",")[0].strip()
+                _add(program, found, event[2], function, name, "the thread")
+            if event[0] != "c":
+                continue
+            name, args = event[2], event[3]
+            if _WORK.match(name) and len(args) > 1:
+                how = f"the work set up by {declared.name}()"
+                _add(program, found, args[0], function, args[1], how)
+            elif _QUEUE.match(name) and len(args) > 1:
+                wq, work = (
+                    (args[1], args[2]) if name.endswith("_on") and len(args) > 2 else args[:2]
+                )
+                queued.append(
+                    (program.lock_class(wq, function), program.lock_class(work, function))
+                )
+            elif name in ("complete", "complete_all") and args:
+                key = program.lock_class(args[0], function)
+                if key:
+                    found.setdefault(key, []).append(
+                        Other(function, event[1], "which completes it")
+                    )
+    for queue, work in queued:
+        for other in found.get(work, ()):
+            found.setdefault(queue, []).append(other)
+    return found
+
+
+def _add(
+    program: Program, found: dict[str, list[Other]], text: str, function: int, name: str, how: str
+) -> None:
+    key = program.lock_class(text, function)
+    worker = program.resolve(name.strip("&( )"), program.file[function])
+    if key and worker is not None and not program.functions[worker].macro:
+        found.setdefault(key, []).append(Other(worker, 0, how))
+
+
+def _declared(program: Program, chains: Chains, graph: Graph, unit: str) -> list[Finding]:
+    """Operations that reclaim always waits for: block I/O, GPU jobs.  They run in tasks of their own."""
+    found = []
+    seen: set[tuple[str, int]] = set()
+    for (struct, field), path, name in _operations(program, unit):
+        function = program.resolve(name, path)
+        if function is None or unit == "block":  # only pass-through queues, never swap
+            continue
+        needs, why = WAITED_OPS[struct][field], SIGNALLERS[struct]
+        start = (function, Context(unit))
+        spread = graph.spread([start])
+        for node in spread.ways:
+            if program.unit[node[0]] != unit or program.functions[node[0]].macro:
+                continue
+            for site in graph.at(node).sites:
+                if site.kind != "alloc" or not _enters(program, site, needs):
+                    continue
+                at = chains.step(node, site)
+                if (at.file, at.line) in seen:
+                    continue
+                seen.add((at.file, at.line))
+                steps, _ = chains.to(spread.ways, node)
+                steps.append(at)
+                flags = program.flag_names(site.flags)
+                doubted = [*doubts(steps), *filter(None, [long_way(steps)])]
+                found.append(
+                    Finding(
+                        rule=RULE,
+                        level="note" if doubted or len(steps) > 8 else "warning",
+                        subject=unit,
+                        message=f"{name}(), for which reclaim waits, allocates with {flags} ({site.name})",
+                        chain=tuple(steps),
+                        at=at,
+                        why=(why, f"{name}() is {struct}.{field}", *doubted),
+                        id=Finding.identity(RULE, unit, name, at.function, site.name),
+                    )
+                )
+    return found
+
+
+def _operations(program: Program, unit: str) -> Iterator[tuple[tuple[str, str], str, str]]:
+    for struct, field, path, name in program.unit_ops.get(unit, ()):
+        if field in WAITED_OPS.get(struct, ()):
+            yield (struct, field), path, name

@@ -1,0 +1,260 @@
+"""One function, interpreted in one context: its statements in source order.
+
+Branches whose condition is decided by the context are taken or left; of the others both sides are walked
+and joined.  A backward goto is not followed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ring3.audit import cexpr
+from ring3.audit.calls import Calls
+from ring3.audit.cexpr import ALL, FALSE, UNKNOWN, Value
+from ring3.audit.contexts import Context, Walked
+from ring3.audit.forms import Event
+from ring3.audit.primitives import JOURNAL_INFO
+from ring3.audit.program import PER_INODE, WORD, flatten
+from ring3.audit.state import State, forget, join
+from ring3.audit.values import no_call
+
+if TYPE_CHECKING:
+    from ring3.audit.flow import Interpreter
+
+_FROM_LIST = re.compile(r"^(?:container_of|list_entry|list_first_entry|list_first_entry_or_null)\(")
+_SPECIAL = re.compile(r"(\w+)->i_ino (==|!=) [A-Z]\w*")
+
+
+class Walk(Calls):
+    """The statements of one function, in source order."""
+
+    def __init__(self, interpreter: Interpreter, function: int, context: Context) -> None:
+        super().__init__(interpreter, function, context)
+        self.labels: dict[str, State] = {}
+        self.exits: list[State] = []
+        self.returned: list[Value] = []
+        self.repeated = _repeated(self.program.body(self.function)[1])
+        self.breaks: list[list[State]] = []
+
+    def run(self) -> Walked:
+        state = State()
+        names = [name for _, name in self.declared.params]
+        for index, value in self.context.args:
+            if index < len(names):
+                state.env[names[index]] = value
+        state.own = frozenset(names[index] for index in self.context.own if index < len(names))
+        final = self.block(self.program.body(self.function)[1], state, 0)
+        last = final if final is not None else (self.exits[-1] if self.exits else None)
+        returned = self.returned[0] if self.returned else UNKNOWN
+        for value in self.returned[1:]:
+            returned = cexpr.either(returned, value)
+        if last is None:
+            return Walked(tuple(self.edges), tuple(self.sites), (), frozenset(), 0, False, returned)
+        scope = 0
+        for _, bits in last.scopes:
+            scope |= bits
+        kept = tuple(lock for lock in last.held if not lock.guard)
+        return Walked(
+            tuple(self.edges),
+            tuple(self.sites),
+            kept,
+            last.released,
+            scope,
+            self.ended,
+            returned,
+        )
+
+    # -- statements
+
+    def block(self, events: list[Event], state: State | None, depth: int) -> State | None:
+        before = state
+        if state is not None:
+            before = state.copy()
+        for event in events:
+            kind = event[0]
+            if kind == "label":
+                # A label that nothing above jumps to, after code that does not come here, is not reached.
+                state = join(state, self.labels.pop(event[2], None))
+                if state is not None and event[2] in self.repeated:
+                    forget(state, self.program.body(self.function)[1])
+                continue
+            if state is None:
+                if depth > 100 or not _has_label(event):
+                    continue
+                state = None
+                if kind == "if":
+                    state = join(
+                        self.block(event[3], None, depth + 1), self.block(event[4], None, depth + 1)
+                    )
+                elif kind in ("loop", "do"):
+                    self.breaks.append([])
+                    state = self.block(event[3], None, depth + 1)
+                    for out in self.breaks.pop():
+                        state = join(state, out)
+                continue
+            if kind == "c":
+                state = self.call(event, state)
+            elif kind == "block":
+                state = self.block(event[3], state, depth + 1)
+                if state is not None:
+                    self.unguard(state)
+            elif kind == "=":
+                self.assign(event, state)
+            elif kind == "if":
+                state = self.branch(event, state, depth)
+            elif kind in ("loop", "do"):
+                before = state.copy()
+                forget(state, event[3])
+                self.breaks.append([])
+                after = self.block(event[3], state, depth + 1)
+                for out in self.breaks.pop():
+                    after = join(after, out)
+                forever = kind == "loop" and event[2] in ("", "1", "(1)", "true", "(true)")
+                state = after if forever or kind == "do" else join(before, after)
+            elif kind == "switch":
+                state = self.switch(event, state, depth)
+            elif kind == "ret":
+                self.returned.append(self.value(event[2], state))
+                self.exits.append(state)
+                state = None
+            elif kind == "goto":
+                joined = join(self.labels.get(event[2]), state.copy())
+                assert joined is not None
+                self.labels[event[2]] = joined
+                state = None
+            elif kind == "jump":
+                if self.breaks:
+                    self.breaks[-1].append(state)
+                state = None
+        if state is not None and before is not None:
+            self.unguard(state, before)
+        return state
+
+    def unguard(self, state: State, before: State | None = None) -> None:
+        """End guards: the last one, that of a ``scoped_guard``, or all begun since ``before``."""
+        if not any(lock.guard for lock in state.held) and not any(
+            name == "guard" for name, _ in state.scopes
+        ):
+            return
+        if before is None:
+            for index in range(len(state.held) - 1, -1, -1):
+                if state.held[index].guard:
+                    state.held = state.held[:index] + state.held[index + 1 :]
+                    break
+        else:
+            state.held = tuple(lock for lock in state.held if not lock.guard or lock in before.held)
+            state.scopes = tuple(
+                scope for scope in state.scopes if scope[0] != "guard" or scope in before.scopes
+            )
+
+    def branch(self, event: Event, state: State, depth: int) -> State | None:
+        _, _, condition, then, otherwise = event
+        chosen = cexpr.truth(self.value(condition, state))
+        if state.own and "i_ino" in condition:
+            # Special inodes (journal, quota, FSINFO) are held while mounted: reclaim never has one.
+            special = _SPECIAL.search(condition)
+            if special and special.group(1) in state.own and "&&" not in condition:
+                chosen = special.group(2) == "!=" if "||" not in condition else chosen
+        if chosen is not None:
+            return self.block(then if chosen else otherwise, state, depth + 1)
+        other = state.copy()
+        self.narrow(condition, state, other)
+        return join(self.block(then, state, depth + 1), self.block(otherwise, other, depth + 1))
+
+    def narrow(self, condition: str, then: State, otherwise: State) -> None:
+        """``if (flags & X)``, ``if (x)``, ``if (!x)``, ``x == CONSTANT``: what each side knows more."""
+        node = cexpr.parse(condition)
+        if node[0] == "f" and node[1] in ("likely", "unlikely") and len(node[2]) == 1:
+            node = node[2][0]
+        if node[0] == "u" and node[1] == "!":
+            node, then, otherwise = node[2], otherwise, then
+        if node[0] == "v" and WORD.fullmatch(node[1]):
+            otherwise.env[node[1]] = FALSE
+        elif node[0] == "b" and node[1] in ("==", "!=") and node[2][0] == "v":
+            value = cexpr.evaluate(node[3], self.program.constant, no_call)
+            if value[1] == ALL and WORD.fullmatch(node[2][1]):
+                (then if node[1] == "==" else otherwise).env[node[2][1]] = value
+        elif node[0] == "b" and node[1] == "&" and node[2][0] == "v":
+            bits, known = cexpr.evaluate(node[3], self.program.constant, no_call)
+            if known == ALL and bits:
+                name = node[2][1]
+                old = otherwise.env.get(name, UNKNOWN)
+                otherwise.env[name] = (old[0] & ~bits, old[1] | bits)
+                if bits & (bits - 1) == 0:
+                    old = then.env.get(name, UNKNOWN)
+                    then.env[name] = (old[0] | bits, old[1] | bits)
+
+    def switch(self, event: Event, state: State, depth: int) -> State | None:
+        _, _, subject, cases = event
+        value = self.value(subject, state)
+        self.breaks.append([])
+        after: State | None = None
+        default = False
+        matched = False
+        for label, body in cases:
+            default = default or label is None
+            entry: State | None = state.copy()
+            if label is not None and value[1] == ALL:
+                wanted = self.value(label, state)
+                if wanted[1] == ALL:
+                    if wanted[0] != value[0]:
+                        entry = None
+                    else:
+                        matched = True
+            elif label is None and matched:
+                entry = None
+            after = self.block(body, join(after, entry), depth + 1)
+        for out in self.breaks.pop():
+            after = join(after, out)
+        return after if default or matched else join(after, state)
+
+    def assign(self, event: Event, state: State) -> None:
+        _, _, left, operator, right = event
+        if len(left) > 60:
+            return
+        if left == JOURNAL_INFO:
+            text = self.named(left, 0, ())
+            self.release(self.lock_class(text), state)
+            if right not in ("NULL", "0"):
+                self.acquire(event[1], text, "w", state, blocking=False)
+            return
+        key = left.replace(" ", "")
+        value = state.env.pop(f"={key}", UNKNOWN)
+        if not value[1]:
+            value = self.value(right, state)
+        if operator in ("|=", "&=", "^=", "+=", "-="):
+            node = ("b", operator[0], ("v", key), cexpr.parse(right))
+            value = cexpr.evaluate(
+                node, lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
+            )
+        if value[1]:
+            state.env[key] = value
+        else:
+            state.env.pop(key, None)
+        if self.context.reclaim and _FROM_LIST.match(right) and self.context.domain[:3] == "fs/":
+            # What a filesystem's shrinker takes off its list has no other user.
+            state.own = state.own | {left}
+        elif state.own and WORD.fullmatch(left):
+            words = set(WORD.findall(right))
+            kind = self.program.type_of(left, self.function)
+            if PER_INODE.search(kind) and not words.isdisjoint(state.own):
+                state.own = state.own | {left}
+            elif left in state.own:
+                state.own = state.own - {left}
+
+
+def _repeated(events: list[Event]) -> frozenset[str]:
+    """Labels that something further down jumps to: what is after them happens again."""
+    seen: set[str] = set()
+    found: set[str] = set()
+    for event in flatten(events):
+        if event[0] == "label":
+            seen.add(event[2])
+        elif event[0] == "goto" and event[2] in seen:
+            found.add(event[2])
+    return frozenset(found)
+
+
+def _has_label(event: Event) -> bool:
+    return any(inner[0] == "label" for inner in flatten([event]))
