@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from errno import EACCES, EINVAL, ENODEV, ENOMEM
 from typing import TYPE_CHECKING, Any
 
-from ring3.dma_buf.cstruct import Ioctl
+from ring3.dma_buf.cstruct import CStruct, Ioctl
 from ring3.dma_buf.dma_buf import DmaBuf
 from ring3.dma_buf.fence import Fences
 from ring3.dma_buf.file import Process, refuse
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: What an ioctl does: (file, process, argument) -> 0, or a positive result.  It changes the argument's
 #: fields for the way out and raises OSError.
 Handler = Callable[["DrmFile", Process, Any], int | None]
+
+#: A command number's argument type, its handler, and the bytes of argument that go in and come out.
+Plan = tuple[type[CStruct], Handler, int, int]
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class DrmDevice:
         self.unplugged = False
         self.recorder: Recorder | None = None
         self.ioctls: dict[int, tuple[Ioctl, Handler]] = {}
+        self.plans: dict[int, Plan] = {}  # by command number, made at its first use
         self._offsets = RangeAllocator(gem.FIRST_OFFSET, gem.LAST_OFFSET)
         self._objects: dict[int, gem.GemObject] = {}
         self._imports: dict[int, gem.GemObject] = {}
@@ -69,6 +73,7 @@ class DrmDevice:
     def register(self, ioctl: Ioctl, handler: Handler) -> None:
         """Serve ``ioctl``."""
         self.ioctls[ioctl.nr] = ioctl, handler
+        self.plans.clear()
 
     # -- the driver's hooks -----------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ handler; an argument that is shorter than the structure is extended with zeros, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from errno import EACCES, EBADF, EINVAL, ENOTTY, EOPNOTSUPP
 from typing import Any
 
@@ -13,7 +14,7 @@ from ring3.dma_buf.cstruct import CStruct, Ioctl, ioc_fields
 from ring3.dma_buf.dma_buf import DmaBuf
 from ring3.dma_buf.file import EPOLLOUT, File, Memory, Process, refuse
 from ring3.drm import gem, uapi
-from ring3.drm.device import DrmDevice, Handler
+from ring3.drm.device import DriverInfo, DrmDevice, Handler, Plan
 from ring3.drm.handles import HandleTable
 from ring3.drm.syncobj import Syncobj, ioctl_handlers
 
@@ -49,8 +50,26 @@ class DrmFile(File):
         return self._serve(process, cmd, arg)
 
     def _serve(self, process: Process, cmd: int, arg: int) -> int:
+        device = self.device
+        if device.unplugged:
+            device.check_alive()
+        plan = device.plans.get(cmd)
+        kind, handler, size_in, size_out = self._plan(cmd) if plan is None else plan
+        data = process.memory.copy_from_user(arg, size_in) if size_in else b""
+        size = kind.SIZE
+        args = kind.unpack(data if len(data) == size else data[:size].ljust(size, b"\0"))
+        try:
+            result = handler(self, process, args) or 0
+        except OSError:
+            _copy_out(process, arg, args, size_out, quiet=True)
+            raise
+        if size_out:
+            _copy_out(process, arg, args, size_out)
+        return result
+
+    def _plan(self, cmd: int) -> Plan:
+        """What to do for a command, of which the number alone says which ioctl it is."""
         direction, magic, nr, size = ioc_fields(cmd)
-        self.device.check_alive()
         if magic != ord("d"):
             raise refuse(ENOTTY, f"{cmd:#x} is no ioctl of DRM")
         found = self.device.ioctls.get(nr) or CORE.get(nr)
@@ -64,15 +83,9 @@ class DrmFile(File):
         declared = ioctl.number >> 30 & 3
         size_in = size if direction & declared & 1 else 0
         size_out = size if direction & declared & 2 else 0
-        data = process.memory.copy_from_user(arg, size_in) if size_in else b""
-        args = kind.unpack(data[: kind.SIZE].ljust(kind.SIZE, b"\0"))
-        try:
-            result = handler(self, process, args) or 0
-        except OSError:
-            _copy_out(process, arg, args, size_out, quiet=True)
-            raise
-        _copy_out(process, arg, args, size_out)
-        return result
+        if cmd == ioctl.number:  # any other size is rare, and there are many
+            self.device.plans[cmd] = kind, handler, size_in, size_out
+        return kind, handler, size_in, size_out
 
     def poll(self) -> int:
         # Events are those of displays; a render node has none.
@@ -110,8 +123,11 @@ def _copy_out(process: Process, arg: int, args: CStruct, size: int, *, quiet: bo
     """Copy the argument back, also after an error; the error then outweighs a fault."""
     if not size:
         return
+    data = args.pack()
     try:
-        process.memory.copy_to_user(arg, args.pack()[:size].ljust(size, b"\0"))
+        process.memory.copy_to_user(
+            arg, data if len(data) == size else data[:size].ljust(size, b"\0")
+        )
     except OSError:
         if not quiet:
             raise
@@ -131,19 +147,21 @@ def _version(file: DrmFile, process: Process, args: uapi.Version) -> None:
             process.memory.copy_to_user(address, data[:room])
 
 
+_CAPS: dict[int, Callable[[DriverInfo], int]] = {
+    uapi.DRM_CAP_TIMESTAMP_MONOTONIC: lambda info: 1,
+    uapi.DRM_CAP_PRIME: lambda info: uapi.DRM_PRIME_CAP_IMPORT | uapi.DRM_PRIME_CAP_EXPORT,
+    uapi.DRM_CAP_SYNCOBJ: lambda info: int(info.syncobj),
+    uapi.DRM_CAP_SYNCOBJ_TIMELINE: lambda info: int(info.syncobj_timeline),
+}
+
+
 def _get_cap(file: DrmFile, process: Process, args: uapi.GetCap) -> None:
-    info = file.device.info
-    values = {
-        uapi.DRM_CAP_TIMESTAMP_MONOTONIC: 1,
-        uapi.DRM_CAP_PRIME: uapi.DRM_PRIME_CAP_IMPORT | uapi.DRM_PRIME_CAP_EXPORT,
-        uapi.DRM_CAP_SYNCOBJ: int(info.syncobj),
-        uapi.DRM_CAP_SYNCOBJ_TIMELINE: int(info.syncobj_timeline),
-    }
     args.value = 0
-    if args.capability not in values:
+    value = _CAPS.get(args.capability)
+    if value is None:
         # The others are capabilities of displays, which a device without them does not answer.
         raise refuse(EOPNOTSUPP, f"GET_CAP: {args.capability:#x} is a capability of displays")
-    args.value = values[args.capability]
+    args.value = value(file.device.info)
 
 
 def _gem_close(file: DrmFile, process: Process, args: uapi.GemClose) -> None:
