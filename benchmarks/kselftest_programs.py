@@ -68,7 +68,7 @@ def main() -> None:
     # -std as GCC has it by default; a missing declaration is an error and not a guess.
     flags = ("-O1", "-w", "-Werror=implicit-function-declaration", "-D_GNU_SOURCE=")
     good: list[str] = []
-    why: list[tuple[str, str, str]] = []
+    why: list[tuple[str, str, str, bool]] = []
     peers = 0
     sources = candidates()
 
@@ -89,16 +89,22 @@ def main() -> None:
             if log is None:
                 good.append(source.name)
             else:
-                why.append((first_lack(log), source.name, log))
+                why.append((first_lack(log), source.name, log, peer))
     print(f"{len(good)} of {len(sources)} compile and link with nolibc ({arch.name})")
     if options.peer:
         print(f"{peers} of {len(sources)} with the host's glibc, statically, and the same flags")
     if options.list:
         print(*good, sep="\n")
-    for lack, count in Counter(lack for lack, _, _ in why).most_common(60):
-        print(f"{count:5}  {lack}")
+    lacks = Counter(lack for lack, _, _, _ in why)
+    reached = Counter(lack for lack, _, _, peer in why if peer)
+    for lack, count in lacks.most_common(60):
+        told = f"  ({reached[lack]} of them build with glibc)" if options.peer else ""
+        print(f"{count:5}  {lack}{told}")
     if options.write_why:
-        text = "".join(f"== {name}: {lack}\n{log[:1500]}\n" for lack, name, log in why)
+        text = "".join(
+            f"== {name}: {lack}{' (glibc builds it)' if peer else ''}\n{log[:1500]}\n"
+            for lack, name, log, peer in why
+        )
         write_atomically(options.write_why, text)
 
 

@@ -29,6 +29,7 @@ ARM64 = Arch(
         result="x0",
         error="-4095",
         clobbers=("memory",),
+        clone_tls_last=False,
     ),
     condition="defined(__aarch64__) && !defined(__AARCH64EB__)",
     entry=Entry(

@@ -31,6 +31,7 @@ PARISC32 = Arch(
         error="-4095",
         clobbers=("r1", "r2", "r20", "r29", "r31", "memory"),
         args_kept=False,
+        clone_tls_last=False,
     ),
     condition="defined(__hppa__)",
     entry=Entry(

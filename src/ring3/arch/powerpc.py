@@ -20,6 +20,7 @@ _SYSCALL = Syscall(
     clobbers=("cr0", "r9", "r10", "r11", "r12", "ctr", "xer", "lr", "memory"),
     args_kept=False,
     pairs_aligned=True,
+    clone_tls_last=False,
 )
 
 

@@ -124,6 +124,7 @@ I386 = Arch(
         result="eax",
         error="-4095",
         clobbers=("memory",),
+        clone_tls_last=False,
         # ebp may be the frame pointer, so that the compiler cannot be asked for it.
         sixth=(
             "pushl %[a6]",

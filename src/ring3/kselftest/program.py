@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from ring3.arch import Arch
 from ring3.kselftest import discover
-from ring3.nolibc import build
+from ring3.nolibc import build, toolchain
 from ring3.nolibc.toolchain import Compiler, Kind
 
 #: As kselftest's Makefiles have it; warnings are the business of whoever writes the test.
@@ -26,7 +28,22 @@ def compile_test(
 
     Raises CompileError with the compiler's words, MissingPart without a compiler.
     """
+    if not isinstance(compiler, Compiler):
+        compiler = toolchain.find(arch, compiler)
     first, last = discover.include_folders(source.path)
+    last += own_headers(compiler)
     words = [*flags, *(f"-I{path}" for path in first)]
     words += [word for path in last for word in ("-idirafter", str(path))]
     return build.build([source.path], arch, output, compiler=compiler, flags=words)
+
+
+@lru_cache
+def own_headers(compiler: Compiler) -> list[Path]:
+    """The folder of headers that a compiler brings for its own instructions (cpuid.h, immintrin.h), which
+    come after all of nolibc's."""
+    words = [*compiler.command, "-print-file-name=include"]
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, env=toolchain.environment()
+    )
+    folder = Path(done.stdout.strip())
+    return [folder] if folder.is_absolute() and folder.is_dir() else []

@@ -88,4 +88,6 @@ NOLIBC_FN int fcntl(int fd, int command, ...)
 #endif
 }
 
+#include "nolibc/splice.h"
+
 #endif

@@ -5,6 +5,9 @@
 #include "nolibc/types.h"
 #include "nolibc/timespec.h"
 #include "nolibc/memory.h"
+#include "nolibc/malloc.h"
+#include "stdarg.h"
+#include "unistd.h"
 #include <linux/sched.h>
 
 #define SCHED_OTHER SCHED_NORMAL
@@ -106,6 +109,51 @@ NOLIBC_FN int sched_getcpu(void)
 	unsigned int cpu = 0;
 
 	return NOLIBC_INT(__NR_getcpu, NOLIBC_P(&cpu), 0, 0) ? -1 : (int)cpu;
+}
+
+#define CPU_ALLOC_SIZE(n) ((((size_t)(n) + 8 * sizeof(long) - 1) / (8 * sizeof(long))) * sizeof(long))
+#define CPU_ALLOC(n) ((cpu_set_t *)calloc(1, CPU_ALLOC_SIZE(n)))
+#define CPU_FREE(set) free(set)
+#define CPU_ZERO_S(size, set) memset(set, 0, size)
+#define CPU_SET_S(cpu, size, set) \
+	((size_t)(cpu) < 8 * (size) ? ((unsigned long *)(set))[(cpu) / (8 * sizeof(long))] |= 1UL << (cpu) % (8 * sizeof(long)) : 0)
+#define CPU_CLR_S(cpu, size, set) \
+	((size_t)(cpu) < 8 * (size) ? ((unsigned long *)(set))[(cpu) / (8 * sizeof(long))] &= ~(1UL << (cpu) % (8 * sizeof(long))) : 0)
+#define CPU_ISSET_S(cpu, size, set) \
+	((size_t)(cpu) < 8 * (size) && ((const unsigned long *)(set))[(cpu) / (8 * sizeof(long))] >> (cpu) % (8 * sizeof(long)) & 1)
+
+/* Without CLONE_VM the child has memory of its own, stack included, and needs no other one; with it, a
+ * stack must be entered by code that no C function can be, and threads are not there yet: EINVAL. */
+NOLIBC_FN int clone(int (*function)(void *), void *stack, int flags, void *arg, ...)
+{
+	__nolibc_word parent_tid, tls, child_tid, result;
+	va_list ap;
+
+	va_start(ap, arg);
+	parent_tid = flags & (CLONE_PARENT_SETTID | CLONE_PIDFD) ? NOLIBC_P(va_arg(ap, int *)) : 0;
+	tls = flags & CLONE_SETTLS ? NOLIBC_P(va_arg(ap, void *)) : 0;
+	child_tid = flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID) ? NOLIBC_P(va_arg(ap, int *)) : 0;
+	va_end(ap);
+	if (!function || !stack || flags & CLONE_VM) {
+		NOLIBC_SET_ERRNO(EINVAL);
+		return -1;
+	}
+#ifdef NOLIBC_FORK2
+	if (flags & ~0xff) {
+		NOLIBC_SET_ERRNO(EINVAL);
+		return -1;
+	}
+	result = __nolibc_fork2(__NR_clone, flags, 0);
+#elif NOLIBC_CLONE_STACK_FIRST
+	result = __nolibc_call(__NR_clone, 0, flags, parent_tid, child_tid, tls);
+#elif NOLIBC_CLONE_TLS_LAST
+	result = __nolibc_call(__NR_clone, flags, 0, parent_tid, child_tid, tls);
+#else
+	result = __nolibc_call(__NR_clone, flags, 0, parent_tid, tls, child_tid);
+#endif
+	if (!result)
+		_exit(function(arg));
+	return (int)__nolibc_ret(result);
 }
 
 #endif

@@ -7,28 +7,11 @@
 #include "nolibc/timespec.h"
 #include "nolibc/memory.h"
 #include "nolibc/kill.h"
-#include <asm/sigcontext.h>
+#include "nolibc/ucontext.h"
 
 typedef int sig_atomic_t;
 typedef void (*sighandler_t)(int);
 typedef sighandler_t sig_t;
-#if __has_include(<asm/ucontext.h>)
-#include <asm/ucontext.h>
-#else
-/* What the kernel puts on the stack for a handler, where it does not export it. */
-struct ucontext {
-	unsigned long uc_flags;
-	struct ucontext *uc_link;
-#ifdef __alpha__
-	unsigned long uc_osf_sigmask;
-#endif
-	stack_t uc_stack;
-	struct sigcontext uc_mcontext;
-	sigset_t uc_sigmask;
-};
-#endif
-typedef struct ucontext ucontext_t;
-
 struct sigaction {
 	union {
 		void (*sa_handler)(int);

@@ -144,4 +144,9 @@ NOLIBC_FN NOLIBC_PRINTF(2, 3) int asprintf(char **to, const char *format, ...)
 
 #include "nolibc/format_real.h"
 
+/* Spelt as in linux/fs.h, which may come after. */
+#define RENAME_NOREPLACE (1 << 0)
+#define RENAME_EXCHANGE (1 << 1)
+#define RENAME_WHITEOUT (1 << 2)
+
 #endif

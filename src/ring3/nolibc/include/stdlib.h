@@ -139,5 +139,6 @@ NOLIBC_FN void srandom(unsigned int seed)
 #include "nolibc/environ.h"
 #include "nolibc/reals.h"
 #include "nolibc/process.h"
+#include "nolibc/pty.h"
 
 #endif

@@ -6,6 +6,7 @@
 #include "../endian.h"
 #include <linux/in.h>
 #include <linux/in6.h>
+#include <linux/ipv6.h>
 
 typedef uint16_t in_port_t;
 typedef uint32_t in_addr_t;

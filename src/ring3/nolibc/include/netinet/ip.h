@@ -4,4 +4,7 @@
 #include "in.h"
 #include <linux/ip.h>
 
+#define IP_MAXPACKET 65535
+#define IPDEFTTL 64
+
 #endif

@@ -118,7 +118,7 @@ NOLIBC_FN size_t strftime(char *to, size_t size, const char *format, const struc
 			switch (*++format) {
 			case 'a': at = days + from->tm_wday * 3; size_of = 3; break;
 			case 'b': case 'h': at = months + from->tm_mon * 3; size_of = 3; break;
-			case 'd': number = from->tm_mday; break;
+			case 'd': case 'e': number = from->tm_mday; break;
 			case 'H': number = from->tm_hour; break;
 			case 'I': number = (from->tm_hour + 11) % 12 + 1; break;
 			case 'j': number = from->tm_yday + 1; width = 3; break;
@@ -152,6 +152,8 @@ NOLIBC_FN size_t strftime(char *to, size_t size, const char *format, const struc
 				*--end = (char)('0' + number % 10);
 				number /= 10;
 			}
+			if (*format == 'e' && *end == '0')
+				*end = ' ';
 			at = end;
 			size_of = (int)(text + sizeof(text) - end);
 		}
@@ -165,6 +167,31 @@ NOLIBC_FN size_t strftime(char *to, size_t size, const char *format, const struc
 		return 0;
 	to[n] = 0;
 	return n;
+}
+
+NOLIBC_FN char *asctime_r(const struct tm *from, char *to)
+{
+	strftime(to, 26, "%a %b %e %H:%M:%S %Y\n", from);
+	return to;
+}
+
+NOLIBC_FN char *asctime(const struct tm *from)
+{
+	static char to[26];
+
+	return asctime_r(from, to);
+}
+
+NOLIBC_FN char *ctime_r(const time_t *time, char *to)
+{
+	struct tm made;
+
+	return asctime_r(localtime_r(time, &made), to);
+}
+
+NOLIBC_FN char *ctime(const time_t *time)
+{
+	return asctime(localtime(time));
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include "sys.h"
 #include "types.h"
 #include "../fcntl.h"
+#include "../sys/ioctl.h"
 
 NOLIBC_FN int dup(int fd)
 {
@@ -59,16 +60,6 @@ NOLIBC_FN int close_range(unsigned int first, unsigned int last, int flags)
 NOLIBC_FN ssize_t copy_file_range(int from, off_t *at, int to, off_t *to_at, size_t size, unsigned int flags)
 {
 	return (ssize_t)__nolibc_ret(__nolibc_call(__NR_copy_file_range, from, NOLIBC_P(at), to, NOLIBC_P(to_at), NOLIBC_P(size), (int)flags));
-}
-
-NOLIBC_FN ssize_t splice(int from, off_t *at, int to, off_t *to_at, size_t size, unsigned int flags)
-{
-	return (ssize_t)__nolibc_ret(__nolibc_call(__NR_splice, from, NOLIBC_P(at), to, NOLIBC_P(to_at), NOLIBC_P(size), (int)flags));
-}
-
-NOLIBC_FN ssize_t tee(int from, int to, size_t size, unsigned int flags)
-{
-	return (ssize_t)__nolibc_ret(__nolibc_call(__NR_tee, from, to, NOLIBC_P(size), (int)flags));
 }
 
 NOLIBC_FN int dup2(int from, int to)
@@ -165,6 +156,14 @@ NOLIBC_FN int lockf(int fd, int command, off_t size)
 NOLIBC_FN void sync(void)
 {
 	__nolibc_call(__NR_sync);
+}
+
+/* Every terminal has a size, and nothing else has. */
+NOLIBC_FN int isatty(int fd)
+{
+	struct winsize size;
+
+	return !ioctl(fd, TIOCGWINSZ, &size);
 }
 
 #endif

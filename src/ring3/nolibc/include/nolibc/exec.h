@@ -104,4 +104,9 @@ NOLIBC_FN int fexecve(int fd, char *const *argv, char *const *envp)
 					       NOLIBC_P(envp), 0x1000));
 }
 
+NOLIBC_FN int execveat(int folder, const char *path, char *const *argv, char *const *envp, int flags)
+{
+	return NOLIBC_INT(__NR_execveat, folder, NOLIBC_P(path), NOLIBC_P(argv), NOLIBC_P(envp), flags);
+}
+
 #endif

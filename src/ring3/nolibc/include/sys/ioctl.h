@@ -5,6 +5,7 @@
 #include "../nolibc/types.h"
 #include <linux/ioctl.h>
 #include <asm/ioctls.h>
+#include <linux/sockios.h>
 
 struct winsize {
 	unsigned short ws_row, ws_col, ws_xpixel, ws_ypixel;

@@ -5,6 +5,7 @@
 #include "../nolibc/types.h"
 #include "../stdarg.h"
 #include <linux/mman.h>
+#include <linux/memfd.h>
 
 #define MAP_FAILED ((void *)-1)
 #ifndef MAP_ANON

@@ -26,4 +26,42 @@ NOLIBC_FN int umount(const char *where)
 	return umount2(where, 0);
 }
 
+/* The calls that take a mount apart: Linux 5.2, 5.12. */
+NOLIBC_FN int fsopen(const char *type, unsigned int flags)
+{
+	return NOLIBC_INT(__NR_fsopen, NOLIBC_P(type), (int)flags);
+}
+
+NOLIBC_FN int fsconfig(int fd, unsigned int command, const char *key, const void *value, int aux)
+{
+	return NOLIBC_INT(__NR_fsconfig, fd, (int)command, NOLIBC_P(key), NOLIBC_P(value), aux);
+}
+
+NOLIBC_FN int fsmount(int fd, unsigned int flags, unsigned int attributes)
+{
+	return NOLIBC_INT(__NR_fsmount, fd, (int)flags, (int)attributes);
+}
+
+NOLIBC_FN int fspick(int folder, const char *path, unsigned int flags)
+{
+	return NOLIBC_INT(__NR_fspick, folder, NOLIBC_P(path), (int)flags);
+}
+
+NOLIBC_FN int open_tree(int folder, const char *path, unsigned int flags)
+{
+	return NOLIBC_INT(__NR_open_tree, folder, NOLIBC_P(path), (int)flags);
+}
+
+NOLIBC_FN int move_mount(int from, const char *path, int to, const char *where, unsigned int flags)
+{
+	return NOLIBC_INT(__NR_move_mount, from, NOLIBC_P(path), to, NOLIBC_P(where), (int)flags);
+}
+
+NOLIBC_FN int mount_setattr(int folder, const char *path, unsigned int flags, struct mount_attr *set,
+			    unsigned long size)
+{
+	return NOLIBC_INT(__NR_mount_setattr, folder, NOLIBC_P(path), (int)flags, NOLIBC_P(set),
+			  NOLIBC_P(size));
+}
+
 #endif

@@ -9,6 +9,8 @@
 #ifndef PTRACE_ATTACH
 #define PTRACE_ATTACH 16
 #endif
+#define PTRACE_PEEKUSER 3
+#define PTRACE_POKEUSER 6
 
 NOLIBC_FN long ptrace(int request, ...)
 {

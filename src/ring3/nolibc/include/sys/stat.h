@@ -7,6 +7,10 @@
 #include "sysmacros.h"
 #include <linux/stat.h>
 
+#define ACCESSPERMS 0777
+#define ALLPERMS 07777
+#define DEFFILEMODE 0666
+
 #define S_IREAD S_IRUSR
 #define S_IWRITE S_IWUSR
 #define S_IEXEC S_IXUSR

@@ -1,0 +1,6 @@
+#ifndef _NOLIBC_UCONTEXT_H
+#define _NOLIBC_UCONTEXT_H
+
+#include "signal.h"
+
+#endif
