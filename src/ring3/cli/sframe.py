@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,8 +54,9 @@ def dump(files: tuple[Path, ...], as_json: bool) -> None:
             )
             continue
         click.echo(f"\n{section.where}\n\nContents of the SFrame section .sframe:")
-        for line in dumper.text(section):
-            click.echo(line)
+        lines = dumper.text(section)
+        while chunk := list(itertools.islice(lines, 1000)):
+            click.echo("\n".join(chunk))
 
 
 def _writing(command: Any) -> Any:

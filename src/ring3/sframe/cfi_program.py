@@ -15,7 +15,16 @@ from numba import njit
 
 from ring3.sframe import cfi_expression
 from ring3.sframe.cfi_bytes import pointer, sleb, uleb, unsigned
-from ring3.sframe.table import CFA, DEREF, REGISTER, SAME, UNDEFINED, Reason, same_rules
+from ring3.sframe.table import (
+    CFA,
+    DEREF,
+    REGISTER,
+    SAME,
+    UNDEFINED,
+    Reason,
+    canonical,
+    same_rules,
+)
 
 # A state is an i64 array: three words (kind, register, offset) a rule, then whether RA is mangled, and
 # the CIE's return address column.
@@ -117,11 +126,7 @@ def _row_rule(state, slot, own, base, base_reg, base_offset):
         if cfa != REGISTER:
             return BAD, 0, _SP_RULE
         kind, register, offset = REGISTER | (kind & DEREF), cfa_reg, cfa_offset + offset
-    if kind == REGISTER and register == own and offset == 0:
-        return SAME, 0, 0
-    if kind & ~DEREF == REGISTER and base == REGISTER and register == base_reg:
-        return CFA | (kind & DEREF), 0, offset - base_offset
-    return kind, register, offset
+    return canonical(kind, register, offset, base, base_reg, base_offset, own)
 
 
 @njit(cache=True)
@@ -145,7 +150,8 @@ def write_row(state, row, start, abi):
     ra, ra_reg, ra_offset = _row_rule(state, RA_RULE, abi[ABI_RA], cfa, cfa_reg, cfa_offset)
     fp, fp_reg, fp_offset = _row_rule(state, FP_RULE, abi[ABI_FP], cfa, cfa_reg, cfa_offset)
     if ra == SAME and state[RA_COLUMN] != abi[ABI_RA]:
-        ra, ra_reg = REGISTER, state[RA_COLUMN]
+        column = state[RA_COLUMN]
+        ra, ra_reg, ra_offset = canonical(REGISTER, column, 0, cfa, cfa_reg, cfa_offset, -1)
     if ra == BAD:
         return ra_offset
     if fp == BAD:

@@ -27,7 +27,7 @@ from ring3.sframe.section import (
     S390_UNIT,
     Section,
 )
-from ring3.sframe.table import CFA, DEREF, REGISTER, SAME
+from ring3.sframe.table import CFA, DEREF, REGISTER, SAME, canonical
 
 FAULTS = {
     1: "its rows leave the FRE sub-section",
@@ -213,14 +213,3 @@ def _flex(row, words, count, size, abi):
                 kind, register, offset, row.cfa, row.cfa_reg, row.cfa_offset, abi[ABI_FP]
             )
     return _WORDS if at < count else 0
-
-
-@njit(cache=True)
-def canonical(kind, register, offset, cfa, cfa_reg, cfa_offset, own):
-    """A rule about register ``own`` in the table's one way of saying it."""
-    if kind == REGISTER and register == own and offset == 0:
-        return SAME, 0, 0
-    by_cfa = kind & ~DEREF == REGISTER and cfa == REGISTER and register == cfa_reg
-    if by_cfa and abs(offset - cfa_offset) < 1 << 31:
-        return CFA | (kind & DEREF), 0, offset - cfa_offset
-    return kind, register, offset

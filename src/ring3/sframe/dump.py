@@ -31,7 +31,7 @@ from ring3.sframe.section import (
 _ADDRESS = 0xFFFFFFFFFFFFFFFF
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # frozen ones take three times as long to make, and there are millions
 class Row:
     """One row.  ``start`` is an address, or the offset in the block of a PCMASK function; the rules are
     in objdump's words, all empty for an outermost frame."""
@@ -57,20 +57,22 @@ class Function:
 
 def functions(section: Section) -> Iterator[Function]:
     """Every function in the order of the index.  Raises BadInput where a row leaves the section."""
-    fdes = section.fdes
+    names = section.fdes.dtype.names or ()
     arm = section.arch.family == "arm64"
-    for index in range(len(fdes)):
-        fde = {name: int(fdes[name][index]) for name in fdes.dtype.names or ()}
+    data = section.fres.tobytes()
+    # Of a million rows a few hundred say something else than another one.
+    known: dict[tuple[bool, int, bytes], tuple[str, str, str]] = {}
+    for index, values in enumerate(section.fdes.tolist()):
+        fde = dict(zip(names, values, strict=True))
         flex = fde["info2"] & FDE_TYPE == FLEX
         masked = bool(fde["info"] & FDE_PCMASK)
         base = 0 if masked else fde["start"]
         rows = []
-        for start, info, words in _rows(section, fde, index):
-            cfa = fp = ra = ""
-            if words:
-                cfa, fp, ra = (_flex if flex else _default)(section, info, words)
-                ra += "[s]" if arm and info & FRE_MANGLED else ""
-            rows.append(Row(base + start & _ADDRESS, cfa, fp, ra))
+        for start, info, words in _rows(section, data, fde, index):
+            key = flex, info, words
+            if key not in known:
+                known[key] = _said(section, *key)
+            rows.append(Row(base + start & _ADDRESS, *known[key]))
         yield Function(
             fde["start"] & _ADDRESS,
             fde["size"],
@@ -128,32 +130,40 @@ def _lines(index: int, function: Function) -> Iterator[str]:
 
 
 def _rows(
-    section: Section, fde: dict[str, int], index: int
-) -> Iterator[tuple[int, int, list[int]]]:
-    """(start, info, words) of each row as they stand; words of FLEX are signed here like the others."""
-    data = section.fres
-    order = "big" if section.big else "little"
+    section: Section, data: bytes, fde: dict[str, int], index: int
+) -> Iterator[tuple[int, int, bytes]]:
+    """(start, info, the bytes of its words) of each row of a function as they stand in ``data``."""
     at = fde["rows"]
     width = 1 << (fde["info"] & FDE_ADDR)
-
-    def take(size: int, signed: bool) -> int:
-        nonlocal at
-        piece = data[at : at + size].tobytes()
-        if len(piece) < size:
-            section.fail("its rows leave the FRE sub-section", index)
-        at += size
-        return int.from_bytes(piece, order, signed=signed)  # type: ignore[arg-type]
-
     if width > 4:
         section.fail("an FRE type that does not exist", index)
+    order = section.order
     for _ in range(fde["num_fres"]):
-        start = take(width, False)
-        info = take(1, False)
-        size = 1 << (info >> FRE_SIZE_SHIFT & FRE_SIZE)
-        if size == 8:
+        body = at + width + 1
+        if body > len(data):
+            section.fail("its rows leave the FRE sub-section", index)
+        info = data[body - 1]
+        shift = info >> FRE_SIZE_SHIFT & FRE_SIZE
+        if shift == 3:
             section.fail("a row whose size of words does not exist", index)
-        words = [take(size, True) for _ in range(info >> FRE_COUNT_SHIFT & FRE_COUNT)]
-        yield start, info, words
+        end = body + ((info >> FRE_COUNT_SHIFT & FRE_COUNT) << shift)
+        if end > len(data):
+            section.fail("its rows leave the FRE sub-section", index)
+        yield int.from_bytes(data[at : body - 1], order), info, data[body:end]
+        at = end
+
+
+def _said(section: Section, flex: bool, info: int, raw: bytes) -> tuple[str, str, str]:
+    """CFA, FP and RA of a row in objdump's words; all empty for an outermost frame."""
+    if not raw:
+        return "", "", ""
+    size = 1 << (info >> FRE_SIZE_SHIFT & FRE_SIZE)
+    words = [  # those of FLEX are signed here like the others
+        int.from_bytes(raw[at : at + size], section.order, signed=True)
+        for at in range(0, len(raw), size)
+    ]
+    cfa, fp, ra = (_flex if flex else _default)(section, info, words)
+    return cfa, fp, ra + ("[s]" if section.arch.family == "arm64" and info & FRE_MANGLED else "")
 
 
 def _cfa_offset(section: Section, word: int) -> int:

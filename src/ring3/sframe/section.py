@@ -121,6 +121,11 @@ class Section:
         """1, 2 or 3."""
         return int(self.header["version"])
 
+    @property
+    def order(self) -> Literal["big", "little"]:
+        """The byte order as ``int.from_bytes`` takes it."""
+        return "big" if self.big else "little"
+
     @cached_property
     def arch(self) -> Arch:
         """The architecture of the header's ABI."""

@@ -246,3 +246,19 @@ def same_rules(a: Any, b: Any) -> bool:
         and a.fp_reg == b.fp_reg
         and a.mangled == b.mangled
     )
+
+
+@njit(cache=True)
+def canonical(
+    kind: int, register: int, offset: int, cfa: int, cfa_reg: int, cfa_offset: int, own: int
+) -> tuple[int, int, int]:
+    """(kind, register, offset) of a rule for register ``own``, in the one way of saying it.
+
+    ``cfa``, ``cfa_reg`` and ``cfa_offset`` are the row's CFA.
+    """
+    if kind == REGISTER and register == own and offset == 0:
+        return SAME, 0, 0
+    by_cfa = kind & ~DEREF == REGISTER and cfa == REGISTER and register == cfa_reg
+    if by_cfa and -(1 << 31) <= offset - cfa_offset < 1 << 31:
+        return CFA | (kind & DEREF), 0, offset - cfa_offset
+    return kind, register, offset
