@@ -16,6 +16,7 @@ from ring3.kernel import (
     HrTimer,
     Kernel,
     KernelBug,
+    Mutex,
     Spinlock,
     Work,
     Workqueue,
@@ -63,6 +64,9 @@ class Freed:
             return object.__getattribute__(self, name)
         raise KernelBug(f"use after free: {name} of a job that was freed")
 
+    def __repr__(self) -> str:
+        return "a job that was freed"
+
 
 class MockScheduler:
     """Hardware with one ring: jobs run one after the other."""
@@ -100,6 +104,8 @@ class MockScheduler:
         self.order: list[DmaFence] = []
         self.freed = 0
         self.timer = HrTimer(kernel, "mock_sched", self._timer)
+        self.gone = False
+        self.teardown = Mutex(kernel, "mock_sched.teardown")
 
     def entity(self, priority: Priority = Priority.NORMAL) -> Entity:
         return Entity(priority, [self.sched])
@@ -158,14 +164,31 @@ class MockScheduler:
 
     def reset(self) -> None:
         """Take everything back, forget it, and start again; ordered after any time-out's handling."""
-        self.sched.timeout_wq.queue(self.reset_work)
-        self.reset_work.flush()
+        if not self.gone:
+            self.sched.timeout_wq.queue(self.reset_work)
+            self.reset_work.flush()
 
     def _reset(self) -> None:
+        if self.gone:
+            return
         self.sched.stop()
         with self.lock.irqsave():
             self.running.clear()
         self.sched.start()
+
+    def kill(self, entity: Entity) -> None:
+        """A client is gone.  Whoever else ends its entity waits (one consumer empties its queue)."""
+        with self.teardown:
+            entity.kill()
+
+    def unplug(self, entities: list[Entity]) -> None:
+        """The device is gone: no reset begins any more, then everything ends."""
+        self.gone = True
+        self.reset_work.cancel_sync()
+        with self.teardown:
+            for entity in entities:
+                entity.fini()
+            self.sched.fini()
 
     # -- hardware ---------------------------------------------------------------------------------
 

@@ -47,7 +47,8 @@ class Fences:
         self._signalling: dict[Task, int] = {}
         lockdep = kernel.lockdep
         self._map = lockdep.named_map("dma_fence_map") if lockdep is not None else None
-        self.stub = self.signaled_stub(0)
+        # Signalled at boot, which takes a moment.
+        self.stub = self.signaled_stub(max(1, kernel.now()))
 
     @contextmanager
     def signalling(self) -> Iterator[None]:

@@ -50,8 +50,8 @@ class SyncFile(File):
             raise refuse(EINVAL, "SYNC_IOC_MERGE: flags and pad are zero")
         other = sync_file_of(process, data.fd2, ENOENT)
         fence = merge(self.fence.fences, [self.fence, other.fence])
-        merged = SyncFile(fence, c_string(data.name))
         data.name = c_string(data.name[:31])
+        merged = SyncFile(fence, data.name)
         install_and_tell(process, merged, data, "fence", arg)
         return 0
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ring3.dma_buf.cstruct import CStruct, Ioctl, ioc_fields
 from ring3.dma_buf.dma_buf import DmaBuf
-from ring3.dma_buf.file import EPOLLOUT, File, Memory, Process, refuse
+from ring3.dma_buf.file import File, Memory, Process, refuse
 from ring3.drm import gem, uapi
 from ring3.drm.device import DriverInfo, DrmDevice, Handler, Plan
 from ring3.drm.handles import HandleTable
@@ -88,8 +88,8 @@ class DrmFile(File):
         return kind, handler, size_in, size_out
 
     def poll(self) -> int:
-        # Events are those of displays; a render node has none.
-        return EPOLLOUT
+        # Events are those of displays; a render node has none, and nobody can write to it.
+        return 0
 
     def llseek(self, offset: int, whence: int) -> int:
         return 0

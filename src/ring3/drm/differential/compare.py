@@ -34,7 +34,7 @@ class Disagreement:
 
 def complete(program: Program) -> Program:
     """``program`` and then a look at everything that it leaves."""
-    return Program((*program.steps, *final_look()))
+    return Program((*program.steps, *final_look(program)))
 
 
 def disagreement(program: Program, there: Sequence[str]) -> Disagreement | None:

@@ -247,6 +247,7 @@ static int64_t perform(struct step *step, int64_t *a)
 	case DUP: return dup(a[0]);
 	case POLL: return poll(&poller, 1, a[2]) < 0 ? -1 : poller.revents;
 	case READ:
+		poller.events = POLLIN;
 		if (poll(&poller, 1, 0) <= 0 || !(poller.revents & POLLIN))
 			return -2;	/* might sleep */
 		return read(a[0], &counter, 8) < 0 ? -1 : (int64_t)counter;

@@ -189,10 +189,10 @@ def random_program(seed: int, length: int = 40) -> Program:
     return Program(tuple(make.steps))
 
 
-def final_look() -> list[Step]:
-    """Look at every slot as whatever it may be."""
+def final_look(program: Program) -> list[Step]:
+    """Look at every slot that ``program`` fills as whatever it may be."""
     looks = []
-    for number in range(1, SLOTS):
+    for number in sorted({step.to for step in program.steps if step.to is not None}):
         slot = Slot(number)
         one: dict[str, Value] = {"handles": Block("I", (slot,)), "count_handles": 1}
         looks += [
