@@ -73,6 +73,16 @@ ORACLES: dict[str, tuple[Tree, str]] = {
             ),
             "Mesa's Vulkan drivers for Mali and for the CPU, with a system root to run them in",
         ),
+        (
+            Tree(
+                "mesa-native",
+                "sid",
+                "amd64",
+                ("mesa-vulkan-drivers", "libvulkan1"),
+                closure=True,
+            ),
+            "a newer Mesa's lavapipe, without an emulator: what Vulkan programs must give",
+        ),
     )
 }
 

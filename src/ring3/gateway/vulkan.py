@@ -74,7 +74,7 @@ class Mesa:
         path = self.folder / name
         path.write_text(source)
         compiled = path.with_name(f"{name}.spv")
-        command = ["glslangValidator", "-V", "--quiet", "-o", str(compiled), str(path)]
+        command = ["glslangValidator", "-V", "--target-env", "vulkan1.1", "--quiet", "-o", str(compiled), str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BadInput(done.stdout.strip(), where=str(path))

@@ -322,10 +322,39 @@ class Texture(Descriptor):
     height: int = at(1, 16, 16, plus=1)
     swizzle: int = at(2, 0, 12)
     levels: int = at(2, 16, 5, plus=1)
+    minimum_level: int = at(2, 24, 5)
+    minimum_lod: int = at(3, 0, 13)
+    maximum_lod: int = at(3, 16, 13)
     samples_log2: int = at(3, 13, 3)
     surfaces: int = at(4, 0, 64)
     array_size: int = at(6, 0, 16, plus=1)
     depth: int = at(7, 0, 16, plus=1)
+
+
+@dataclass(frozen=True)
+class Sampler(Descriptor):
+    """LODs in units of 1/256."""
+
+    BYTES = 32
+    type: int = at(0, 0, 4)
+    reduction: int = at(0, 4, 2)
+    wrap_r: int = at(0, 8, 4)
+    wrap_t: int = at(0, 12, 4)
+    wrap_s: int = at(0, 16, 4)
+    linear_srgb: int = at(0, 22, 1)
+    seamless: int = at(0, 23, 1)
+    normalized: int = at(0, 25, 1)
+    minify_nearest: int = at(0, 27, 1)
+    magnify_nearest: int = at(0, 28, 1)
+    magnify_cutoff: int = at(0, 29, 1)
+    mipmap_mode: int = at(0, 30, 2)
+    minimum_lod: int = at(1, 0, 13)
+    compare: int = at(1, 13, 3)
+    maximum_lod: int = at(1, 16, 13)
+    lod_bias: int = at(2, 0, 16, kind="int")
+    anisotropy: int = at(2, 16, 5, plus=1)
+    lod_algorithm: int = at(2, 24, 2)
+    border: int = at(4, 0, 128)
 
 
 @dataclass(frozen=True)
@@ -346,8 +375,8 @@ class PolygonList(Descriptor):
     """One batch of primitives as our tiler writes it into a heap chunk; the rasteriser reads it there.
 
     The layout is ours: hardware's is not documented.  ``triangles`` is int32 (count, 4): three vertices and
-    a primitive number.  ``positions`` is float32 (vertices, 8): x, y, z, 1/w and room for more;
-    ``varyings`` is ``stride`` bytes a vertex.
+    a primitive number.  ``positions`` is what the position shader wrote; ``varyings`` is ``stride`` bytes a
+    vertex; ``size`` the width of lines and of points that have none of their own.
     """
 
     BYTES = 256
@@ -363,6 +392,7 @@ class PolygonList(Descriptor):
     low_depth: float = at(14, kind="float")
     high_depth: float = at(15, kind="float")
     flags: int = at(16)
+    size: float = at(19, kind="float")
     min_x: int = at(17, 0, 16)
     min_y: int = at(17, 16, 16)
     max_x: int = at(18, 0, 16)

@@ -4,7 +4,6 @@ shaders, primitives into polygon lists."""
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from ring3.mali.compute import environment, shader
 from ring3.mali.descriptors import Draw, LocalStorage, PolygonList
 from ring3.mali.events import ExceptionCode, GpuFault
+from ring3.mali.primitives import TRIANGLES, Indices, assemble
 from ring3.mali.shader.run import Execution
 from ring3.mali.shader.threads import Threads
 from ring3.mali.tiler import Tiler
@@ -20,26 +20,32 @@ from ring3.mali.tiler import Tiler
 if TYPE_CHECKING:
     from ring3.mali.cs.queue import Queue
 
-POSITION_BYTES = 32  # x, y, z, 1/w; then point size and more when the shader writes them
-TRIANGLES, STRIP, FAN = 8, 10, 12
-SECONDARY_SHADER, RESTART = 1 << 18, 1 << 19
+POSITION_BYTES = 16  # x, y, z, 1/w
+PACKET = (
+    4  # vertices whose extended positions lie together: four positions, then four times the rest
+)
+SECONDARY_SHADER, RESTART, LAYERS, VIEWS = 1 << 18, 1 << 19, 1 << 20, 0xFF << 24
+EXTENDED = 2  # position FIFO format, bits 23:22
+HALF_SIZES = 2  # point size array format, bits 12:11
 _MOST_TRIANGLES = 16384
 _MOST_INDICES = 1 << 26
-Indices = NDArray[np.int64]
 
 
 def run_idvs(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
     """Shade and bin one draw call, in batches that fit a heap chunk."""
     regs = queue.registers
     flags = regs[56] | fields["flags_override"]
+    if flags & (LAYERS | VIEWS):
+        raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, "layered rendering is not there yet")
     tiler = Tiler(queue, queue.reg64(40))
     indices = read_indices(queue, flags)
-    primitives = assemble(flags & 255, indices, bool(flags & RESTART), flags >> 8 & 7)
+    provoking = bool(tiler.context.first_provoking_vertex)
+    primitives = assemble(flags & 255, indices, bool(flags & RESTART), flags >> 8 & 7, provoking)
     instances = regs[34]
     if not len(primitives) or not instances:
         return
     stride = -(-regs[48] // 16) * 16 if flags & SECONDARY_SHADER else 0
-    batch = max(1, min(_MOST_TRIANGLES, tiler.room // (3 * max(POSITION_BYTES, stride, 16))))
+    batch = max(1, min(_MOST_TRIANGLES, tiler.room // (3 * max(2 * POSITION_BYTES, stride))))
     per_instance = len(primitives)
     for first in range(0, per_instance * instances, batch):
         numbers = np.arange(first, min(first + batch, per_instance * instances))
@@ -49,6 +55,7 @@ def run_idvs(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
         unique, inverse = np.unique(keys, return_inverse=True)
         vertices = (unique & 0xFFFFFFFF, unique >> 32)
         positions = yield from _shade(tiler, fields, vertices, POSITION_BYTES, 0)
+        size = _float(regs[60])
         varyings = 0
         if stride:
             varyings = yield from _shade(tiler, fields, vertices, stride, 1)
@@ -68,8 +75,9 @@ def run_idvs(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
             low_depth=_float(regs[44]),
             high_depth=_float(regs[45]),
             flags=flags,
+            size=size,
             draw=int.from_bytes(_draw(queue, fields).pack(), "little"),
-            **bounds(queue, positions, len(unique)),
+            **bounds(read_positions(queue, positions, len(unique), flags), size, flags),
         )
         yield from tiler.append(polygons)
         yield
@@ -120,41 +128,52 @@ def read_indices(queue: Queue, flags: int) -> Indices:
     return data.astype(np.int64)
 
 
-def assemble(mode: int, indices: Indices, restart: bool, kind: int) -> Indices:
-    """Primitives (n, 3) of vertex indices; strips and fans keep winding and first provoking vertex."""
-    if restart and kind:
-        cut = np.flatnonzero(indices == (1 << (8 << kind - 1)) - 1)
-        bounds_ = [-1, *cut.tolist(), len(indices)]
-        runs = [assemble(mode, indices[a + 1 : b], False, kind) for a, b in pairwise(bounds_)]
-        return np.concatenate(runs) if runs else np.empty((0, 3), dtype=np.int64)
-    count = len(indices)
-    if mode == TRIANGLES:
-        return indices[: count // 3 * 3].reshape(-1, 3)
-    if mode not in (STRIP, FAN):
-        raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, f"drawing mode {mode} is not there yet")
-    at = np.arange(max(0, count - 2))
-    if mode == FAN:
-        return np.stack((indices[at + 1], indices[at + 2], np.repeat(indices[:1], len(at))), axis=1)
-    odd = at & 1
-    return np.stack((indices[at], indices[at + 1 + odd], indices[at + 2 - odd]), axis=1)
+def vertex_numbers(count: int, flags: int) -> Indices:
+    """Where the position shader puts vertex n, in units of POSITION_BYTES."""
+    at = np.arange(count)
+    if flags >> 22 & 3 != EXTENDED:
+        return at
+    return at // PACKET * (2 * PACKET) + at % PACKET
 
 
-def bounds(queue: Queue, positions: int, count: int) -> dict[str, int]:
+def read_positions(
+    queue: Queue, where: int, count: int, flags: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Screen positions (count, 4) and point sizes, when the shader wrote them as float16."""
+    slots = int(vertex_numbers(count, flags)[-1]) + 1
+    extended = flags >> 22 & 3 == EXTENDED
+    if extended:
+        slots += PACKET
+    raw = np.frombuffer(queue.space.read(where, slots * POSITION_BYTES), dtype=np.uint8)
+    raw = raw.reshape(slots, POSITION_BYTES)
+    at = vertex_numbers(count, flags)
+    positions = np.ascontiguousarray(raw[at]).view("<f4")
+    if not extended or flags >> 11 & 3 != HALF_SIZES:
+        return positions, None
+    rest = np.ascontiguousarray(raw[at + PACKET])
+    return positions, rest.view("<f2")[:, 0].astype(np.float32)
+
+
+def bounds(
+    vertices: tuple[NDArray[np.float32], NDArray[np.float32] | None], size: float, flags: int
+) -> dict[str, int]:
     """The pixels that a batch can touch, from its vertices; everything when one is behind the eye."""
-    data = queue.space.read(positions, count * POSITION_BYTES)
-    points = np.frombuffer(data, dtype="<f4").reshape(count, -1)
+    points, sizes = vertices
     x, y, w = points[:, 0], points[:, 1], points[:, 3]
     if not (np.isfinite(points[:, :4]).all() and (w > 0).all()):
         return {"min_x": 0, "min_y": 0, "max_x": 65535, "max_y": 65535}
+    around = 1.0
+    if flags & 255 < TRIANGLES:
+        around += float(np.nanmax(sizes)) if sizes is not None else size
 
     def pixel(value: float) -> int:
         return int(min(max(value, 0), 65535))
 
     return {
-        "min_x": pixel(x.min() - 1),
-        "min_y": pixel(y.min() - 1),
-        "max_x": pixel(x.max() + 1),
-        "max_y": pixel(y.max() + 1),
+        "min_x": pixel(x.min() - around),
+        "min_y": pixel(y.min() - around),
+        "max_x": pixel(x.max() + around),
+        "max_y": pixel(y.max() + around),
     }
 
 
@@ -167,7 +186,10 @@ def _shade(
 ) -> Generator[None, None, int]:
     """Run the position (0) or varying (1) shader over a batch; the address of its outputs."""
     queue, (index, instance) = tiler.queue, vertices
-    where = yield from tiler.allocate(len(index) * stride)
+    numbers = np.arange(len(index))
+    if not secondary:
+        numbers = vertex_numbers(len(index), queue.registers[56] | fields["flags_override"])
+    where = yield from tiler.allocate((int(numbers[-1]) + 1 + PACKET) * stride)
     srt = 2 if secondary and fields["varying_srt_select"] else 0
     fau = 10 if secondary and fields["varying_fau_select"] else 8
     tsd = 26 if secondary and fields["varying_tsd_select"] else 24
@@ -179,7 +201,7 @@ def _shade(
         threads.thread_bytes = LocalStorage.read(queue.space, queue.reg64(tsd)).thread_bytes
     threads.stages["outputs"] = (where, stride)
     threads.stages["attribute_offset"] = queue.registers[32]
-    threads.registers[59] = np.arange(len(index))
+    threads.registers[59] = numbers
     threads.registers[60] = (index + queue.registers[36]).astype(np.uint32)
     threads.registers[61] = instance
     execution = Execution(program, threads)

@@ -89,6 +89,129 @@ class Format:
         return np.ascontiguousarray(raw).view(np.uint8).reshape(len(values), self.size)
 
 
+@dataclass(frozen=True)
+class Packed(Format):
+    """A format whose channels share a word; ``widths`` from the lowest bit on, R first unless ``reverse``."""
+
+    widths: tuple[int, ...] = ()
+    reverse: bool = False
+
+    @property
+    def size(self) -> int:
+        return sum(self.widths) // 8
+
+    def _places(self) -> list[tuple[int, int, int]]:
+        """(channel, lowest bit, width)"""
+        places, at = [], 0
+        for number, width in enumerate(self.widths):
+            channel = len(self.widths) - 1 - number if self.reverse else number
+            places.append((channel, at, width))
+            at += width
+        return places
+
+    def unpack(self, data: Bytes) -> NDArray[Any]:
+        words = np.zeros(len(data), dtype=np.int64)
+        for number in range(self.size):
+            words |= data[:, number].astype(np.int64) << 8 * number
+        out = np.zeros((len(data), self.channels), dtype=np.int64 if self.integer else np.float32)
+        for channel, low, width in self._places():
+            raw = words >> low & (1 << width) - 1
+            if self.kind in "si":
+                raw = raw - (raw >> width - 1 << width)
+            if self.integer:
+                out[:, channel] = raw
+            elif self.kind == "f":
+                out[:, channel] = _small_float(raw, width)
+            else:
+                top = np.float64((1 << width) - 1 if self.kind == "u" else (1 << width - 1) - 1)
+                out[:, channel] = np.maximum(raw / top, -1)
+        return out
+
+    def pack(self, values: NDArray[Any]) -> Bytes:
+        words = np.zeros(len(values), dtype=np.int64)
+        for channel, low, width in self._places():
+            value, mask = values[:, channel], (1 << width) - 1
+            if self.integer:
+                raw = value.astype(np.int64)
+            elif self.kind == "f":
+                raw = _to_small_float(value, width)
+            else:
+                top = mask if self.kind == "u" else mask >> 1
+                clean = np.where(np.isnan(value), np.float32(0), value)
+                raw = np.rint(
+                    np.clip(clean, 0 if self.kind == "u" else -1, 1) * np.float32(top)
+                ).astype(np.int64)
+            words |= (raw & mask) << low
+        columns = [(words >> 8 * number & 255).astype(np.uint8) for number in range(self.size)]
+        return np.stack(columns, axis=1)
+
+
+def _small_float(raw: NDArray[np.int64], width: int) -> NDArray[np.float32]:
+    """Unsigned floats of 11 and 10 bits: five of exponent, the top of a float16's."""
+    return (raw << 15 - width).astype(np.uint16).view(np.float16).astype(np.float32)
+
+
+def _to_small_float(value: NDArray[Any], width: int) -> NDArray[np.int64]:
+    """Rounded toward zero, negative values are 0; what is too large is the largest finite number."""
+    drop = 15 - width
+    clean = np.clip(np.where(np.isnan(value), 0, value), 0, np.finfo(np.float16).max)
+    bits = clean.astype(np.float32).view(np.uint32).astype(np.int64)
+    # Toward zero: cut the mantissa before the conversion, so that it rounds nothing up.
+    half = (bits >> 13 << 13).astype(np.uint32).view(np.float32).astype(np.float16)
+    raw = half.view(np.uint16).astype(np.int64) >> drop
+    special = np.where(np.isnan(value), 31 << width - 5 | 1, 31 << width - 5)
+    return np.where(np.isnan(value) | (value == np.inf), special, raw)
+
+
+@dataclass(frozen=True)
+class SharedExponent(Format):
+    """RGB with nine bits of mantissa each and one exponent (bits 31:27)."""
+
+    @property
+    def size(self) -> int:
+        return 4
+
+    def unpack(self, data: Bytes) -> NDArray[Any]:
+        words = np.ascontiguousarray(data).view("<u4")[:, 0].astype(np.int64)
+        scale = np.exp2((words >> 27) - 24.0)
+        channels = [(words >> 9 * number & 511) * scale for number in range(3)]
+        return np.stack(channels, axis=1).astype(np.float32)
+
+    def pack(self, values: NDArray[Any]) -> Bytes:
+        top = np.float64(511 / 512 * 65536)
+        rgb = np.clip(
+            np.where(np.isnan(values[:, :3]), 0, values[:, :3]).astype(np.float64), 0, top
+        )
+        most = rgb.max(axis=1)
+        exponent = np.maximum(-16, np.floor(np.log2(np.where(most > 0, most, 2.0**-40)))) + 16
+        exponent += np.floor(most / np.exp2(exponent - 24) + 0.5) == 512
+        mantissas = np.floor(rgb / np.exp2(exponent - 24)[:, None] + 0.5).astype(np.int64)
+        words = exponent.astype(np.int64) << 27
+        for number in range(3):
+            words |= mantissas[:, number] << 9 * number
+        return words.astype("<u4").view(np.uint8).reshape(-1, 4)
+
+
+def _packed() -> dict[int, Format]:
+    table: dict[int, Format] = {
+        64: Packed("RGB565", 3, 0, "u", (5, 6, 5)),
+        65: Packed("RGB5A1UNORM", 4, 0, "u", (5, 5, 5, 1)),
+        66: Packed("A1BGR5UNORM", 4, 0, "u", (1, 5, 5, 5), True),
+        89: Packed("R11FG11FB10F", 3, 0, "f", (11, 11, 10)),
+        91: SharedExponent("R9FG9FB9FE5F", 3, 9, "f"),
+        186: Packed("RGBA4UNORM", 4, 0, "u", (4, 4, 4, 4)),
+        # What the tile buffer holds, to the width of its channels.
+        224: Packed("RGB5A1AU", 4, 0, "u", (5, 5, 5, 1)),
+        226: Packed("R5G6B5AU", 3, 0, "u", (5, 6, 5)),
+        232: Packed("RGBA4AU", 4, 0, "u", (4, 4, 4, 4)),
+        238: Packed("RGB10A2TB", 4, 0, "u", (10, 10, 10, 2)),
+    }
+    for first, kind in ((67, "u"), (69, "s"), (71, "j"), (73, "i")):
+        table[first] = Packed(f"RGB10A2{kind}", 4, 0, kind, (10, 10, 10, 2))
+        table[first + 1] = Packed(f"A2BGR10{kind}", 4, 0, kind, (2, 10, 10, 10), True)
+    return table
+
+
 def _parse(name: str) -> Format:
     letters = name[: len(name) - len(name.lstrip("RGBA"))]
     rest = name[len(letters) :]
@@ -99,7 +222,26 @@ def _parse(name: str) -> Format:
 @cache
 def _table() -> dict[int, Format]:
     items = _FORMATS.split()
-    return {int(number): _parse(name) for number, name in zip(items[::2], items[1::2], strict=True)}
+    plain = zip(items[::2], items[1::2], strict=True)
+    return {int(number): _parse(name) for number, name in plain} | _packed()
+
+
+#: 24-bit depth where AFBC has no room for the fourth byte.
+AFBC_Z24 = Packed("Z24", 1, 24, "u", (24,))
+
+
+def from_srgb(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """sRGB to linear (IEC 61966-2-1)."""
+    wide = values.astype(np.float64)
+    curve = ((np.maximum(wide, 0) + 0.055) / 1.055) ** 2.4
+    return np.where(wide <= 0.04045, wide / 12.92, curve).astype(np.float32)
+
+
+def to_srgb(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Linear to sRGB."""
+    wide = np.clip(np.where(np.isnan(values), 0, values), 0, 1).astype(np.float64)
+    curve = 1.055 * wide ** (1 / 2.4) - 0.055
+    return np.where(wide <= 0.0031308, wide * 12.92, curve).astype(np.float32)
 
 
 def pixel_format(value: int) -> tuple[Format, tuple[int, ...]]:

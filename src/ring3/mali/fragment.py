@@ -8,7 +8,7 @@ primitive, one round after the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,21 +26,17 @@ from ring3.mali.descriptors import (
     ShaderProgram,
     TilerContext,
 )
-from ring3.mali.draw import POSITION_BYTES
+from ring3.mali.draw import read_positions
 from ring3.mali.events import ExceptionCode, GpuFault
-from ring3.mali.raster import Interpolator, Setup, Triangles, clip, orient, scan
+from ring3.mali.primitives import POINTS, TRIANGLES, rectangles, squares
+from ring3.mali.raster import Interpolator, Ints, Setup, Triangles, clip, orient, scan
 from ring3.mali.shader.operands import Selection
 from ring3.mali.shader.run import Execution, Program
 from ring3.mali.shader.threads import Threads
 from ring3.mali.tilebuffer import (
-    RGBA8,
     DepthBuffer,
-    Product,
     Target,
-    blend_rgba8,
-    conversion,
     load_frame,
-    quantize,
     times,
     times_exact,
 )
@@ -50,7 +46,7 @@ if TYPE_CHECKING:
 
 FRONT_CCW, CULL_FRONT, CULL_BACK = 1 << 16, 1 << 17, 1 << 18
 LOW_CULL, HIGH_CULL = 1 << 16, 1 << 17
-OPAQUE, FIXED, OFF = 1, 2, 3
+SHADER, OPAQUE, FIXED, OFF = 0, 1, 2, 3
 PREDICATE, COUNTER = 1, 3
 _MOST_LISTS = 1 << 20
 
@@ -158,8 +154,9 @@ def _batch(one: Pass, polygons: PolygonList) -> Iterator[None]:
         raise GpuFault(
             ExceptionCode.DATA_INVALID_FAULT, polygons.triangles, "a vertex out of range"
         )
-    data = space.read(polygons.positions, POSITION_BYTES * polygons.vertices)
-    points = np.frombuffer(data, dtype="<f4").reshape(-1, POSITION_BYTES // 4)[:, :4]
+    if not len(corners) or not polygons.vertices:
+        return
+    points, sizes = read_positions(one.queue, polygons.positions, polygons.vertices, polygons.flags)
     varyings = None
     if polygons.stride:
         data = space.read(polygons.varyings, polygons.stride * polygons.vertices)
@@ -174,18 +171,20 @@ def _batch(one: Pass, polygons: PolygonList) -> Iterator[None]:
     far = polygons.high_depth if polygons.flags & HIGH_CULL else np.inf
     flags = one.draw.flags0
     with np.errstate(all="ignore"):
-        triangles, snapped = orient(clip(triangles, near, far), bool(flags & FRONT_CCW))
-        keep = np.ones(len(snapped), dtype=bool)
-        if flags & CULL_FRONT:
-            keep &= ~triangles.front
-        if flags & CULL_BACK:
-            keep &= triangles.front
-        if not keep.all():
-            triangles, snapped = triangles.take(keep), snapped[keep]
+        mode = polygons.flags & 255
+        triangles = clip(
+            triangles, near, far, {POINTS: 1, TRIANGLES: 3}.get(max(mode & 8, mode & 1), 2)
+        )
+        if mode == POINTS:
+            triangles, snapped = squares(triangles, sizes, polygons.size)
+        elif mode < TRIANGLES:
+            triangles, snapped = rectangles(triangles, polygons.size)
+        else:
+            triangles, snapped = _culled(triangles, flags)
         if not len(snapped):
             return
         runs = scan(snapped, box)
-        setup = Setup(triangles, varyings)
+        setup = Setup(triangles, varyings, mode)
     helpers = one.described is not None and bool(one.described.helpers)
     for which, x, y in runs.chunks():
         covered = None
@@ -195,6 +194,19 @@ def _batch(one: Pass, polygons: PolygonList) -> Iterator[None]:
         front = np.broadcast_to(triangles.front[which], x.shape)
         numbers = triangles.numbers[which]
         yield from shade(one, interpolator, Fragments(x, y, front, numbers, covered))
+
+
+def _culled(triangles: Triangles, flags: int) -> tuple[Triangles, Ints]:
+    """Triangles that face a way that is drawn, and their snapped corners."""
+    triangles, snapped = orient(triangles, bool(flags & FRONT_CCW))
+    keep = np.ones(len(snapped), dtype=bool)
+    if flags & CULL_FRONT:
+        keep &= ~triangles.front
+    if flags & CULL_BACK:
+        keep &= triangles.front
+    if keep.all():
+        return triangles, snapped
+    return triangles.take(keep), snapped[keep]
 
 
 def full_screen(one: Pass) -> Iterator[None]:
@@ -218,6 +230,11 @@ class Fragments:
     front: NDArray[np.bool_]
     numbers: NDArray[np.int32]
     covered: NDArray[np.bool_] | None = None
+
+    def take(self, chosen: NDArray[np.intp]) -> Fragments:
+        numbers = self.numbers if len(self.numbers) == 1 else self.numbers[chosen]
+        covered = None if self.covered is None else self.covered[chosen]
+        return Fragments(self.x[chosen], self.y[chosen], self.front[chosen], numbers, covered)
 
 
 def quads(
@@ -257,7 +274,52 @@ def shade(
     interpolator: Interpolator | None,
     fragments: Fragments,
 ) -> Iterator[None]:
-    """Shade fragments of one chunk, test and blend them."""
+    """Shade fragments of one chunk, test and blend them.
+
+    A shader that reads the tile buffer sees what was drawn before: its fragments go round by round.
+    """
+    reads = any(blend.mode == SHADER and blend.enable for blend in one.blends)
+    if one.program is not None and not reads:
+        reads = one.program.reads_tile()
+    if not reads or interpolator is None or len(interpolator.which) == 1:
+        yield from _shade(one, interpolator, fragments)
+        return
+    at = fragments.y * one.frame.width + fragments.x
+    alive = np.ones(len(at), dtype=bool)
+    if fragments.covered is not None:
+        # Quads stay whole: rounds of quads.
+        at = (fragments.y[::4] >> 1) * one.frame.width + (fragments.x[::4] >> 1)
+        alive = alive[::4]
+    for chosen in _rounds(at, alive, interpolator):
+        if fragments.covered is not None:
+            chosen = (4 * chosen[:, None] + np.arange(4)).reshape(-1)
+        part = Interpolator(
+            interpolator.setup,
+            interpolator.which[chosen],
+            interpolator.x[chosen],
+            interpolator.y[chosen],
+        )
+        yield from _shade(one, part, fragments.take(chosen))
+
+
+def _tile_reader(one: Pass, at: NDArray[Any]) -> Callable[[int, int, Selection], NDArray[Any]]:
+    """LD_TILE: the pixels of a render target, as its conversion descriptor says."""
+
+    def read(target: int, conversion: int, sel: Selection) -> NDArray[Any]:
+        if target >= len(one.targets):
+            raise Unsupported(f"LD_TILE of target {target} of {len(one.targets)}")
+        pixels = at if sel is None else at[sel]
+        return one.targets[target].read(pixels, conversion)
+
+    return read
+
+
+def _shade(
+    one: Pass,
+    interpolator: Interpolator | None,
+    fragments: Fragments,
+) -> Iterator[None]:
+    """Shade fragments, then test and blend those of each pixel in order."""
     x, y, front = fragments.x, fragments.y, fragments.front
     at = y * one.frame.width + x
     with np.errstate(all="ignore"):
@@ -275,6 +337,7 @@ def shade(
         threads.registers[61] = 1
         if fragments.covered is not None:
             threads.helpers = ~fragments.covered
+            threads.stages["quads"] = True
             threads.registers[60] = threads.registers[61] = fragments.covered
         threads.stages.update(
             varyings=interpolator,
@@ -283,6 +346,7 @@ def shade(
             stencil=np.zeros(len(at), dtype=np.uint32),
             killed=~alive,
             internal=internal,
+            tile=_tile_reader(one, at),
         )
         execution = Execution(one.program, threads)
         one.queue.running = execution
@@ -310,7 +374,12 @@ def shade(
         for index, (values, covered) in colors.items():
             mine = merged if covered.all() else merged[covered[merged]]
             if index < len(one.blends) and one.draw.flags1 >> 16 + index & 1 and len(mine):
-                blend = one.blends[index].with_internal(internal[index])
+                blend = one.blends[index]
+                # A blend shader has done what the descriptor's equation and mask would.
+                masked = blend.mode != SHADER
+                blend = blend.with_internal(internal[index])
+                if not masked:
+                    blend = replace(blend, color_mask=15)
                 _merge(one, at, blend, values, mine)
 
 
@@ -401,25 +470,4 @@ def _merge(
     target = one.targets[blend.target]
     pixels, source = (at, values) if len(mine) == len(at) else (at[mine], values[mine])
     product = times_exact if one.queue.gpu.config.exact_blending else times
-    target.put(pixels, _blended(target, blend, pixels, source, product))
-
-
-def _blended(
-    target: Target, blend: Blend, at: NDArray[Any], values: NDArray[Any], product: Product
-) -> NDArray[np.uint8]:
-    if target.described.internal_format != RGBA8:
-        kind, order = conversion(blend)
-        wanted = np.zeros((len(values), kind.channels), dtype=values.dtype)
-        for channel, stored in enumerate(order[: values.shape[1]]):
-            if stored < kind.channels:
-                wanted[:, stored] = values[:, channel]
-        fresh = kind.pack(wanted)
-    else:
-        fresh = quantize(values)
-        if blend.mode == FIXED:
-            fresh = blend_rgba8(fresh, target.get(at), blend, product)
-    if blend.color_mask != 15 and target.described.internal_format == RGBA8:
-        old = target.get(at)
-        kept = [channel for channel in range(4) if not blend.color_mask >> channel & 1]
-        fresh[:, kept] = old[:, kept]
-    return fresh
+    target.put(pixels, target.blended(blend, pixels, source, product))

@@ -40,9 +40,8 @@ class Triangles:
     corners: NDArray[np.int32]  # (n, 3)
     numbers: NDArray[np.int32]  # primitive id
     front: NDArray[np.bool_]
-    outline: Floats | None = (
-        None  # (n, 3, 2): what is rasterised, where it differs (clipped pieces)
-    )
+    outline: Floats | None = None  # (n, 3, 2): what is rasterised, where it differs (clipped)
+    sizes: Floats | None = None  # of points
 
     def take(self, chosen: NDArray[Any]) -> Triangles:
         return Triangles(
@@ -51,6 +50,7 @@ class Triangles:
             self.numbers[chosen],
             self.front[chosen],
             None if self.outline is None else self.outline[chosen],
+            None if self.sizes is None else self.sizes[chosen],
         )
 
     @property
@@ -145,10 +145,11 @@ def scan(corners: Ints, box: tuple[int, int, int, int]) -> Runs:
     return Runs(triangle[some], y[some], low[some], length[some])
 
 
-def clip(triangles: Triangles, near: float, far: float) -> Triangles:
+def clip(triangles: Triangles, near: float, far: float, corners: int = 3) -> Triangles:
     """Cut off what is behind the eye, before ``near``, beyond ``far``, or far off the screen.
 
-    Pieces keep the planes of their triangle: only the outline that is rasterised changes.
+    Pieces keep the planes of their triangle: only the outline that is rasterised changes.  ``corners``: 1
+    and 2 for points and lines.
     """
     w = triangles.positions[:, :, 3]
     xy = triangles.positions[:, :, :2]
@@ -163,6 +164,8 @@ def clip(triangles: Triangles, near: float, far: float) -> Triangles:
     )
     if inside.all():
         return triangles
+    if corners == 1:
+        return triangles.take(inside)
     which: list[int] = []
     outlines: list[Any] = []
     for index in range(len(inside)):
@@ -170,7 +173,8 @@ def clip(triangles: Triangles, near: float, far: float) -> Triangles:
             which.append(index)
             outlines.append(xy[index])
         elif finite[index]:
-            for piece in _pieces(triangles.positions[index].astype(np.float64), near, far):
+            cut = _pieces(triangles.positions[index, :corners].astype(np.float64), near, far)
+            for piece in cut:
                 which.append(index)
                 outlines.append(piece)
     if not which:
@@ -181,7 +185,7 @@ def clip(triangles: Triangles, near: float, far: float) -> Triangles:
 
 
 def _pieces(corners: NDArray[np.float64], near: float, far: float) -> list[NDArray[np.float64]]:
-    """One triangle cut by the planes, as a fan of screen triangles (3, 2)."""
+    """One triangle cut by the planes, as a fan of screen triangles (3, 2); or one line (its end twice)."""
     w = 1 / corners[:, 3]
     polygon = np.concatenate((corners[:, :3] * w[:, None], w[:, None]), axis=1)  # homogeneous
     edge = _LIMIT / SUBPIXEL
@@ -197,6 +201,12 @@ def _pieces(corners: NDArray[np.float64], near: float, far: float) -> list[NDArr
     for a, b, c, d, constant in planes:
         distance = polygon @ np.array([a, b, c, d], dtype=np.float64) + constant
         kept = []
+        if len(polygon) == 2:
+            kept = _cut_line(polygon, distance)
+            if not kept:
+                return []
+            polygon = np.array(kept)
+            continue
         for at in range(len(polygon)):
             before, here = distance[at - 1], distance[at]
             if (before >= 0) != (here >= 0):
@@ -208,7 +218,22 @@ def _pieces(corners: NDArray[np.float64], near: float, far: float) -> list[NDArr
             return []
         polygon = np.array(kept)
     screen = polygon[:, :2] / polygon[:, 3:]
+    if len(screen) == 2:
+        return [screen[[0, 1, 1]]]
     return [screen[[0, at, at + 1]] for at in range(1, len(screen) - 1)]
+
+
+def _cut_line(
+    ends: NDArray[np.float64], distance: NDArray[np.float64]
+) -> list[NDArray[np.float64]]:
+    """The part of a line whose distance from a plane is not negative."""
+    a, b = float(distance[0]), float(distance[1])
+    if a < 0 and b < 0:
+        return []
+    if a >= 0 and b >= 0:
+        return [ends[0], ends[1]]
+    middle = ends[0] + a / (a - b) * (ends[1] - ends[0])
+    return [middle, ends[1]] if a < 0 else [ends[0], middle]
 
 
 @dataclass
@@ -223,12 +248,18 @@ class Planes:
 class Setup:
     """What is the same for all values of a batch of triangles."""
 
-    def __init__(self, triangles: Triangles, varyings: NDArray[np.uint8] | None) -> None:
+    def __init__(
+        self, triangles: Triangles, varyings: NDArray[np.uint8] | None, mode: int = 8
+    ) -> None:
         self.triangles = triangles
         self.data = varyings  # (vertices, stride)
+        self.corners = {1: 1, 2: 2, 4: 2, 6: 2}.get(mode, 3)  # of a primitive
         p = triangles.positions
         self._origin = p[:, 0, :2] - F32(0.5)
         d01, d20 = p[:, 0, :2] - p[:, 1, :2], p[:, 2, :2] - p[:, 0, :2]
+        if self.corners == 2:
+            squared = (d01 * d01).sum(axis=1)
+            self._along = d01 * (F32(1) / np.where(squared > 0, squared, F32(1)))[:, None]
         inverse = F32(1) / (d01[:, 0] * d20[:, 1] - d01[:, 1] * d20[:, 0])
         self._d01, self._d20 = d01 * inverse[:, None], d20 * inverse[:, None]
         self._planes: dict[Any, Planes] = {}
@@ -239,8 +270,13 @@ class Setup:
         if found is None:
             a, b, c = values()
             da01, da20 = a - b, c - a
-            dadx = da01 * self._d20[:, 1] - self._d01[:, 1] * da20
-            dady = da20 * self._d01[:, 0] - self._d20[:, 0] * da01
+            if self.corners == 3:
+                dadx = da01 * self._d20[:, 1] - self._d01[:, 1] * da20
+                dady = da20 * self._d01[:, 0] - self._d20[:, 0] * da01
+            elif self.corners == 2:
+                dadx, dady = da01 * self._along[:, 0], da01 * self._along[:, 1]
+            else:
+                dadx = dady = np.zeros_like(a)
             a0 = a - (dadx * self._origin[:, 0] + dady * self._origin[:, 1])
             found = self._planes[key] = Planes(a0, dadx, dady)
         return found
@@ -250,6 +286,16 @@ class Setup:
         return self.planes(
             component, lambda: (p[:, 0, component], p[:, 1, component], p[:, 2, component])
         )
+
+    def point(self, axis: int) -> Planes:
+        """gl_PointCoord: from 0 to 1 across a point's square."""
+        sizes = self.triangles.sizes
+        if sizes is None:
+            raise Unsupported("a point coordinate of what is no point")
+        slope = F32(1) / sizes
+        centre = F32(0.5) - slope * self._origin[:, axis]
+        still = np.zeros_like(slope)
+        return Planes(centre, *((slope, still) if axis == 0 else (still, slope)))
 
     def varying(self, offset: int, bits: int) -> Planes:
         """A varying times 1/w."""
@@ -301,6 +347,11 @@ class Interpolator:
 
     def depth(self, sel: Selection) -> Floats:
         return self.plane(self.setup.position(2), sel)
+
+    def point(self, sel: Selection) -> Floats:
+        """gl_PointCoord (n, 2)."""
+        axes = [self.plane(self.setup.point(axis), sel) for axis in range(2)]
+        return np.stack(axes, axis=1)
 
     def smooth(self, offset: int, count: int, bits: int, sel: Selection) -> Floats:
         """(n, count) perspective-correct values of components from byte ``offset`` on."""

@@ -15,12 +15,36 @@ from numpy.typing import NDArray
 from ring3.errors import Unsupported
 from ring3.mali.descriptors import Blend, DepthStencil, Framebuffer, RenderTarget, ZsExtension
 from ring3.mali.events import ExceptionCode, GpuFault
-from ring3.mali.formats import Format, pixel_format, to_tiled
+from ring3.mali.formats import Format, from_srgb, pixel_format, to_rgba, to_srgb, to_tiled
 from ring3.mali.mmu import AddressSpace
 
 RGBA8 = 1
 _RAW_SIZES = {32: 1, 33: 2, 34: 4, 35: 8, 36: 16}
-_FORMAT_SIZES = {0: 1, 1: 2, 2: 3, 3: 4, 4: 6, 5: 8, 6: 12, 7: 16, 16: 1, 17: 2, 18: 3, 19: 4}
+#: Internal formats narrower than they look, and write-back formats, as pixel formats.
+_PACKED = {2: 238, 4: 232, 5: 226, 6: 224}
+_WRITTEN = {20: 186, 21: 64, 24: 67, 25: 68, 28: 65, 29: 66, 19: 187}
+_RGBA = (0, 1, 2, 3)
+FIXED = 2
+_FORMAT_SIZES = {
+    20: 2,
+    21: 2,
+    24: 4,
+    25: 4,
+    28: 2,
+    29: 2,
+    0: 1,
+    1: 2,
+    2: 3,
+    3: 4,
+    4: 6,
+    5: 8,
+    6: 12,
+    7: 16,
+    16: 1,
+    17: 2,
+    18: 3,
+    19: 4,
+}
 TILED, LINEAR = 1, 2
 AFBC = (12, 13)
 _MOST_PIXELS = 1 << 26
@@ -34,8 +58,12 @@ class Target:
         self.described = described
         self.width, self.height = width, height
         internal = described.internal_format
+        self.packed: Format | None = None
         if internal == RGBA8:
             self.size = 4
+        elif internal in _PACKED:
+            self.packed, _ = pixel_format(_PACKED[internal] << 12)
+            self.size = self.packed.size
         elif internal in _RAW_SIZES:
             self.size = _RAW_SIZES[internal]
         else:
@@ -56,6 +84,68 @@ class Target:
             return self.words.view(np.uint32)[at].view(np.uint8)
         return self.words[at]
 
+    def read(self, at: Index, conversion: int) -> NDArray[Any]:
+        """(n, 4) values in R, G, B, A of pixels ``at``, as an internal conversion descriptor says."""
+        if self.packed is not None:
+            return to_rgba(self.packed, _RGBA, self.get(at))
+        if self.described.internal_format == RGBA8:
+            values = (self.get(at) / np.float32(255)).astype(np.float32)
+            if self.described.srgb:
+                values[:, :3] = from_srgb(values[:, :3])
+            return values
+        kind, order = pixel_format(conversion & (1 << 22) - 1)
+        if kind.size != self.size:
+            raise Unsupported(f"{self.size}-byte pixels read as {kind.name}")
+        return to_rgba(kind, order, self.get(at))
+
+    def blended(
+        self, blend: Blend, at: Index, values: NDArray[Any], product: Product
+    ) -> NDArray[np.uint8]:
+        """What pixels ``at`` hold after ``values`` (n, c) went through the blend descriptor."""
+        fixed = blend.mode == FIXED
+        plain = self.described.internal_format == RGBA8
+        if plain and not (self.described.srgb or blend.srgb):
+            fresh = quantize(values)
+            if fixed:
+                fresh = blend_rgba8(fresh, self.get(at), blend, product)
+        elif plain or self.packed is not None:
+            wide = np.zeros((len(values), 4), dtype=np.float32)
+            wide[:, 3] = 1
+            wide[:, : values.shape[1]] = values
+            wide = np.fmin(np.fmax(wide, np.float32(0)), np.float32(1))
+            if fixed:
+                wide = blend_floats(wide, self.read(at, 0), blend)
+            if plain:
+                wide[:, :3] = to_srgb(wide[:, :3])
+                fresh = quantize(wide)
+            else:
+                kind = self.packed
+                fresh = kind.pack(wide[:, : kind.channels]) if kind is not None else self.get(at)
+        else:
+            kind, order = conversion(blend)
+            wanted = np.zeros((len(values), kind.channels), dtype=values.dtype)
+            for channel, stored in enumerate(order[: values.shape[1]]):
+                if stored < kind.channels:
+                    wanted[:, stored] = values[:, channel]
+            fresh = kind.pack(wanted)
+        if blend.color_mask == 15:
+            return fresh
+        return self._masked(blend, at, fresh)
+
+    def _masked(self, blend: Blend, at: Index, fresh: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Channels that are not written keep what they held."""
+        kept = [channel for channel in range(4) if not blend.color_mask >> channel & 1]
+        old = self.get(at)
+        if self.described.internal_format == RGBA8:
+            fresh[:, kept] = old[:, kept]
+            return fresh
+        kind, order = (self.packed, _RGBA) if self.packed is not None else conversion(blend)
+        new_values, old_values = kind.unpack(fresh), kind.unpack(old)
+        for channel in kept:
+            if order[channel] < kind.channels:
+                new_values[:, order[channel]] = old_values[:, order[channel]]
+        return kind.pack(new_values)
+
     def write_back(self, space: AddressSpace) -> None:
         """To memory, in the write-back format and layout."""
         described = self.described
@@ -72,6 +162,11 @@ class Target:
             if order != (0, 1, 2, 3):
                 image = image[:, :, list(order)]
             image = image[:, :, :size]
+        elif self.packed is not None:
+            values = to_rgba(self.packed, _RGBA, self.words)
+            values = values[:, list(_stored_order(described.swizzle))]
+            kind, _ = pixel_format(_WRITTEN[described.format] << 12)
+            image = kind.pack(values[:, : kind.channels]).reshape(self.height, self.width, -1)
         elif size != self.size:
             raise Unsupported(f"{self.size}-byte pixels written back as {size} bytes")
         store_image(space, described.base, described.row_stride, described.block, image)
@@ -150,6 +245,28 @@ def blend_rgba8(
         terms = (src[:, channels], dst[:, channels], src[:, 3:], dst[:, 3:], constant)
         out[:, channels] = _equation(terms, function, product)
     return out.astype(np.uint8)
+
+
+def blend_floats(
+    source: NDArray[np.float32], old: NDArray[np.float32], blend: Blend
+) -> NDArray[np.float32]:
+    """Fixed-function blending of values in [0, 1]."""
+    out = np.empty_like(source)
+    constant = np.float32((blend.constant >> 8) / 255)
+    for channels, function in ((slice(0, 3), blend.rgb), (slice(3, 4), blend.alpha)):
+        src, dst = source[:, channels], old[:, channels]
+        a, b, c = function & 3, function >> 4 & 3, function >> 8 & 7
+        if not a or not c:
+            raise Unsupported(f"blend function {function:#x} is not there yet")
+        zero = np.zeros_like(src)
+        alphas = (source[:, 3:], old[:, 3:])
+        factor = (zero, zero, src, dst, 2 * src, *alphas, zero + constant)[c]
+        if function >> 11 & 1:
+            factor = 1 - factor
+        first = {1: zero, 2: src, 3: dst}[a] * (-1 if function >> 3 & 1 else 1)
+        second = (src - dst, src + dst, src, dst)[b] * (-1 if function >> 7 & 1 else 1)
+        out[:, channels] = np.clip(first + second * factor, 0, 1)
+    return out
 
 
 def _equation(
@@ -299,11 +416,13 @@ class DepthBuffer:
 def _zs_pixels(
     kind: int, depth: NDArray[Any], stencil: NDArray[np.uint8], internal: int
 ) -> NDArray[np.uint8]:
-    """D16, D24(X8), D24S8, D32 pixels."""
+    """D16, D24, D24X8, D24S8, D32 pixels."""
     if kind == 14:
         words = depth.astype("<f4") if internal == 2 else depth.astype("<u4")
     elif kind == 1:
         return np.ascontiguousarray(depth.astype("<u2"))[:, :, None].view(np.uint8)
+    elif kind == 2:
+        return np.ascontiguousarray(depth.astype("<u4"))[:, :, None].view(np.uint8)[:, :, :3]
     elif kind in (4, 5):
         high = stencil.astype(np.uint32) << 24 if kind == 5 else np.uint32(0)
         words = (depth.astype(np.uint32) | high).astype("<u4")

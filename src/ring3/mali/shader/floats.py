@@ -83,7 +83,7 @@ def clamped(value: Array, clamp: str) -> Array:
 
 
 def output(instruction: Instruction, bits: int) -> WriteFloat:
-    """Clamp, flush and write a float result: (n,) float32 or (n, 2) float16."""
+    """Clamp, flush and write a float result: (n,) float32, or float16 in half a register; (n, 2) float16."""
     clamp, write = instruction.modifier("clamp"), write32(instruction)
     plain = clamp in ("", "none")
     if bits == 16:
@@ -93,6 +93,15 @@ def output(instruction: Instruction, bits: int) -> WriteFloat:
             write(threads, sel, pack(value))
 
         return halves
+
+    if instruction.destination[1] in (1, 2):
+        # One half of a register: the float32 result is rounded once more, to float16.
+        def narrowed(threads: Threads, sel: Selection, value: Array) -> None:
+            value = threads.flush32(value if plain else clamped(value, clamp))
+            half = threads.flush16(value.astype(F16))
+            write(threads, sel, pack(np.stack((half, half), axis=1)))
+
+        return narrowed
 
     def whole(threads: Threads, sel: Selection, value: Array) -> None:
         value = threads.flush32(value if plain else clamped(value, clamp))
@@ -460,6 +469,10 @@ def _cubeface1(instruction: Instruction) -> Execute:
     return _arith(instruction, 3, lambda x, y, z: fmax(fmax(np.abs(x), np.abs(y)), np.abs(z)))
 
 
+#: Where a cube's face number lies: above the bits of a coordinate in [0, 1] that say something.
+FACE = 29
+
+
 @builds("CUBEFACE2")
 def _cubeface2(instruction: Instruction) -> Execute:
     reads = [floating(instruction, number, 32) for number in range(3)]
@@ -468,9 +481,34 @@ def _cubeface2(instruction: Instruction) -> Execute:
     def run(threads: Threads, sel: Selection) -> None:
         x, y, z = (read(threads, sel) for read in reads)
         ax, ay, az = np.abs(x), np.abs(y), np.abs(z)
-        face = np.where(np.signbit(z), 5, 4)
-        face = np.where((ay >= az) & (ay > ax), np.where(np.signbit(y), 3, 2), face)
-        face = np.where((ax >= ay) & (ax >= az), np.where(np.signbit(x), 1, 0), face)
-        write(threads, sel, face.astype(np.uint32))
+        # Where two are as long, z goes before y and y before x (Vulkan, cube map face selection).
+        face = np.where(np.signbit(x), 1, 0)
+        face = np.where(ay >= ax, np.where(np.signbit(y), 3, 2), face)
+        face = np.where((az >= ax) & (az >= ay), np.where(np.signbit(z), 5, 4), face)
+        write(threads, sel, face.astype(np.uint32) << np.uint32(FACE))
 
     return run
+
+
+def _cube_select(signs: tuple[tuple[int, int], ...]) -> Build:
+    """One of two coordinates, negated or not, by face: (which, sign) for each."""
+
+    def build(instruction: Instruction) -> Execute:
+        a, b = (floating(instruction, number, 32) for number in (0, 1))
+        face, write = source32(instruction, 2), output(instruction, 32)
+        which = np.array([one for one, _ in signs] * 2)[:8]
+        sign = np.array([one for _, one in signs] * 2, dtype=F32)[:8]
+
+        def run(threads: Threads, sel: Selection) -> None:
+            number = face(threads, sel) >> np.uint32(FACE)
+            chosen = np.where(which[number] == 0, a(threads, sel), b(threads, sel))
+            write(threads, sel, chosen * sign[number])
+
+        return run
+
+    return build
+
+
+# Faces +x -x +y -y +z -z (Vulkan, cube map coordinates): s from (z, x), t from (y, z).
+BUILD["CUBE_SSEL"] = _cube_select(((0, -1), (0, 1), (1, 1), (1, 1), (1, 1), (1, -1)))
+BUILD["CUBE_TSEL"] = _cube_select(((0, -1), (0, -1), (1, 1), (1, -1), (0, -1), (0, -1)))

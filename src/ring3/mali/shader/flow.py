@@ -19,7 +19,6 @@ from ring3.mali.shader.operands import (
     lanes,
     selection,
     source32,
-    source64,
     write32,
 )
 from ring3.mali.shader.threads import WARP, Threads
@@ -63,7 +62,8 @@ def discard_condition(instruction: Instruction) -> Condition:
 
 
 def branch_target(instruction: Instruction) -> Read:
-    return source64(instruction, 1)
+    """The low 32 bits of where BRANCHZI goes."""
+    return source32(instruction, 1)
 
 
 def _whole(threads: Threads, sel: Selection, value: Array, idle: int) -> Array:

@@ -32,6 +32,8 @@ from ring3.mali.shader.threads import Threads
 
 #: Instructions a thread may execute between two slices of its job.
 SLICE = 512
+#: Instructions of a shader that are looked at for what it uses.
+LONGEST = 1 << 16
 
 
 @dataclass
@@ -55,6 +57,8 @@ class Program:
     start: int
     ops: dict[int, Op] = field(default_factory=dict)
     words: dict[int, int] = field(default_factory=dict)
+    _runs: list[tuple[int, bytes]] | None = None
+    _reads_tile: bool | None = None
 
     def op(self, pc: int) -> Op:
         found = self.ops.get(pc)
@@ -71,15 +75,45 @@ class Program:
         """Whether memory still holds what was decoded."""
         if not self.words:
             return True
-        low, high = min(self.words), max(self.words) + 8
+        if self._runs is None:
+            self._runs = self._code()
         try:
-            data = self.space.read(low, high - low, Access.EXECUTE)
+            return all(
+                self.space.read(start, len(code), Access.EXECUTE) == code
+                for start, code in self._runs
+            )
         except TranslationFault:
             return False
-        return all(
-            int.from_bytes(data[pc - low : pc - low + 8], "little") == word
-            for pc, word in self.words.items()
-        )
+
+    def _code(self) -> list[tuple[int, bytes]]:
+        """What was decoded, as runs of consecutive words: a shader may call code that lies elsewhere."""
+        runs: list[tuple[int, bytearray]] = []
+        for pc in sorted(self.words):
+            if not runs or runs[-1][0] + len(runs[-1][1]) != pc:
+                runs.append((pc, bytearray()))
+            runs[-1][1].extend(self.words[pc].to_bytes(8, "little"))
+        return [(start, bytes(code)) for start, code in runs]
+
+    def reads_tile(self) -> bool:
+        """Whether the code reads the tile buffer: looked for once, from the start to the last end."""
+        if self._reads_tile is None:
+            self._reads_tile = False
+            furthest = pc = self.start
+            while pc <= furthest + 8 * LONGEST:
+                try:
+                    word = int.from_bytes(self.space.read(pc, 8, Access.EXECUTE), "little")
+                    instruction = decode(word)
+                except (TranslationFault, BadInput):
+                    break
+                if instruction.encoding.mnemonic == "LD_TILE":
+                    self._reads_tile = True
+                    break
+                if instruction.encoding.mnemonic == "BRANCHZ":
+                    furthest = max(furthest, pc + 8 + 8 * instruction.immediate("offset"))
+                if instruction.flow == "end" and pc >= furthest:
+                    break
+                pc += 8
+        return self._reads_tile
 
     def _fetch(self, pc: int) -> Op:
         if pc % 8:
@@ -98,6 +132,7 @@ class Program:
                 f"shader at {pc:#x}: {text(decode(word))}: {error}",
             ) from error
         self.ops[pc], self.words[pc] = op, word
+        self._runs = None
         return op
 
 
@@ -187,6 +222,7 @@ class Execution:
             self._branch(group, op)
             return
         if op.execute is not None:
+            self.threads.pc = group.pc
             try:
                 op.execute(self.threads, group.sel)
             except Unsupported as error:
@@ -198,8 +234,12 @@ class Execution:
             except GpuFault as fault:
                 fault.what += f"\nshader at {group.pc:#x}: {text(op.instruction)}"
                 raise
-        if op.kind == "blend" and not op.ends:
-            group.pc += op.offset
+        if op.kind == "blend":
+            if self.threads.stages.pop(stages.CALLS, False):
+                group.pc += 8
+                return
+            if not op.ends:
+                group.pc += op.offset
         if op.kind == "discard":
             self._discard(group, op)
         group.pc += 8
@@ -265,9 +305,10 @@ class Execution:
         where = distinct(op.target(self.threads, group.sel))
         if len(where) > 1:
             raise Unsupported("BRANCHZI to different places from one group is not there yet")
-        target = where[0]
-        absolute = op.instruction.flag("absolute")
-        group.pc = target if absolute else after + target
+        if op.instruction.flag("absolute"):
+            group.pc = group.pc & ~0xFFFFFFFF | where[0]
+        else:
+            group.pc = after + where[0] - (where[0] >> 31 << 32)
 
     def _discard(self, group: Group, op: Op) -> None:
         if op.condition is None:

@@ -248,13 +248,17 @@ def _ld_var_special(instruction: Instruction) -> Execute:
     index = instruction.immediate("index")
     register, _ = instruction.staging(instruction.encoding.staging[0])
     kind = instruction.modifier("regfmt")
-    if index not in (2, 3):
+    if index not in (0, 2, 3):
         raise Unsupported(f"LD_VAR_SPECIAL of entry {index} is not there yet")
+    count = components(instruction)
 
     def run(threads: Threads, sel: Selection) -> None:
         varyings: Interpolator = stage(threads, "varyings", instruction)
-        value = varyings.oow(sel) if index == 2 else varyings.depth(sel)
-        write_vector(threads, sel, register, value[:, None], kind)
+        if index == 0:
+            value = varyings.point(sel)[:, :count]
+        else:
+            value = (varyings.oow(sel) if index == 2 else varyings.depth(sel))[:, None]
+        write_vector(threads, sel, register, value, kind)
 
     return run
 
@@ -294,6 +298,10 @@ def blend_descriptor(instruction: Instruction) -> tuple[int | None, Read]:
     return named, raw64(byte, instruction.page)
 
 
+#: BLEND in shader mode sets this stage flag: the code behind it, which calls the shader, executes.
+CALLS = "calls_blend_shader"
+
+
 @builds("BLEND")
 def _blend(instruction: Instruction) -> Execute:
     named, descriptor_of = blend_descriptor(instruction)
@@ -302,28 +310,92 @@ def _blend(instruction: Instruction) -> Execute:
     count, kind = components(instruction), instruction.modifier("regfmt")
 
     def run(threads: Threads, sel: Selection) -> None:
-        colors = stage(threads, "colors", instruction)
         internal = distinct(descriptor_of(threads, sel))
         if len(internal) > 1:
             raise Unsupported("BLEND with descriptors that diverge is not there yet")
         # The second half of a blend descriptor: mode in bits 1:0, render target in 19:16.
         if internal[0] & 3 == 0:
-            raise Unsupported("a blend shader is not there yet")
+            threads.stages[CALLS] = True
+            return
         target = internal[0] >> 16 & 15 if named is None else named
         values = read_vector(threads, sel, register, count, kind)
-        covered = np.broadcast_to(coverage(threads, sel) != 0, (len(values),))
-        threads.stages["internal"][target] = internal[0]
-        if sel is None and covered.all():
-            colors[target] = (values, covered)
-            return
-        old = colors.get(target)
-        if old is None or old[0].shape[1] != values.shape[1]:
-            shape = (threads.count, values.shape[1])
-            old = (np.zeros(shape, values.dtype), np.zeros(threads.count, dtype=bool))
-        full = np.array(old[0]), np.array(old[1])
-        every = slice(None) if sel is None else sel
-        full[0][every] = values
-        full[1][every] = covered
-        colors[target] = full
+        write_color(
+            threads, sel, instruction, target, (values, coverage(threads, sel)), internal[0]
+        )
+
+    return run
+
+
+def write_color(
+    threads: Threads,
+    sel: Selection,
+    instruction: Instruction,
+    target: int,
+    color: tuple[NDArray[Any], Array],
+    internal: int,
+) -> None:
+    """Keep a colour (n, c) with its coverage until the fragment has passed its tests."""
+    colors = stage(threads, "colors", instruction)
+    values, mask = color
+    covered = np.broadcast_to(mask != 0, (len(values),))
+    threads.stages["internal"][target] = internal
+    if sel is None and covered.all():
+        colors[target] = (values, covered)
+        return
+    old = colors.get(target)
+    if old is None or old[0].shape[1] != values.shape[1]:
+        shape = (threads.count, values.shape[1])
+        old = (np.zeros(shape, values.dtype), np.zeros(threads.count, dtype=bool))
+    full = np.array(old[0]), np.array(old[1])
+    every = slice(None) if sel is None else sel
+    full[0][every] = values
+    full[1][every] = covered
+    colors[target] = full
+
+
+def _pixel_indices(instruction: Instruction, value: Array) -> int:
+    """Render target of a pixel indices descriptor: sample in bits 7:0, target in 15:8, then x and y."""
+    found = distinct(value)
+    if len(found) > 1 or found[0] >> 24 != CURRENT_PIXEL or found[0] & 255:
+        raise Unsupported(
+            f"{instruction.encoding.name} of another pixel or sample is not there yet"
+        )
+    return found[0] >> 8 & 255
+
+
+CURRENT_PIXEL = 255
+
+
+@builds("LD_TILE")
+def _ld_tile(instruction: Instruction) -> Execute:
+    where, conversion = source32(instruction, 0), source32(instruction, 2)
+    register, _ = instruction.staging(instruction.encoding.staging[0])
+    count, kind = components(instruction), instruction.modifier("regfmt")
+
+    def run(threads: Threads, sel: Selection) -> None:
+        tile = stage(threads, "tile", instruction)
+        target = _pixel_indices(instruction, where(threads, sel))
+        forms = distinct(conversion(threads, sel))
+        if len(forms) > 1:
+            raise Unsupported("LD_TILE with formats that diverge is not there yet")
+        values = tile(target, forms[0], sel)
+        form = "u32" if kind == "auto" and values.dtype.kind != "f" else kind
+        write_vector(threads, sel, register, values[:, :count], form)
+
+    return run
+
+
+@builds("ST_TILE")
+def _st_tile(instruction: Instruction) -> Execute:
+    where, coverage = source32(instruction, 0), source32(instruction, 1)
+    conversion = source32(instruction, 2)
+    register, _ = instruction.staging(instruction.encoding.staging[0])
+    count, kind = components(instruction), instruction.modifier("regfmt")
+
+    def run(threads: Threads, sel: Selection) -> None:
+        target = _pixel_indices(instruction, where(threads, sel))
+        values = read_vector(threads, sel, register, count, kind)
+        opaque = 1 | target << 16 | distinct(conversion(threads, sel))[0] << 32
+        write_color(threads, sel, instruction, target, (values, coverage(threads, sel)), opaque)
 
     return run

@@ -1,15 +1,16 @@
-"""Texel access without filtering: TEX_FETCH, LD_TEX, LEA_TEX and ST_CVT."""
+"""Texture instructions: TEX_FETCH, TEX_SINGLE, TEX_GATHER and TEX_GRADIENT; LD_TEX, LEA_TEX and ST_CVT."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ring3.errors import Unsupported
-from ring3.mali.descriptors import Plane, Texture, descriptor
-from ring3.mali.formats import Format, pixel_format, tiled_offset, to_rgba
+from ring3.mali.descriptors import Sampler, Texture, descriptor
+from ring3.mali.formats import pixel_format, to_srgb
 from ring3.mali.isa.model import Instruction
 from ring3.mali.shader.integers import Execute, builds
 from ring3.mali.shader.memory import active_count, spread
@@ -22,12 +23,13 @@ from ring3.mali.shader.operands import (
     store32,
     store64,
 )
+from ring3.mali.shader.sampler import Filter, Lookup, computed_lod
 from ring3.mali.shader.stages import components, read_vector, write_vector
-from ring3.mali.shader.threads import NOWHERE, Threads
-from ring3.mali.tilebuffer import afbc_stride
+from ring3.mali.shader.texels import SRGB, THREE, read_texture, texel_addresses, texels
+from ring3.mali.shader.threads import Threads
 
-TILED, LINEAR = 1, 2
-GENERIC, AFBC = 1, 6
+FACE = 29  # of a cube: above the low bits of s
+_AXES = {"1d": 1, "2d": 2, "3d": 3, "cube": 2}
 
 
 def unfold(table: int) -> int:
@@ -35,125 +37,258 @@ def unfold(table: int) -> int:
     return table if table < 12 else table + 48
 
 
-def texel_addresses(
-    threads: Threads, texture: Texture, place: tuple[Array, Array, Array], level: Array
-) -> tuple[NDArray[np.int64], Format]:
-    """Addresses of texels (x, y, layer) of a level; NOWHERE outside the image."""
-    kind, _ = pixel_format(texture.format)
-    x, y, layer = place
-    out = np.full(len(x), NOWHERE, dtype=np.int64)
-    surfaces = layer * texture.levels + level
-    inside_layer = (layer >= 0) & (layer < max(texture.array_size, texture.depth))
-    inside_layer &= (level >= 0) & (level < texture.levels)
-    for number in distinct(surfaces[inside_layer]) if inside_layer.any() else ():
-        plane = Plane.read(threads.space, texture.surfaces + Plane.BYTES * number)
-        if plane.plane_type not in (GENERIC, AFBC):
-            raise Unsupported(f"texture plane type {plane.plane_type} is not there yet")
-        at_level = number % texture.levels
-        width, height = max(1, texture.width >> at_level), max(1, texture.height >> at_level)
-        mine = inside_layer & (surfaces == number)
-        mine &= (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        if plane.plane_type == AFBC:
-            offset = y[mine] * afbc_stride(width, kind.size) + x[mine] * kind.size
-        elif plane.ordering == LINEAR:
-            offset = y[mine] * plane.row_stride + x[mine] * kind.size
-        elif plane.ordering == TILED:
-            offset = tiled_offset(x[mine], y[mine], kind.size, plane.row_stride)
-        else:
-            raise Unsupported(f"clump ordering {plane.ordering} is not there yet")
-        out[mine] = offset + plane.pointer
-    return out, kind
+@dataclass
+class Operands:
+    """Staging registers of a texture instruction, in the order the hardware reads them."""
+
+    coordinates: list[int]
+    array: int | None = None
+    reference: int | None = None
+    offset: int | None = None
+    lod: int | None = None
+    gradient: int | None = None
 
 
-def texels(threads: Threads, texture: Texture, addresses: NDArray[np.int64]) -> NDArray[Any]:
-    """(n, 4) values; zero outside."""
-    kind, order = pixel_format(texture.format)
-    values = to_rgba(kind, order, threads.load(addresses, kind.size))
-    outside = addresses == NOWHERE
-    if outside.any():
-        values[outside] = 0
-    swizzle = [texture.swizzle >> 3 * channel & 7 for channel in range(4)]
-    if swizzle != [0, 1, 2, 3]:
-        extra = np.zeros((len(values), 6), dtype=values.dtype)
-        extra[:, :4], extra[:, 5] = values, 1
-        values = extra[:, swizzle]
-    return values
+def operands(instruction: Instruction) -> Operands:
+    """Which register holds what, from the flags of the instruction."""
+    read = instruction.encoding.staging[1]
+    first, count = instruction.staging(read)
+    axes = _AXES[instruction.modifier("dimension")]
+    found = Operands([first + axis for axis in range(axes)])
+    used = axes
+
+    def flag(name: str) -> bool:
+        declared = any(item.name == name for item in instruction.encoding.modifiers)
+        return declared and instruction.flag(name)
+
+    for name, field in (
+        ("array_enable", "array"),
+        ("shadow", "reference"),
+        ("texel_offset", "offset"),
+    ):
+        if flag(name):
+            setattr(found, field, first + used)
+            used += 1
+    if used < count:
+        found.lod = first + used
+    if used + 1 < count:
+        found.gradient = first + used + 1
+    return found
 
 
-def _texture(threads: Threads, table: int, index: int) -> Texture:
-    found = descriptor(threads.space, threads.resources, table, index, Texture)
-    if found.type != 2:
-        raise Unsupported(f"a descriptor of type {found.type} where a texture is expected")
+@dataclass(frozen=True)
+class Handle:
+    """What the 64-bit source says: (table, index) of texture and sampler; offsets in texels and a level."""
+
+    texture: tuple[int, int]
+    sampler: tuple[int, int]
+    offset: tuple[int, int, int] = (0, 0, 0)
+    level: int = 0
+
+
+def _wide(handle: int) -> Handle:
+    texture, sampler = handle >> 32, handle & 0xFFFFFFFF
+    return Handle((texture >> 24, texture & 0xFFFFFF), (sampler >> 24, sampler & 0xFFFFFF))
+
+
+def _narrow(handle: int) -> Handle:
+    """16 bits each for sampler and texture; in the high word three signed nibbles, then the level."""
+    texture, sampler, high = handle >> 16 & 0xFFFF, handle & 0xFFFF, handle >> 32
+    x, y, z = ((high >> 4 * axis & 15 ^ 8) - 8 for axis in range(3))
+    return Handle(
+        (unfold(texture >> 11 & 15), texture & 0x7FF),
+        (unfold(sampler >> 11 & 15), sampler & 0x7FF),
+        (x, y, z),
+        high >> 12 & 31,
+    )
+
+
+class Access:
+    """What TEX instructions share: operands by thread, one run for each texture and sampler, the result."""
+
+    def __init__(self, instruction: Instruction) -> None:
+        self.instruction = instruction
+        self.where = operands(instruction)
+        self.source = source64(instruction, 0)
+        self.split = _wide if instruction.flag("wide_indices") else _narrow
+        self.cube = instruction.modifier("dimension") == "cube"
+        mask = instruction.word >> 22 & 15
+        self.channels = [channel for channel in range(4) if mask >> channel & 1]
+        self.target, _ = instruction.staging(instruction.encoding.staging[0])
+        self.width = instruction.modifier("register_width")
+        self.number = {"f": "f", "u": "u", "s": "s"}.get(instruction.modifier("register_type"), "")
+
+    def row(self, threads: Threads, sel: Selection, register: int) -> Array:
+        row: Array = threads.registers[register]
+        return row if sel is None else row[sel]
+
+    def lookup(self, threads: Threads, sel: Selection, handle: Handle) -> Lookup:
+        """Coordinates as float32, with face, layer, reference and offset."""
+        count, where = active_count(threads, sel), self.where
+        raw = [self.row(threads, sel, register) for register in where.coordinates]
+        face = np.zeros(count, dtype=np.int64)
+        if self.cube:
+            face = (raw[0] >> FACE).astype(np.int64)
+            # s lies in [0, 1], so that its top three bits are known.
+            low = raw[0] & np.uint32((1 << FACE) - 1) | np.uint32(1 << FACE)
+            raw[0] = low
+        found = Lookup([one.view(np.float32) for one in raw], face, np.zeros(count, dtype=np.int64))
+        if where.array is not None:
+            layer = self.row(threads, sel, where.array).view(np.float32)
+            clean = np.where(np.isfinite(layer), layer, 0)
+            found.layer = np.rint(np.clip(clean, 0, 1 << 16)).astype(np.int64)
+        if where.reference is not None:
+            found.reference = self.row(threads, sel, where.reference).view(np.float32)
+        if where.offset is not None or handle.offset != (0, 0, 0):
+            found.offset = self.offsets(threads, sel, handle)
+        return found
+
+    def offsets(
+        self, threads: Threads, sel: Selection, handle: Handle
+    ) -> tuple[Array, Array, Array]:
+        """Three signed bytes of one register, or what the handle says."""
+        if self.where.offset is None:
+            x, y, z = (np.array([by], dtype=np.int64) for by in handle.offset)
+            count = active_count(threads, sel)
+            return spread(x, count), spread(y, count), spread(z, count)
+        packed = self.row(threads, sel, self.where.offset)
+        parts = [(packed >> 8 * axis & 255).astype(np.uint8).view(np.int8) for axis in range(3)]
+        return parts[0].astype(np.int64), parts[1].astype(np.int64), parts[2].astype(np.int64)
+
+    def textures(self, threads: Threads, sel: Selection) -> list[tuple[Selection, Handle]]:
+        """Threads by the handle they hold."""
+        handles = self.source(threads, sel)
+        different = distinct(handles)
+        if len(different) == 1:
+            return [(sel, self.split(different[0]))]
+        every = np.arange(threads.count) if sel is None else sel
+        return [
+            (every[spread(handles, len(every)) == handle], self.split(handle))
+            for handle in different
+        ]
+
+    def write(self, threads: Threads, sel: Selection, values: NDArray[Any]) -> None:
+        kind = self.number or ("f" if values.dtype.kind == "f" else "u")
+        write_vector(threads, sel, self.target, values[:, self.channels], f"{kind}{self.width}")
+
+
+def read_sampler(threads: Threads, where: tuple[int, int]) -> Sampler:
+    found = descriptor(threads.space, threads.resources, *where, Sampler)
+    if found.type != 1:
+        raise Unsupported(f"a descriptor of type {found.type} where a sampler is expected")
+    if found.lod_algorithm and found.anisotropy > 1:
+        raise Unsupported("anisotropic filtering is not there yet")
     return found
 
 
 @builds("TEX_FETCH")
 def _tex_fetch(instruction: Instruction) -> Execute:
-    encoding = instruction.encoding
-    written, read = encoding.staging
-    target, _ = instruction.staging(written)
-    first, count = instruction.staging(read)
-    handles = source64(instruction, 0)
-    wide, array = instruction.flag("wide_indices"), instruction.flag("array_enable")
-    offset = instruction.flag("texel_offset")
-    dimension = instruction.modifier("dimension")
-    if dimension == "cube":
+    access = Access(instruction)
+    if access.cube:
         raise Unsupported("TEX_FETCH of a cube map is not there yet")
-    axes = int(dimension[0])
-    mask = instruction.word >> 22 & 15
-    channels = [channel for channel in range(4) if mask >> channel & 1]
-    width = instruction.modifier("register_width")
-    number = {"f": "f", "u": "u", "s": "s"}.get(instruction.modifier("register_type"), "")
 
     def run(threads: Threads, sel: Selection) -> None:
-        lanes = active_count(threads, sel)
+        for mine, handle in access.textures(threads, sel):
+            count, where = active_count(threads, mine), access.where
 
-        def staged(index: int) -> Array:
-            row = threads.registers[first + index]
-            return (row if sel is None else row[sel]).view(np.int32).astype(np.int64)
+            def staged(register: int, mine: Selection = mine) -> Array:
+                return access.row(threads, mine, register).view(np.int32).astype(np.int64)
 
-        zero = np.zeros(lanes, dtype=np.int64)
-        coordinates = [staged(index) if index < axes else zero for index in range(3)]
-        used = axes
-        layer = coordinates[2]
-        if array:
-            layer = staged(used)
-            used += 1
-        x, y = coordinates[0], coordinates[1]
-        if offset:
-            shift = staged(used)
-            used += 1
-            x = x + (shift & 255).astype(np.int8)
-            y = y + (shift >> 8 & 255).astype(np.int8)
-        level = staged(used) if used < count else zero
-        values = None
-        for handle in distinct(handles(threads, sel)):
-            if wide:
-                table, index = handle >> 56, handle >> 32 & 0xFFFFFF
-            else:
-                table, index = unfold(handle >> 27 & 15), handle >> 16 & 0x7FF
-            texture = _texture(threads, table, index)
-            at, _ = texel_addresses(threads, texture, (x, y, layer), level)
-            found = texels(threads, texture, at)
-            if values is None:
-                values = found
-            else:
-                mine = spread(handles(threads, sel), lanes) == handle
-                values[mine] = found[mine]
-        if values is None:
-            return
-        kind = number or ("f" if values.dtype.kind == "f" else "u")
-        write_vector(threads, sel, target, values[:, channels], f"{kind}{width}")
+            zero = np.zeros(count, dtype=np.int64)
+            at = [staged(register) for register in where.coordinates]
+            at += [zero] * (3 - len(at))
+            if where.array is not None:
+                at[2] = staged(where.array)
+            offsets = access.offsets(threads, mine, handle)
+            at = [one + by for one, by in zip(at, offsets, strict=True)]
+            level = zero + handle.level if where.lod is None else staged(where.lod)
+            texture = read_texture(threads, *handle.texture)
+            found = texel_addresses(threads, texture, (at[0], at[1], at[2]), level)
+            access.write(threads, mine, texels(threads, texture, found))
+
+    return run
+
+
+def _fixed(raw: Array) -> Array:
+    """A level of detail: the low half of a register, signed, in units of 1/256."""
+    return ((raw & np.uint32(0xFFFF)).astype(np.uint16).view(np.int16) / np.float32(256)).astype(
+        np.float32
+    )
+
+
+def quad_differences(
+    threads: Threads, sel: Selection, rows: list[Array]
+) -> tuple[list[Array], list[Array]]:
+    """How whole-register values (float32) change to the right and below, in the quad of each thread."""
+    me = np.arange(threads.count) if sel is None else sel
+    base = me & ~3
+    across = [row[np.minimum(base + 1, len(row) - 1)] - row[base] for row in rows]
+    down = [row[np.minimum(base + 2, len(row) - 1)] - row[base] for row in rows]
+    return across, down
+
+
+def implicit_lod(
+    access: Access, threads: Threads, sel: Selection, texture: Texture, sampler: Sampler
+) -> Array:
+    """The level of detail from the quad, before bias and clamps."""
+    if not threads.stages.get("quads"):
+        return np.zeros(active_count(threads, sel), dtype=np.float32)
+    rows = access.lookup(threads, None, Handle((0, 0), (0, 0))).coordinates
+    across, down = quad_differences(threads, sel, rows)
+    return computed_lod(texture, across, down, bool(sampler.normalized))
+
+
+@builds("TEX_SINGLE")
+def _tex_single(instruction: Instruction) -> Execute:
+    access, mode = Access(instruction), instruction.modifier("lod_mode")
+    if mode not in ("zero", "computed", "explicit", "computed_bias", "grdesc"):
+        raise Unsupported(f"a reserved level-of-detail mode of {instruction.encoding.name}")
+
+    def run(threads: Threads, sel: Selection) -> None:
+        for mine, handle in access.textures(threads, sel):
+            texture = read_texture(threads, *handle.texture)
+            sampler = read_sampler(threads, handle.sampler)
+            lookup = access.lookup(threads, mine, handle)
+            given = access.where.lod
+            if mode in ("computed", "computed_bias"):
+                lookup.lod = implicit_lod(access, threads, mine, texture, sampler)
+            if mode in ("explicit", "computed_bias") and given is not None:
+                by = _fixed(access.row(threads, mine, given))
+                lookup.lod = by if lookup.lod is None else lookup.lod + by
+            elif mode == "grdesc" and given is not None:
+                lookup.lod = _fixed(access.row(threads, mine, given))
+            access.write(threads, mine, Filter(threads, texture, sampler).sample(lookup))
+
+    return run
+
+
+@builds("TEX_GATHER")
+def _tex_gather(instruction: Instruction) -> Execute:
+    access = Access(instruction)
+    channel = "rgba".index(instruction.modifier("fetch_component")[-1])
+    if instruction.flag("integer_coordinates"):
+        raise Unsupported("TEX_GATHER with integer coordinates is not there yet")
+
+    def run(threads: Threads, sel: Selection) -> None:
+        for mine, handle in access.textures(threads, sel):
+            texture = read_texture(threads, *handle.texture)
+            sampler = read_sampler(threads, handle.sampler)
+            lookup = access.lookup(threads, mine, handle)
+            access.write(threads, mine, Filter(threads, texture, sampler).gather(lookup, channel))
 
     return run
 
 
 def _coordinates(
-    threads: Threads, sel: Selection, low: Array, high: Array
+    texture: Texture, lanes: int, low: Array, high: Array
 ) -> tuple[Array, Array, Array]:
-    lanes = active_count(threads, sel)
+    """x and y in the halves of one register; z and the array layer in those of the other."""
     xy, zw = spread(low, lanes).astype(np.int64), spread(high, lanes).astype(np.int64)
-    return xy & 0xFFFF, xy >> 16, zw & 0xFFFF
+    z, layer = zw & 0xFFFF, zw >> 16
+    if texture.dimension == THREE:
+        return xy & 0xFFFF, xy >> 16, z
+    # Of an image without depth, only z = 0 is inside: shaders put there what does not fit into 16 bits.
+    return xy & 0xFFFF, xy >> 16, np.where(z == 0, layer, -1)
 
 
 @builds("LD_TEX_IMM", "LD_TEX", "LEA_TEX_IMM", "LEA_TEX")
@@ -173,14 +308,16 @@ def _ld_tex(instruction: Instruction) -> Execute:
             if len(where) > 1:
                 raise Unsupported(f"{name} of an index that diverges is not there yet")
             table, index = where[0] >> 24, where[0] & 0xFFFFFF
-        texture = _texture(threads, table, index)
-        place = _coordinates(threads, sel, low(threads, sel), high(threads, sel))
-        at, _ = texel_addresses(threads, texture, place, np.zeros_like(place[0]))
+        texture = read_texture(threads, table, index)
+        lanes = active_count(threads, sel)
+        place = _coordinates(texture, lanes, low(threads, sel), high(threads, sel))
+        found = texel_addresses(threads, texture, place, np.zeros_like(place[0]))
+        at, _ = found
         if address_only:
             store64(threads, sel, register, at)
             store32(threads, sel, register + 2, np.array([texture.format], dtype=np.uint32))
             return
-        values = texels(threads, texture, at)[:, : components(instruction)]
+        values = texels(threads, texture, found)[:, : components(instruction)]
         write_vector(threads, sel, register, values, kind)
 
     return run
@@ -188,7 +325,7 @@ def _ld_tex(instruction: Instruction) -> Execute:
 
 @builds("ST_CVT")
 def _st_cvt(instruction: Instruction) -> Execute:
-    address, form = source64(instruction, 0), source32(instruction, 1)
+    address, conversion = source64(instruction, 0), source32(instruction, 1)
     offset = instruction.immediate("offset")
     register, _ = instruction.staging(instruction.encoding.staging[0])
     count, kind = components(instruction), instruction.modifier("regfmt")
@@ -200,15 +337,18 @@ def _st_cvt(instruction: Instruction) -> Execute:
         lanes = active_count(threads, sel)
         if not lanes:
             return
-        formats = distinct(form(threads, sel))
+        formats = distinct(conversion(threads, sel))
         if len(formats) > 1:
             raise Unsupported("ST_CVT with formats that diverge is not there yet")
         memory, order = pixel_format(formats[0] & (1 << 22) - 1)
-        values = read_vector(threads, sel, register, count, kind)
+        form = "u32" if kind == "auto" and memory.integer else kind
+        values = read_vector(threads, sel, register, count, form)
         stored = np.zeros((lanes, memory.channels), dtype=values.dtype)
         for channel, place in enumerate(order[:count]):
             if place < memory.channels:
                 stored[:, place] = values[:, channel]
+        if formats[0] & SRGB:
+            stored[:, :3] = to_srgb(stored[:, :3])
         at = spread(address(threads, sel), lanes).view(np.int64) + offset
         threads.store(at, memory.pack(stored))
 

@@ -65,6 +65,7 @@ class Threads:
         self.uniforms: NDArray[np.uint32] = np.zeros(256, dtype=np.uint32)
         self.resources = 0  # resource_table_pointer: the address, tables counted in its low bits
         self.specials: dict[str, Callable[[int, Selection], Array]] = {}
+        self.pc = 0  # of the instruction that executes
         self.thread_bytes = 0
         self.group_bytes = 0
         self.group_of: NDArray[np.int64] | None = None  # workgroup of each thread
@@ -95,6 +96,8 @@ class Threads:
             return value if sel is None else value[sel]
         if name == "resource_table_pointer":
             return _word(self.resources, word)
+        if name == "program_counter":
+            return _word(self.pc + 8, word)
         if name in ("core_id", "warp_id"):
             return np.zeros(1, dtype=np.uint32)
         if name == "thread_local_pointer":

@@ -1,0 +1,257 @@
+"""Filtering: coordinates and level of detail to texels and their mean.
+
+As the Vulkan specification's chapter on image operations says; weights have 8 bits, which is the precision
+that the driver promises.  The level of detail comes from differences across a quad of fragments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ring3.errors import Unsupported
+from ring3.mali.descriptors import Sampler, Texture
+from ring3.mali.formats import pixel_format
+from ring3.mali.shader.operands import Array
+from ring3.mali.shader.texels import CUBE, ONE, THREE, level_size, texel_addresses, texels
+from ring3.mali.shader.threads import Threads
+from ring3.mali.tilebuffer import COMPARE
+
+F32 = np.float32
+MIP_NEAREST, MIP_NONE, MIP_LINEAR = 0, 1, 3
+REPEAT, EDGE, BORDER, MIRROR, MIRROR_EDGE, MIRROR_BORDER = 8, 9, 11, 12, 13, 15
+AVERAGE, MINIMUM, MAXIMUM = 0, 2, 3
+
+
+@dataclass
+class Lookup:
+    """One texture instruction's operands, an element a thread."""
+
+    coordinates: list[Array]  # float32; of a cube: s, t
+    face: Array  # of a cube, else 0
+    layer: Array  # array layer, int64
+    reference: Array | None = None  # what depths are compared with
+    offset: tuple[Array, Array, Array] | None = None  # in texels
+    lod: Array | None = None  # float32, without the sampler's bias; None: level 0
+
+
+def border_color(sampler: Sampler, texture: Texture) -> NDArray[Any]:
+    words = [sampler.border >> 32 * channel & 0xFFFFFFFF for channel in range(4)]
+    raw = np.array(words, dtype=np.uint32)
+    kind, _ = pixel_format(texture.format)
+    if not kind.integer:
+        return raw.view(F32)
+    return (raw.view(np.int32) if kind.kind == "i" else raw).astype(np.int64)
+
+
+def wrap(mode: int, at: Array, size: int) -> Array:
+    """Texel numbers (int64) into the image; -1 is the border."""
+    if mode == REPEAT:
+        return at % size
+    if mode == EDGE:
+        return np.clip(at, 0, size - 1)
+    if mode == BORDER:
+        return np.where((at < 0) | (at >= size), -1, at)
+    if mode == MIRROR:
+        turned = at % (2 * size)
+        return np.where(turned < size, turned, 2 * size - 1 - turned)
+    mirrored = np.where(at < 0, -1 - at, at)
+    if mode == MIRROR_EDGE:
+        return np.clip(mirrored, 0, size - 1)
+    if mode == MIRROR_BORDER:
+        return np.where(mirrored >= size, -1, mirrored)
+    raise Unsupported(f"wrap mode {mode} is not there yet")
+
+
+def levels_of(sampler: Sampler, texture: Texture, lod: Array) -> tuple[Array, Array, Array, Array]:
+    """(finer level, coarser level, weight of the coarser, magnified) for each thread."""
+    low = max(sampler.minimum_lod, texture.minimum_lod) / 256
+    high = min(sampler.maximum_lod, texture.maximum_lod or (1 << 13) - 1) / 256
+    wanted = lod + F32(sampler.lod_bias / 256)
+    wanted = np.minimum(np.maximum(np.where(np.isnan(wanted), 0, wanted), F32(low)), F32(high))
+    magnified = wanted <= (0.5 if sampler.magnify_cutoff else 0.0)
+    top = texture.levels - 1
+    if sampler.mipmap_mode == MIP_NONE:
+        none = np.zeros(len(lod), dtype=np.int64)
+        return none, none, np.zeros(len(lod), dtype=F32), magnified
+    level = np.clip(wanted, 0, top)
+    if sampler.mipmap_mode == MIP_NEAREST:
+        chosen = np.clip(np.ceil(level + F32(0.5)) - 1, 0, top).astype(np.int64)
+        return chosen, chosen, np.zeros(len(lod), dtype=F32), magnified
+    finer = np.floor(level)
+    weight = np.floor((level - finer) * 256).astype(F32) / F32(256)
+    return finer.astype(np.int64), np.minimum(finer + 1, top).astype(np.int64), weight, magnified
+
+
+class Filter:
+    """One sampler on one texture, for some threads."""
+
+    def __init__(self, threads: Threads, texture: Texture, sampler: Sampler) -> None:
+        self.threads, self.texture, self.sampler = threads, texture, sampler
+        self.border = border_color(sampler, texture)
+        self.axes = {ONE: 1, THREE: 3}.get(texture.dimension, 2)
+        self.integer = pixel_format(texture.format)[0].integer
+        # Cubes reach over their edges; here the edge texel stands for the neighbour's.
+        cube = texture.dimension == CUBE
+        self.wraps = [EDGE] * 3 if cube else [sampler.wrap_s, sampler.wrap_t, sampler.wrap_r]
+
+    def sample(self, lookup: Lookup) -> NDArray[Any]:
+        """(n, 4) filtered values."""
+        lod = lookup.lod
+        if lod is None:
+            lod = np.zeros(len(lookup.layer), dtype=F32)
+        finer, coarser, weight, magnified = levels_of(self.sampler, self.texture, lod)
+        value = self._level(lookup, finer, magnified)
+        mixed = np.flatnonzero(weight > 0)
+        if len(mixed):
+            part = _take(lookup, mixed)
+            other = self._level(part, coarser[mixed], magnified[mixed])
+            share = weight[mixed, None]
+            value[mixed] = value[mixed] * (1 - share) + other * share
+        return value
+
+    def _level(self, lookup: Lookup, level: Array, magnified: Array) -> NDArray[Any]:
+        kinds = [
+            (magnified, bool(self.sampler.magnify_nearest)),
+            (~magnified, bool(self.sampler.minify_nearest)),
+        ]
+        out: NDArray[Any] | None = None
+        for chosen, nearest in kinds:
+            if kinds[0][1] == kinds[1][1]:
+                chosen = np.ones(len(level), dtype=bool)
+            for number in np.unique(level[chosen]).tolist():
+                mine = np.flatnonzero(chosen & (level == number))
+                part = _take(lookup, mine)
+                one = self._nearest(part, number) if nearest else self._linear(part, number)
+                if out is None:
+                    out = np.zeros((len(level), 4), dtype=one.dtype)
+                out[mine] = one
+            if kinds[0][1] == kinds[1][1]:
+                break
+        if out is None:
+            return np.zeros((len(level), 4), dtype=F32)
+        return out
+
+    def _scaled(self, lookup: Lookup, level: int) -> list[Array]:
+        """Coordinates in texels."""
+        size = level_size(self.texture, level)
+        out = []
+        for axis in range(self.axes):
+            at = lookup.coordinates[axis]
+            if self.sampler.normalized:
+                at = at * F32(size[axis])
+            at = np.clip(np.where(np.isfinite(at), at, 0), -(1 << 24), 1 << 24)
+            out.append(at)
+        return out
+
+    def texel(self, lookup: Lookup, level: int, at: list[Array]) -> NDArray[Any]:
+        """Values of texels ``at`` (int64), wrapped; compared when the lookup has a reference."""
+        size = level_size(self.texture, level)
+        places = []
+        for axis in range(3):
+            if axis < self.axes:
+                one = at[axis]
+                if lookup.offset is not None:
+                    one = one + lookup.offset[axis]
+                places.append(wrap(self.wraps[axis], one, size[axis]))
+            else:
+                places.append(np.zeros(len(lookup.layer), dtype=np.int64))
+        if self.axes < 3:
+            layer = lookup.layer
+            if self.texture.dimension == CUBE:
+                layer = layer * 6 + lookup.face
+            places[2] = layer
+        levels = np.full(len(lookup.layer), level, dtype=np.int64)
+        found = texel_addresses(
+            self.threads, self.texture, (places[0], places[1], places[2]), levels
+        )
+        linear = bool(self.sampler.linear_srgb)
+        values = texels(self.threads, self.texture, found, self.border, linear=linear)
+        if lookup.reference is None:
+            return values
+        kind, _ = pixel_format(self.texture.format)
+        reference = lookup.reference
+        if kind.kind == "u":
+            reference = np.clip(reference, 0, 1)
+        # The driver turns the comparison around: the texel is on the left.
+        passed = COMPARE[self.sampler.compare](values[:, 0], reference)
+        return np.repeat(passed.astype(F32)[:, None], 4, axis=1)
+
+    def _nearest(self, lookup: Lookup, level: int) -> NDArray[Any]:
+        at = [np.floor(one).astype(np.int64) for one in self._scaled(lookup, level)]
+        return self.texel(lookup, level, at)
+
+    def _corners(self, lookup: Lookup, level: int) -> tuple[list[Array], list[Array]]:
+        """The lower texel and the weight of the upper, along each axis."""
+        low, weights = [], []
+        for one in self._scaled(lookup, level):
+            fixed = np.floor(one.astype(np.float64) * 256 + 0.5).astype(np.int64) - 128
+            low.append(fixed >> 8)
+            weights.append(((fixed & 255) / 256).astype(F32))
+        return low, weights
+
+    def _linear(self, lookup: Lookup, level: int) -> NDArray[Any]:
+        if self.integer:
+            return self._nearest(lookup, level)
+        low, weights = self._corners(lookup, level)
+        reduction = self.sampler.reduction
+        total: NDArray[Any] | None = None
+        for corner in range(1 << self.axes):
+            at = [low[axis] + (corner >> axis & 1) for axis in range(self.axes)]
+            value = self.texel(lookup, level, at)
+            share = np.ones(len(value), dtype=F32)
+            for axis, weight in enumerate(weights):
+                share = share * (weight if corner >> axis & 1 else 1 - weight)
+            if reduction == AVERAGE:
+                value = value * share[:, None]
+                total = value if total is None else total + value
+            else:
+                used = (share > 0)[:, None]
+                pick = np.fmin if reduction == MINIMUM else np.fmax
+                bad = np.where(used, value, np.nan)
+                total = bad if total is None else pick(total, bad)
+        if total is None:
+            raise AssertionError("a texture has an axis")
+        return total
+
+    def gather(self, lookup: Lookup, channel: int) -> NDArray[Any]:
+        """One channel of the four texels around, row by row (the shader brings them into its order)."""
+        low, _ = self._corners(lookup, 0)
+        out = []
+        for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            value = self.texel(lookup, 0, [low[0] + dx, low[1] + dy])
+            out.append(value[:, channel])
+        return np.stack(out, axis=1)
+
+
+def _take(lookup: Lookup, chosen: Array) -> Lookup:
+    """Some threads of a lookup."""
+    offset = lookup.offset
+    return Lookup(
+        [one[chosen] for one in lookup.coordinates],
+        lookup.face[chosen],
+        lookup.layer[chosen],
+        None if lookup.reference is None else lookup.reference[chosen],
+        None if offset is None else (offset[0][chosen], offset[1][chosen], offset[2][chosen]),
+        None if lookup.lod is None else lookup.lod[chosen],
+    )
+
+
+def computed_lod(
+    texture: Texture, across: list[Array], down: list[Array], normalized: bool
+) -> Array:
+    """log2 of the longer footprint, from differences of coordinates to the right and below."""
+    size = level_size(texture, 0)
+    squares = []
+    for differences in (across, down):
+        total = np.zeros(len(differences[0]), dtype=np.float64)
+        for axis, difference in enumerate(differences):
+            scale = size[axis] if normalized else 1
+            total += (difference.astype(np.float64) * scale) ** 2
+        squares.append(total)
+    longest = np.maximum(squares[0], squares[1])
+    tiny = np.float64(2.0**-60)
+    return (np.log2(np.maximum(np.where(np.isfinite(longest), longest, 1), tiny)) / 2).astype(F32)
