@@ -12,12 +12,13 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import select
 import shutil
 import socket
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from errno import EINTR, ENOENT
+from errno import EINTR, ENOENT, ESRCH
 
 from ring3.errors import MissingPart, Unsupported
 from ring3.gateway import syscalls
@@ -190,6 +191,13 @@ class Listener:
             raise OSError(-done, os.strerror(-done))
         return Call(self, *_NOTIF.unpack_from(self._notif))
 
+    @property
+    def deserted(self) -> bool:
+        """Whether no process is left under the filter."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return any(events & select.POLLHUP for _, events in poll.poll(0))
+
     def answer(self, call: Call, result: int) -> bool:
         """Let the call return ``result`` (-errno for errors); False when nobody waits any more."""
         if result < 0:
@@ -202,14 +210,20 @@ class Listener:
 
     def add_descriptor(self, call: Call, fd: int, *, cloexec: bool) -> int:
         """Duplicate ``fd`` into the calling process; its number there.  OSError when it cannot be."""
+        if self._fd < 0:
+            raise OSError(ESRCH, "the program is gone")
         flags = os.O_CLOEXEC if cloexec else 0
         buffer = bytearray(_ADDED.pack(call.id, 0, fd, 0, flags))
         return fcntl.ioctl(self._fd, _ADD_FD, buffer)
 
     def close(self) -> None:
+        """Nobody is answered any more."""
         os.close(self._fd)
+        self._fd = -1
 
     def _send(self, number: int, value: int, error: int, flags: int) -> bool:
+        if self._fd < 0:
+            return False
         _RESPONSE.pack_into(self._response, 0, number, value, error, flags)
         done = syscalls.ioctl(self._fd, _SEND, self._response_at)
         if done < 0 and -done != ENOENT:

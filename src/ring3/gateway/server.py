@@ -96,10 +96,15 @@ class Gateway:
         """Run a native program to its end under the seccomp filter; its exit status."""
         return self.wait(self.spawn(command, environment))
 
+    def dismiss(self, supervisor: Supervisor) -> None:
+        """All programs of one listener have ended."""
+        self._supervisors.remove(supervisor)
+        supervisor.close()
+
     def close(self) -> None:
         """Stop serving; forget every client."""
-        for supervisor in self._supervisors:
-            supervisor.close()
+        for supervisor in list(self._supervisors):
+            self.dismiss(supervisor)
         for pid in list(self._exits):
             self._gone(pid)
         self.handles.close()

@@ -64,7 +64,9 @@ class Supervisor:
         gateway.kernel.add_reader(listener.fileno(), self._readable, hot=True)
 
     def close(self) -> None:
-        """Stop listening: calls that wait return ENOSYS."""
+        """Stop listening: calls that wait end, and return ENOSYS if somebody still waits for them."""
+        for task in self._running.values():
+            self.gateway.kernel.signal(task)
         self.gateway.kernel.remove_reader(self._listener.fileno())
         self._listener.close()
 
@@ -81,6 +83,8 @@ class Supervisor:
         call = self._listener.receive()
         if call is not None:
             self.gateway.take(self, call)
+        elif self._listener.deserted:
+            self.gateway.dismiss(self)
 
     def serve(self, task: Task, call: Call) -> None:
         """Do a call in the running ``task`` and answer it."""

@@ -11,7 +11,8 @@ NSEC_PER_SEC = 1_000_000_000
 
 
 class Clock(Protocol):
-    """``now()`` is nanoseconds since the kernel's boot.  ``real`` clocks move by themselves."""
+    """``now()`` is nanoseconds since boot, the kernel's or the machine's.
+    ``real`` clocks move by themselves."""
 
     real: bool
 

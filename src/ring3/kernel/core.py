@@ -374,6 +374,8 @@ class Kernel:
                     return False
                 if until is not None and until():
                     return True
+                if self.runnable and self._over():
+                    return False
                 if not self.runnable and not self._idle(forever or until is not None):
                     return not self.stuck() if until is None else False
         finally:
@@ -439,10 +441,16 @@ class Kernel:
                     continue
             if self._until is not None and self._until():
                 return None
+            if self._limit is not None and self._over():
+                return None
             runnable = self.runnable
             if not runnable:
                 return None
             return self._pick(self)
+
+    def _over(self) -> bool:
+        """Whether real time is up, though tasks could run on; virtual time stands still while they do."""
+        return self._limit is not None and self.clock.real and self.clock.now() >= self._limit
 
     def _drain(self) -> None:
         was, self.current = self.current, self.boot
@@ -481,6 +489,16 @@ class Kernel:
             self.current = self.boot
             try:
                 self._idle(wait=True)
+            finally:
+                self.current = task
+
+    def look_outside(self) -> None:
+        """From a task that is busy for long on a real clock: see to descriptors that are readable by now, so
+        that a kernel which never idles hears of the outside world."""
+        if self.external is not None:
+            task, self.current = self.current, self.boot
+            try:
+                self.external.wait(0)
             finally:
                 self.current = task
 

@@ -7,6 +7,8 @@ import select
 from collections.abc import Callable
 from typing import Any
 
+_LONGEST = 86_400_000  # ms; poll(2) takes an int, and who waits longer waits again
+
 
 class External:
     """Waits for descriptors and for :meth:`notify`, which any thread may call.
@@ -49,7 +51,7 @@ class External:
 
     def wait(self, timeout: int | None) -> None:
         """Wait at most ``timeout`` ns, then call the functions of the descriptors that are readable."""
-        for fd, _ in self._poll.poll(None if timeout is None else timeout / 1e6):
+        for fd, _ in self._poll.poll(None if timeout is None else min(timeout / 1e6, _LONGEST)):
             if fd in self._hot:
                 self._functions[fd]()
                 continue

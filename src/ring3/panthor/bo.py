@@ -104,5 +104,6 @@ class KernelBo:
 
     def destroy(self) -> None:
         """Unmap and free it."""
+        del self.buffer  # who still knows the driver's object shall not keep the memory
         self.vm.unmap_kernel(self.va, self.bo.size)
         self.vm.kernel_va.release(self.va)

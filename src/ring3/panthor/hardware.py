@@ -83,6 +83,7 @@ class Hardware:
 
     def _pass_time(self, done: int) -> None:
         if self.kernel.clock.real:
+            self.kernel.look_outside()
             self.kernel.cond_resched()
             return
         self._quiet += 1
