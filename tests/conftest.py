@@ -16,7 +16,7 @@ settings.register_profile("ring3", deadline=None)
 settings.load_profile("ring3")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def needs() -> Callable[[str], str]:
     """``needs("gdb")`` is the path of a program, ``needs("oracle:binutils")`` the folder of an oracle.
 

@@ -32,13 +32,18 @@ def functions(path: Path) -> set[str]:
     return {name.removeprefix("test_") for name in names if name.startswith("test_")}
 
 
+def cases(suite: str) -> list[str]:
+    """The names of the cases in the kernel's file ``suite``."""
+    text = (kernel_source("7.2") / suite).read_text()
+    return re.findall(r"\bKUNIT_CASE\w*\(\s*(\w+)", text)
+
+
 @pytest.mark.oracle
 @pytest.mark.parametrize("suite", SUITES)
 def test_every_case_is_expressed(suite: str, needs: Callable[[str], str]) -> None:
     needs("oracle:linux-7.2")
     count, here = SUITES[suite]
-    text = (kernel_source("7.2") / suite).read_text()
-    cases = re.findall(r"\bKUNIT_CASE\w*\(\s*(\w+)", text)
-    assert len(cases) == count
-    missing = {case.removeprefix("test_") for case in cases} - functions(TESTS / here)
+    found = cases(suite)
+    assert len(found) == count
+    missing = {case.removeprefix("test_") for case in found} - functions(TESTS / here)
     assert missing == set()

@@ -29,7 +29,8 @@ class DmaFenceArray(DmaFence):
         seqno: int = 1,
     ) -> None:
         assert members, "an array has members"
-        assert not any(map(is_container, members)), "an array holds no containers"
+        if any(map(is_container, members)):
+            fences.kernel.warn("dma_fence_array_init: an array holds no containers")
         super().__init__(fences, context if context is not None else fences.context_alloc(), seqno)
         self.members = list(members)
         self.pending = len(self.members)
@@ -84,7 +85,9 @@ class DmaFenceChain(DmaFence):
     seqno64 = True
 
     def __init__(self, fences: Fences, prev: DmaFence | None, fence: DmaFence, seqno: int) -> None:
-        assert not isinstance(fence, DmaFenceChain), "a chain holds no chains"
+        if isinstance(fence, DmaFenceChain):
+            # (User space gets there: a timeline's point as sync_file, imported as a point.)
+            fences.kernel.warn("dma_fence_chain_init: a chain holds no chains")
         self.prev_seqno = 0
         if isinstance(prev, DmaFenceChain) and seqno > prev.seqno:
             context = prev.context

@@ -231,10 +231,17 @@ class EventFd(File):
     def __init__(self, count: int = 0) -> None:
         super().__init__()
         self.count = count
+        self._waiting: list[Wake] = []
 
     def signal(self) -> None:
         """Add one."""
         self.count += 1
+        waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
+
+    def on_ready(self, events: int, wake: Wake) -> None:
+        self._waiting.append(wake)
 
     def poll(self) -> int:
         return EPOLLOUT | (EPOLLIN if self.count else 0)

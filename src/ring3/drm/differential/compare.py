@@ -11,6 +11,8 @@ from ring3.drm.differential.program import Program
 
 #: Executes programs elsewhere: for each the answers to its steps.
 Elsewhere = Callable[[Sequence[Program]], list[list[str]]]
+#: Executes one here.
+Here = Callable[[Program], list[str]]
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,10 @@ def complete(program: Program) -> Program:
     return Program((*program.steps, *final_look(program)))
 
 
-def disagreement(program: Program, there: Sequence[str]) -> Disagreement | None:
-    """Where the answers of ``there`` to ``program`` are not those given here, or None."""
-    here = machine.run(program)
+def disagreement(
+    program: Program, here: Sequence[str], there: Sequence[str]
+) -> Disagreement | None:
+    """The first step of ``program`` to which ``there`` has another answer than ``here``, or None."""
     for index, answer in enumerate(here):
         other = there[index] if index < len(there) else "nothing"
         if answer != other:
@@ -48,14 +51,18 @@ def disagreement(program: Program, there: Sequence[str]) -> Disagreement | None:
     return Disagreement(program, len(here) - 1, "the end", extra[0]) if extra else None
 
 
-def disagreements(programs: Sequence[Program], elsewhere: Elsewhere) -> list[Disagreement]:
+def disagreements(
+    programs: Sequence[Program], elsewhere: Elsewhere, here: Here = machine.run
+) -> list[Disagreement]:
     """What differs between here and elsewhere, at most one each program."""
     answers = elsewhere(programs)
-    compared = map(disagreement, programs, answers)
+    compared = map(disagreement, programs, map(here, programs), answers)
     return [found for found in compared if found is not None]
 
 
-def shrink(found: Disagreement, elsewhere: Elsewhere, rounds: int = 12) -> Disagreement:
+def shrink(
+    found: Disagreement, elsewhere: Elsewhere, here: Here = machine.run, rounds: int = 12
+) -> Disagreement:
     """A smaller program that still disagrees at a call of the same name (delta debugging).
 
     Candidates of a round go elsewhere together, since starting a machine takes longer than running them.
@@ -67,7 +74,7 @@ def shrink(found: Disagreement, elsewhere: Elsewhere, rounds: int = 12) -> Disag
         candidates = list(_smaller(best.program))
         still = [
             other
-            for other in disagreements(candidates, elsewhere)
+            for other in disagreements(candidates, elsewhere, here)
             if other.operation == found.operation
         ]
         if not still:

@@ -20,7 +20,7 @@ from ring3.drm.differential.program import SLOTS, THREADS, Block, Now, Program, 
 
 #: Where no memory is: NULL, its page, the kernel's half.
 BAD_ADDRESSES = (0, 8, 0xFFFF_8000_0000_0000)
-STRAY = 0.03  # how often a slot is any slot, an address bad, a size wrong
+STRAY = 0.02  # how often a slot is any slot, an address bad, a size wrong
 _PAST = (1, -1, -(1 << 63))
 
 
@@ -68,7 +68,7 @@ class _Maker:
         return slot
 
     def add(self, operation: Operation) -> None:
-        process = int(self.forked and self.choose.random() < 0.35)
+        process = int(self.forked and self.choose.random() < 0.25)
         thread = self.thread(operation, process)
         if operation.waits and not thread and not _safe_without_thread(operation):
             return
@@ -76,8 +76,14 @@ class _Maker:
         kind = ""
         if operation.on:
             present = [kind for kind in operation.on if self.held.get(kind)]
+            if operation.on[0] not in present and self.choose.random() < 0.8:
+                return  # rather on what it is meant for, which is named first
             kind = self.choose.choice(present or list(operation.on))
             on = self.slot(kind)
+            if kind == "d" and self.choose.random() < 0.85:
+                if operation.name == "CLOSE":
+                    return  # without its render node a program has little left to do
+                on = Slot(0)
         args = self.args(operation, bool(thread))
         to = (
             self.new(kind if operation.makes == "same" else operation.makes)
@@ -129,13 +135,13 @@ class _Maker:
         return args
 
     def value(self, choice: Choice, length: int, thread: bool) -> Value:
-        if isinstance(choice, tuple):
-            return self.choose.choice(choice)
+        if isinstance(choice, tuple):  # the first one always makes sense
+            return choice[0] if self.choose.random() < 0.4 else self.choose.choice(choice)
         if isinstance(choice, Of):
             return 0 if self.choose.random() < choice.none else self.slot(choice.kind)
         if isinstance(choice, Time):
-            if thread:
-                return Now(10**10) if self.choose.random() < 0.9 else Now(2_000_000)
+            if thread:  # (a short time-out would race with the steps that follow)
+                return Now(10**10)
             past = (0,) * 12 + (Now(0), Now(-1_000_000), *_PAST, Now(2_000_000))
             return self.choose.choice(past)
         if isinstance(choice, Text):

@@ -14,7 +14,7 @@ from ring3.drm.differential.mock import MockDevice
 from ring3.drm.differential.program import SLOTS, Program
 from ring3.drm.differential.wire import Call, Code, Output, Word, compile_program
 from ring3.drm.file import DrmFile
-from ring3.kernel import ERESTARTSYS, Kernel, Task
+from ring3.kernel import ERESTARTSYS, Kernel, State, Task
 
 EPOLLNVAL = 0x20
 _PAGE = 4096
@@ -22,7 +22,7 @@ _SEEK_MAX = 4
 _JOIN_NS = 30_000_000  # how long JOIN waits before it sends a signal
 
 
-class _ProcessOf(Process):
+class ProgramProcess(Process):
     """A process whose descriptors start at 0, as a real one's."""
 
     def install(self, file: File, *, cloexec: bool = True) -> int:
@@ -30,10 +30,17 @@ class _ProcessOf(Process):
         self.files[fd] = file
         return fd
 
-    def fork(self) -> _ProcessOf:
-        child = _ProcessOf(self.comm, memory=self.memory)
+    def fork(self) -> ProgramProcess:
+        child = type(self)(self.comm, memory=self.memory)
         child.files = {fd: file.get() for fd, file in self.files.items()}
         return child
+
+
+class _Nothing(File):
+    """What poll(2) makes of a negative descriptor."""
+
+    def poll(self) -> int:
+        return 0
 
 
 @dataclass
@@ -49,13 +56,13 @@ class _Running:
 
 
 class Machine:
-    """A kernel with the mock device, and the one or two processes of a program."""
+    """A kernel with the mock device, and the one or two processes of a program, of class ``process``."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: type[ProgramProcess] = ProgramProcess) -> None:
         self.kernel = Kernel()
         self.device = MockDevice(self.kernel)
         self.memory = LocalMemory()
-        self.processes: list[_ProcessOf] = [_ProcessOf("program", memory=self.memory)]
+        self.processes = [process("program", memory=self.memory)]
         self.slots = [-1] * SLOTS
         self.threads: dict[tuple[int, int], _Running] = {}
         self.lines: list[str] = []
@@ -224,11 +231,30 @@ class Machine:
     def dup(self, process: Process, fd: int, *_: int) -> int:
         return process.dup(fd)
 
-    def poll(self, process: Process, fd: int, events: int, *_: int) -> int:
-        file = process.lookup(fd)
+    def poll(self, process: Process, fd: int, events: int, timeout: int, _: int) -> int:
+        file = _Nothing() if fd < 0 else process.lookup(fd)
         if file is None:
-            return EPOLLNVAL if fd >= 0 else 0
-        return file.poll() & events
+            return EPOLLNVAL
+        file.get()
+        try:
+            return self._poll(file, events, timeout * 1_000_000)
+        finally:
+            file.put()
+
+    def _poll(self, file: File, events: int, timeout: int) -> int:
+        kernel = self.kernel
+        task = kernel.current
+        end = kernel.now() + timeout
+        while not (ready := file.poll() & events):
+            left = end - kernel.now()
+            if left <= 0:
+                return 0
+            if task.signal_pending:
+                raise refuse(EINTR, "a signal interrupted poll")
+            file.on_ready(events, lambda: kernel.wake(task))
+            if not file.poll() & events:
+                kernel.block(file, State.INTERRUPTIBLE, left)
+        return ready
 
     def read(self, process: Process, fd: int, *_: int) -> int:
         file = process.lookup(fd)
@@ -256,8 +282,11 @@ class Machine:
         if not file.writable:
             raise refuse(EACCES, f"the {file.kind} is open for reading only")
         memory = file.mmap(offset, -(-length // _PAGE) * _PAGE)
-        seen = memory.read(offset, 1)[0]
-        memory.write(offset, bytes([poke]))
+        # 7.2's drm_gem_shmem_fault counts pages from where the mapping starts, not from where the buffer
+        # does: whatever the offset, the first page of the buffer comes first.  (Behind the gateway it is
+        # the page that was asked for.)
+        seen = memory.read(0, 1)[0]
+        memory.write(0, bytes([poke]))
         return seen
 
     def eventfd(self, process: Process, count: int, *_: int) -> int:
@@ -287,12 +316,12 @@ _CALLS: dict[Code, Callable[..., int]] = {
 }
 
 
-def run(program: Program) -> list[str]:
+def run(program: Program, process: type[ProgramProcess] = ProgramProcess) -> list[str]:
     """Execute ``program`` on a fresh kernel: for each step its errno, its result, what came back.
 
     Raises AssertionError when anything is left behind.
     """
-    machine = Machine()
+    machine = Machine(process)
     lines = machine.run(compile_program(program))
     machine.close()
     device = machine.device

@@ -131,6 +131,13 @@ _DECLARED = (
     Operation("CLOSE", "fsomed", weight=5),
     Operation("DUP", "fsomed", makes="same"),
     Operation("POLL", "ffmmmsoed", fields={"events": (1, 4, 5, 5, 0), "timeout": (0,)}, weight=12),
+    Operation(
+        "POLL_WAIT",
+        "ffffmmmeso",
+        fields={"events": (1, 4, 1, 4, 5, 0), "timeout": (10_000,)},
+        waits=True,
+        weight=5,
+    ),
     Operation("READ", "eeefm", weight=4),
     Operation(
         "LSEEK",
@@ -201,6 +208,7 @@ _DECLARED = (
         "f",
         dma.SYNC_IOC_SET_DEADLINE,
         {"deadline_ns": _DEADLINES, "pad": _PAD},
+        weight=8,
     ),
     # dma-bufs.
     Operation(

@@ -140,7 +140,7 @@ def _plain(step: Step, operation: Operation) -> Call:
     values += [step.args.get(name, 0) for name in operation.fields]
     words = [build.word(value) for value in values]
     words += [Word("i", 0)] * (4 - len(words))
-    code = Code[operation.name]
+    code = Code[operation.name.removesuffix("_WAIT")]
     store = -1 if step.to is None else step.to
     return Call(
         step.process, step.thread, code, (words[0], words[1], words[2], words[3]), store=store

@@ -423,17 +423,18 @@ static void mock_postclose(struct drm_device *dev, struct drm_file *drm)
 	kref_put(&file->ref, mock_file_free);
 }
 
-#define MOCK(nr, name, type) \
-	[nr] = { .cmd = DRM_IOWR(DRM_COMMAND_BASE + (nr), struct type), .func = name, \
-		 .flags = DRM_RENDER_ALLOW, .name = #name }
+/* A structure and what serves it have one name. */
+#define MOCK(nr, what) \
+	[nr] = { .cmd = DRM_IOWR(DRM_COMMAND_BASE + (nr), struct what), .func = what, \
+		 .flags = DRM_RENDER_ALLOW, .name = #what }
 
 static const struct drm_ioctl_desc mock_ioctls[] = {
-	MOCK(0, mock_create_bo, mock_create_bo),
-	MOCK(1, mock_create_context, mock_create_context),
-	MOCK(2, mock_destroy_context, mock_destroy_context),
-	MOCK(3, mock_submit, mock_submit),
-	MOCK(4, mock_advance, mock_advance),
-	MOCK(5, mock_settle, mock_settle),
+	MOCK(0, mock_create_bo),
+	MOCK(1, mock_create_context),
+	MOCK(2, mock_destroy_context),
+	MOCK(3, mock_submit),
+	MOCK(4, mock_advance),
+	MOCK(5, mock_settle),
 };
 
 DEFINE_DRM_GEM_FOPS(mock_fops);

@@ -1,0 +1,59 @@
+"""Random fence programs, here and on Linux 7.2 itself: same errnos, same results, same final state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ring3 import ktap
+from ring3.drm.differential import Disagreement, complete, disagreements, random_program, shrink
+from ring3.drm.differential.peer import RealKernel
+from ring3.kselftest.boot import boot
+from ring3.kselftest.kernel import UML_DRM, build
+from ring3.linux_source import kernel_source
+from tests.drm.test_kernel_cases import SUITES, cases
+
+pytestmark = pytest.mark.oracle
+
+PROGRAMS = 2_400
+SHARE = 400  # programs a boot
+
+#: Exceptions to "the same": none.  (What the kernel's log may say is peer.KNOWN.)
+EXCEPTIONS: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module")
+def linux(tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str], str]) -> RealKernel:
+    for part in ("oracle:linux-7.2", "gcc", "make", "flex", "bison", "bc"):
+        needs(part)
+    return RealKernel(tmp_path_factory.mktemp("linux"))
+
+
+@pytest.mark.parametrize("first", range(0, PROGRAMS, SHARE))
+def test_random_programs_are_answered_alike(first: int, linux: RealKernel) -> None:
+    programs = [complete(random_program(seed)) for seed in range(first, first + SHARE)]
+    found = [other for other in disagreements(programs, linux) if not excepted(other)]
+    if found:
+        found[0] = shrink(found[0], linux)
+    assert [str(other) for other in found] == []
+    assert linux.complaints == []
+
+
+def excepted(found: Disagreement) -> bool:
+    return found.operation in EXCEPTIONS
+
+
+def test_the_kernels_own_cases_pass_there_too(needs: Callable[[str], str]) -> None:
+    """The names in its log are those that tests here express."""
+    needs("oracle:linux-7.2")
+    image = build(kernel_source("7.2"), UML_DRM)
+    glob = ["kunit.filter_glob=d*"]  # dma-buf..., drm_...
+    ended = boot(image, cmdline=["kunit_shutdown=poweroff", *glob], memory=512, timeout=900)
+    passed = {
+        test.name
+        for document in ktap.parse_text(ended.log).documents
+        for test in document.walk()
+        if test.status is ktap.Status.PASS
+    }
+    assert {case for suite in SUITES for case in cases(suite)} - passed == set()
