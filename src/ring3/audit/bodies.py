@@ -19,6 +19,8 @@ from ring3.audit.primitives import (
 )
 
 _CALLS = re.compile(rb"\w\s*\(")
+#: ``a ## b`` of a macro is kept as the name ``a$b``, which tree-sitter takes for one identifier.
+_PASTED = re.compile(rb"(?<=\w)[ \t]*##[ \t]*(?=(?!__VA_ARGS__)\w)")
 _BLOCKS = frozenset(
     words(
         "compound_statement else_clause preproc_if preproc_ifdef preproc_else preproc_elif "
@@ -124,11 +126,12 @@ class Bodies(Declarations):
         if value is None or name is None or parameters is None:
             return
         text = self.data[value.start_byte : value.end_byte].replace(b"\\\n", b" \n")
+        text = _PASTED.sub(b"$", text).replace(b"##", b"  ")
         if not _CALLS.search(text) and b"=" not in text and b"->" not in text:
             return
-        source = b"void m(void) { return " + text.replace(b"##", b"  ") + b"\n;}"
+        source = b"void m(void) { return " + text + b"\n;}"
         if re.match(rb"\s*(?:do|if|for|while|switch|return|struct|int|typeof|static)\b", text):
-            source = b"void m(void) {        " + text.replace(b"##", b"  ") + b"\n;}"
+            source = b"void m(void) {        " + text + b"\n;}"
         tree = parser().parse(source)
         body = next(
             (c for c in tree.root_node.children if kind_of(c) == "function_definition"), None

@@ -41,7 +41,7 @@ from ring3.audit.tables import (
     WAITS,
     WRITES_BACK,
 )
-from ring3.audit.values import Values, no_call
+from ring3.audit.values import MASK, Values, no_call
 
 if TYPE_CHECKING:
     from ring3.audit.flow import Interpreter
@@ -113,6 +113,10 @@ class Calls(Values):
                 bits = sum(_SCOPE_BITS[bit] for bit in SCOPE_GUARD[kind])
                 state.scopes = (*state.scopes, ("guard", bits))
             return state
+        if name == "inode_nohighmem":
+            state.env[MASK] = self.program.constant("GFP_USER")
+        elif name == "mapping_set_gfp_mask" and len(args) > 1:
+            state.env[MASK] = self.value(args[1], state)
         if name in NORETURN:
             return None
         if name in _ERRORS:
@@ -261,8 +265,7 @@ class Calls(Values):
                 if kind.endswith("*") and arg.strip("&") in state.own:
                     own.append(index)
                     continue
-                per_inode = state.own and PER_INODE.search(kind.rstrip("*"))
-                if per_inode and not state.own.isdisjoint(WORD.findall(arg)):
+                if state.own and PER_INODE.search(kind.rstrip("*")) and state.owns(arg):
                     own.append(index)
                 if kind.endswith("*") and arg not in ("NULL", "0"):
                     continue
@@ -278,6 +281,7 @@ class Calls(Values):
             self.scope(state),
             tuple(known),
             tuple(own),
+            state.env.get(MASK, self.context.mask),
         )
         self.edges.append(Edge(line, callee, context, state.held, state.released, how))
         if direct:
@@ -288,7 +292,7 @@ class Calls(Values):
         net = self.interpreter.net(callee)
         if net is not None:
             for lock in net.acquired:
-                state.held = (*state.held, lock._replace(line=line, own=False))
+                state.held = (*state.held, lock._replace(line=line, own=False, when=""))
             for name in net.released:
                 self.release(name, state)
             if net.scope:
@@ -325,7 +329,7 @@ class Calls(Values):
         name = self.lock_class(text)
         if not name:
             return
-        own = bool(state.own) and not state.own.isdisjoint(WORD.findall(text))
+        own = state.owns(text)
         if blocking:
             self.note_lock(line, text, mode, state)
         state.held = (*state.held, Lock(name, mode, line, own, True, guard))
@@ -335,7 +339,7 @@ class Calls(Values):
         """Somebody may wait for the lock here."""
         name = self.lock_class(text)
         if name:
-            own = bool(state.own) and not state.own.isdisjoint(WORD.findall(text))
+            own = state.owns(text)
             self.sites.append(
                 Site("lock", line, name, UNKNOWN, state.held, state.released, mode, own)
             )

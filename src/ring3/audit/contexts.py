@@ -12,7 +12,11 @@ RECLAIM_FLAGS = ("", "GFP_KERNEL", "GFP_NOFS", "GFP_NOIO")
 
 
 class Lock(NamedTuple):
-    """A lock held or taken.  ``own``: it belongs to the object that reclaim has taken out of use."""
+    """A lock held or taken.
+
+    ``own``: it belongs to the object that reclaim has taken out of use.  Not ``sure``: it is held on some of
+    the ways here; on those where the condition ``when`` is true, if that is known ("!" before it: false).
+    """
 
     name: str
     mode: str
@@ -20,6 +24,7 @@ class Lock(NamedTuple):
     own: bool
     sure: bool = True
     guard: bool = False  # given back at the end of the block
+    when: str = ""
 
 
 class Context(NamedTuple):
@@ -30,6 +35,7 @@ class Context(NamedTuple):
     scope: int = 0
     args: tuple[tuple[int, Value], ...] = ()
     own: tuple[int, ...] = ()
+    mask: Value = UNKNOWN  # flags of the mapping at hand, when they were set on the way here
 
 
 class Edge(NamedTuple):

@@ -9,6 +9,7 @@ from ring3.audit.contexts import Context, Net, Walked
 from ring3.audit.operations import Operations
 from ring3.audit.primitives import (
     ACQUIRE,
+    CLASSED,
     JOURNAL_INFO,
     LOCK_CLEANUP,
     MIGHT,
@@ -174,7 +175,10 @@ class Interpreter:
         self._busy.add(function)
         walked = self.walk(function, Context(self.program.unit[function]))
         self._busy.discard(function)
-        net = Net(walked.acquired, walked.released, walked.scope, walked.ended)
+        # A transaction that goes on after the call has locks of its own that say so.
+        journal = CLASSED[JOURNAL_INFO]
+        acquired = tuple(lock for lock in walked.acquired if lock.name != journal)
+        net = Net(acquired, walked.released - {journal}, walked.scope, walked.ended)
         self.nets[function] = net
         return net
 
@@ -258,14 +262,8 @@ def _unbalanced(program: Program) -> frozenset[str]:
             ("kernel/locking", "include/linux/m")
         ):
             continue
-        begun = sum(
-            name in ACQUIRE or name in SCOPE_BEGIN or (name == JOURNAL_INFO and arg != "NULL")
-            for name, arg in function.locks
-        )
-        ended = sum(
-            name in RELEASE or name in SCOPE_END or (name == JOURNAL_INFO and arg == "NULL")
-            for name, arg in function.locks
-        )
+        begun = sum(name in ACQUIRE or name in SCOPE_BEGIN for name, _ in function.locks)
+        ended = sum(name in RELEASE or name in SCOPE_END for name, _ in function.locks)
         if begun and ended:
             both.add(function.name)
         elif begun:

@@ -187,7 +187,7 @@ class Held:
                 continue
             key = place or (self.program.file[holder.node[0]], what.line)
             count[key] = count.get(key, 0) + 1
-            length += 0 if holder.lock.sure else 100
+            length += 0 if holder.lock.sure else 50 if holder.lock.when else 100
             if key not in best or length < best[key][0]:
                 best[key] = (length, holder)
         found = []
@@ -256,7 +256,10 @@ class Held:
         several = one_of_several([*steps, *reclaim])
         doubted += [f"{s.call}() is {s.note[s.note.index('one of') :]}" for s in several[:1]]
         level: Level = "warning" if doubted else "error"
-        if not holder.lock.sure:
+        if holder.lock.when:
+            doubted.append(f"the lock is held if {holder.lock.when}")
+            level = "warning"
+        elif not holder.lock.sure:
             doubted.append("the lock is held on some of the ways here only")
             level = "note"
         if any(mark in who for mark in MOUNTING):

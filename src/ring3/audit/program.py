@@ -22,6 +22,10 @@ MEMBER_CALL = re.compile(r"^(.*?)(?:->|\.)\s*(\w+)$", re.S)
 PER_OBJECT = re.compile(
     r"^(?:\w*inode|\w*inode_info|\w*inode_t|\w*_vnode|address_space|dentry|folio|page|buffer_head|xfs_buf|extent_buffer)$"
 )
+#: An expression that goes from an object to its superblock or device.
+SHARED_BY_ALL = re.compile(
+    r"i_sb\b|s_fs_info|_SB\(|_FS_INFO\(|fs_info\b|_sbi\(|_MP\(|i_mount\b|\bsb\b|bd_disk"
+)
 #: Structs that are one inode or its mapping.
 PER_INODE = re.compile(r"(?:inode|_inode_info|_inode_t|_vnode)$|^address_space$|^ntfs_inode$")
 _LOCK_TYPES = frozenset(

@@ -6,7 +6,7 @@ from ring3.audit import cexpr
 from ring3.audit.cexpr import Value
 from ring3.audit.contexts import Lock
 from ring3.audit.forms import Event
-from ring3.audit.program import flatten
+from ring3.audit.program import SHARED_BY_ALL, WORD, flatten
 
 
 class State:
@@ -18,6 +18,14 @@ class State:
         self.released: frozenset[str] = frozenset()
         self.scopes: tuple[tuple[str, int], ...] = ()
         self.own: frozenset[str] = frozenset()
+
+    def owns(self, text: str) -> bool:
+        """Whether ``text`` names something of an object that reclaim has taken out of use.
+
+        What is reached through the superblock belongs to everybody.
+        """
+        words = self.own and WORD.findall(text)
+        return bool(words) and not self.own.isdisjoint(words) and not SHARED_BY_ALL.search(text)
 
     def copy(self) -> State:
         other = State()

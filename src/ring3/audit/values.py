@@ -19,6 +19,10 @@ _TRANSPARENT = frozenset(
 )
 
 
+#: In a state: the flags of the mapping that was set up last.
+MASK = "@mask"
+
+
 class Values:
     """``function`` entered in ``context``: what its expressions are worth in a state."""
 
@@ -29,8 +33,10 @@ class Values:
         self.declared = self.program.functions[function]
         self.path = self.program.file[function]
         self.context = context
+        self.mask = context.mask
 
     def value(self, text: str, state: State) -> Value:
+        self.mask = state.env.get(MASK, self.context.mask)
         return cexpr.evaluate(
             cexpr.parse(text),
             lambda n: self.lookup(n, state),
@@ -91,6 +97,8 @@ class Values:
             return self.program._constant_call(name, args)
         known = self.program.known_call(name)
         if known is not None:
+            if self.mask[1]:
+                return self.mask
             if self.interpreter.domain(self.context.domain).lowers_mask:
                 either = self.program.gfp["FS"] | self.program.gfp["IO"]
                 return (known[0] & ~either, known[1] & ~either)

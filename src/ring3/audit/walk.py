@@ -160,7 +160,25 @@ class Walk(Calls):
             return self.block(then if chosen else otherwise, state, depth + 1)
         other = state.copy()
         self.narrow(condition, state, other)
-        return join(self.block(then, state, depth + 1), self.block(otherwise, other, depth + 1))
+        mark = _condition(condition)
+        before = {lock.name for lock in state.held if lock.sure}
+        _held_when(state, mark)
+        _held_when(other, _opposite(mark))
+        one = self.block(then, state, depth + 1)
+        two = self.block(otherwise, other, depth + 1)
+        if one is None or two is None:
+            return one or two
+        joined = join(one, two)
+        assert joined is not None
+        if joined.held and len(condition) < 80:
+            mine = {lock.name for lock in one.held}
+            joined.held = tuple(
+                lock._replace(when=mark if lock.name in mine else _opposite(mark))
+                if not lock.sure and not lock.when and lock.name not in before
+                else lock
+                for lock in joined.held
+            )
+        return joined
 
     def narrow(self, condition: str, then: State, otherwise: State) -> None:
         """``if (flags & X)``, ``if (x)``, ``if (!x)``, ``x == CONSTANT``: what each side knows more."""
@@ -236,12 +254,52 @@ class Walk(Calls):
             # What a filesystem's shrinker takes off its list has no other user.
             state.own = state.own | {left}
         elif state.own and WORD.fullmatch(left):
-            words = set(WORD.findall(right))
             kind = self.program.type_of(left, self.function)
-            if PER_INODE.search(kind) and not words.isdisjoint(state.own):
+            if PER_INODE.search(kind) and state.owns(right):
                 state.own = state.own | {left}
             elif left in state.own:
                 state.own = state.own - {left}
+
+
+def _condition(text: str) -> str:
+    """``text`` without its brackets, negations taken together: the mark of an undecided branch."""
+    negated = False
+    while True:
+        text = text.strip()
+        if text[:1] == "!" and text[1:2] != "=":
+            rest = text[1:].strip()
+            if not (WORD.fullmatch(rest) or (rest[:1] == "(" and _whole(rest))):
+                break
+            negated, text = not negated, rest
+        elif text[:1] == "(" and _whole(text):
+            text = text[1:-1]
+        else:
+            break
+    return "!" + text if negated else text
+
+
+def _whole(text: str) -> bool:
+    """Whether the bracket that ``text`` begins with ends at its end."""
+    depth = 0
+    for at, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return at == len(text) - 1
+    return False
+
+
+def _opposite(mark: str) -> str:
+    return mark[1:] if mark[:1] == "!" else "!" + mark
+
+
+def _held_when(state: State, mark: str) -> None:
+    """Where ``mark`` is true, locks taken when it was are held, and those taken when not are not."""
+    if any(lock.when for lock in state.held):
+        state.held = tuple(
+            lock._replace(sure=True, when="") if lock.when == mark else lock
+            for lock in state.held
+            if lock.when != _opposite(mark)
+        )
 
 
 def _repeated(events: list[Event]) -> frozenset[str]:
