@@ -29,6 +29,8 @@ def test_findings_exit_1_and_json_is_one_document() -> None:
     assert {one["rule"] for one in json.loads(done.stdout)["findings"]} == {
         "nofail-in-reclaim",
         "lock-across-reclaim",
+        "lock-of-nofs-region",
+        "wait-in-reclaim",
     }
 
 

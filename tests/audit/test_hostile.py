@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,6 +89,81 @@ def test_only_a_changed_file_is_parsed_again(
     monkeypatch.setattr(store, "parse_files", watched)
     store.load(store.list_sources(copy))
     assert parsed == ["evict.c"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_told_as_what_was_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    copy = tmp_path / "tree"
+    shutil.copytree(TREE, copy)
+    honest = store.parse_files
+
+    def late(batch: store.Batch) -> list[store.Row]:
+        (copy / "evict.c").write_text("void only(void) { kfree(0); }\n")
+        (copy / "locks.c").unlink()
+        return honest(batch)
+
+    monkeypatch.setattr(store, "parse_files", late)
+    first = store.load(store.list_sources(copy))
+    assert [function.name for function in first.facts["evict.c"].functions] == ["only"]
+    assert "left out" in first.facts["locks.c"].problem
+    monkeypatch.setattr(store, "parse_files", honest)
+    (copy / "locks.c").write_text("")
+    again = store.load(store.list_sources(copy))
+    assert again.keys["evict.c"] == first.keys["evict.c"]
+    assert again.facts["evict.c"] == first.facts["evict.c"]
+    assert again.facts["locks.c"].problem == ""
+
+
+def many(folder: Path, count: int) -> Path:
+    """A tree of ``count`` copies of the small one, all different."""
+    for number in range(count):
+        (folder / f"m{number}").mkdir(parents=True)
+        for path in TREE.iterdir():
+            text = path.read_text().replace("toy_", f"toy{number}_")
+            (folder / f"m{number}" / path.name).write_text(text)
+    return folder
+
+
+def command(tree: Path) -> list[str]:
+    return [sys.executable, "-m", "ring3", "audit", str(tree), "--json", "--level", "note"]
+
+
+def test_a_killed_run_leaves_a_cache_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tree = many(tmp_path / "tree", 60)
+    killed = 0
+    for seconds in (0.3, 0.5, 0.7, 1.0):
+        process = subprocess.Popen(
+            command(tree), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+    assert killed
+    after = subprocess.run(command(tree), capture_output=True, text=True, check=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "fresh"))
+    fresh = subprocess.run(command(tree), capture_output=True, text=True, check=False)
+    assert after.returncode == fresh.returncode == 1
+    assert json.loads(after.stdout) == json.loads(fresh.stdout)
+
+
+def test_two_runs_at_once_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tree = many(tmp_path / "tree", 40)
+    pair = [
+        subprocess.Popen(command(tree), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    answers = [process.communicate() for process in pair]
+    assert [process.returncode for process in pair] == [1, 1], answers[0][1] + answers[1][1]
+    assert json.loads(answers[0][0]) == json.loads(answers[1][0])
 
 
 @settings(max_examples=60, deadline=None)

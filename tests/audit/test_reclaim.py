@@ -40,8 +40,37 @@ def test_a_callback_is_believed_less_than_a_call(toy: Report, marks: Marks) -> N
 
 
 def test_locks_around_reclaiming_allocations(toy: Report, marks: Marks) -> None:
-    wanted = marked(marks, "lock-direct", "lock-helper-site", "lock-scoped-guard", "lock-guard")
+    wanted = marked(
+        marks,
+        *("lock-direct", "lock-helper-site", "lock-scoped-guard", "lock-guard"),
+        *("lock-of-superblock", "lock-noted", "lock-if", "journal-info"),
+    )
     assert places(toy, "lock-across-reclaim") == wanted
+
+
+def test_a_lock_waited_for_under_one_that_reclaim_takes(toy: Report, marks: Marks) -> None:
+    place = marked(marks, "second-lock")
+    assert places(toy, "lock-of-nofs-region") == place
+    (one,) = [f for f in toy.findings if f.rule == "lock-of-nofs-region"]
+    assert one.lock == "toy_sb_info.second_lock"
+    assert [step.function for step in one.other] == ["toy_free_cached", "toy_first", "toy_first"]
+
+
+def test_a_wait_is_followed_to_the_allocation_of_who_ends_it(toy: Report, marks: Marks) -> None:
+    shown = {(f.at.file, f.at.line): f for f in toy.findings if f.rule == "wait-in-reclaim"}
+    waits = marked(marks, "wait-allocates").pop()
+    assert shown[waits].level == "warning"
+    assert shown[waits].other[-1].function == "toy_flush"
+    (quiet,) = [one for place, one in shown.items() if place != waits]
+    assert quiet.level == "note"
+    assert "toy_tidy" in quiet.why[-1]
+
+
+def test_a_lock_held_on_a_condition_is_doubted(toy: Report, marks: Marks) -> None:
+    place = marked(marks, "lock-if").pop()
+    (one,) = [f for f in toy.findings if (f.at.file, f.at.line) == place]
+    assert one.level == "warning"
+    assert "held if wanted" in one.why[-1]
 
 
 def test_a_lock_finding_shows_how_reclaim_takes_the_lock(toy: Report, marks: Marks) -> None:

@@ -125,11 +125,11 @@ def load(
         batches = _batches(missing, sources, sizes)
         total = len(missing)
         if sum(sizes[name] for name in missing) <= _ALONE and cluster is None:
-            _take(map(parse_files, batches), store, facts, total, progress)
+            _take(map(parse_files, batches), store, facts, keys, total, progress)
         else:
             with executor(cluster, workers) as pool:
                 answers = (rows for _, rows in each(pool, parse_files, batches))
-                _take(answers, store, facts, total, progress)
+                _take(answers, store, facts, keys, total, progress)
     facts.update(unreadable)
     # In the order of names, not of arrival: the same tree gives the same answer.
     return Loaded({name: facts[name] for name in sources if name in facts}, keys).overlaid(overlay)
@@ -139,14 +139,16 @@ def _take(
     answers: Iterable[list[Row]],
     store: _Store,
     facts: dict[str, Facts],
+    keys: dict[str, bytes],
     total: int,
     progress: Progress | None,
 ) -> None:
     done = 0
     for rows in answers:
-        store.put([(key, blob) for _, key, blob in rows])
-        for name, _, blob in rows:
+        store.put([(key, blob) for _, key, blob in rows if key])
+        for name, key, blob in rows:
             facts[name] = _unpack(blob)
+            keys[name] = key  # of what was parsed: the file may have changed since it was looked at
         done += len(rows)
         if progress is not None:
             progress(done, total)
@@ -175,10 +177,10 @@ def parse_files(batch: Batch) -> list[Row]:
     for name, path in batch:
         try:
             data = Path(path).read_bytes()
-            facts = extract(data, header=name.endswith(".h"))
-        except OSError as error:  # it went away since it was listed
-            data, facts = b"", EMPTY._replace(problem=f"{error.strerror}: left out")
-        rows.append((name, _key(name, data), _pack(facts)))
+            facts, key = extract(data, header=name.endswith(".h")), _key(name, data)
+        except OSError as error:  # it went away since it was listed; not worth remembering
+            facts, key = EMPTY._replace(problem=f"{error.strerror}: left out"), b""
+        rows.append((name, key, _pack(facts)))
     return rows
 
 

@@ -488,12 +488,13 @@ SIGNALLERS: dict[str, str] = {
 }
 
 #: Classes that say nothing: freeze levels share one name and are only ever read in operation, sleepable
-#: RCU is no lock, the zspage lock is tried.
+#: RCU is no lock, the zspage lock is tried, a cluster lock is one for each object.
 NO_LOCKS = frozenset(
     {
         "sb_writers.rw_sem",
         "srcu_struct.dep_map",
         "zspage_lock.dep_map",
+        "ocfs2_lock_res.l_lockdep_map",
         # Told as request_queue.q_usage_counter, which older trees have, too.
         "request_queue.io_lockdep_map",
         "request_queue.q_lockdep_map",

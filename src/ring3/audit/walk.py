@@ -161,7 +161,7 @@ class Walk(Calls):
         other = state.copy()
         self.narrow(condition, state, other)
         mark = _condition(condition)
-        before = {lock.name for lock in state.held if lock.sure}
+        before = {lock.name for lock in state.held}
         _held_when(state, mark)
         _held_when(other, _opposite(mark))
         one = self.block(then, state, depth + 1)

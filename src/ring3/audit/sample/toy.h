@@ -5,7 +5,12 @@ struct toy_sb_info {
 	struct mutex table_lock;
 	struct mutex quiet_lock;
 	struct rw_semaphore log_sem;
+	struct mutex reclaim_lock;
+	struct mutex second_lock;
+	struct mutex shared_lock;
+	struct mutex noted_lock;
 	struct work_struct flush_work;
+	struct work_struct tidy_work;
 };
 
 struct toy_inode_info {
