@@ -31,8 +31,30 @@ SOURCES = {
         "#define lock_of(owner, which) take(&owner->which##_map, 0)\n"
         "void f(struct s *p) { lock_of(p, trans); }\n"
     ),
+    "a name for a function": "#define other real_one\nvoid f(void) { other(1); }\n",
+    "a text among the arguments": (
+        "#define locked(lock) set_up(lock, #lock, key_of(lock))\nvoid f(void) { locked(a); }\n"
+    ),
     "by itself": "#define g(x) g(x + 1)\nvoid f(void) { g(1); }\n",
 }
+
+
+def test_functions_that_a_macro_defines_are_known_by_their_names() -> None:
+    program = Program(
+        {
+            "a.c": extract(
+                b"#define FEATURE(name, bit) \\\n"
+                b"static inline void set_feature_##name(struct s *p) \\\n"
+                b"{ \\\n\tupdate(p); \\\n\tp->bits |= bit; \\\n}\n"
+                b"FEATURE(journal, 4)\n"
+                b"void f(struct s *p) { set_feature_journal(p); other_journal(p); }\n"
+            )
+        }
+    )
+    made = program.resolve("set_feature_journal", "a.c")
+    assert made is not None
+    assert direct_calls(program, made) == {"update"}
+    assert program.resolve("other_journal", "a.c") is None
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())

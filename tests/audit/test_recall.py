@@ -13,7 +13,7 @@ import pytest
 from ring3 import linux_source
 from ring3.audit import store
 from ring3.audit.expansion import direct_calls
-from ring3.audit.program import Program
+from ring3.audit.program import Program, flatten
 
 VERSION = "7.2"
 FOLDERS = ("fs/ext4", "fs/fat")
@@ -49,9 +49,7 @@ def test_recall_of_direct_calls(tmp_path: Path, needs: Callable[[str], str]) -> 
     ]
     recall = 1 - len(missed) / len(edges)
     print(f"recall {recall:.4%} of {len(edges)} direct calls; missed: {sorted(missed)[:200]}")
-    # 98.42 % when measured; what is missed: names that alloc_hooks() pastes together, printk's own
-    # entry, clones, bit searches.  The aim is 99.5 %.
-    assert recall >= 0.98
+    assert recall >= 0.995
 
 
 def gcc_edges(source: Path, build: Path) -> set[tuple[str, str, str]]:
@@ -90,8 +88,8 @@ def told(program: Program, file: str, caller: str, callee: str) -> bool:
     """Whether the facts say that ``caller`` calls ``callee``: the rule by which an edge counts.
 
     Itself once its macros are expanded; or through functions that the compiler may have inlined into it,
-    which are those of headers and of its own file.  Nothing is left out of GCC's edges to win, but what
-    GCC makes up (COMPILER) and what the tracepoint macros paste together (TRACEPOINT).
+    which are those of headers and of its own file, and functions handed to those.  Nothing is left out of
+    GCC's edges to win, but what GCC makes up (COMPILER) and the tracepoint macros paste (TRACEPOINT).
     """
     homes = (file,) if file else FOLDERS  # GCC names the file of static functions only
     start = [
@@ -104,12 +102,28 @@ def told(program: Program, file: str, caller: str, callee: str) -> bool:
         names = direct_calls(program, index)
         if callee in names:
             return True
-        for name in names:
-            for inner in program.by_name.get(name, ()):
+        for name in {*names, *handed(program, index)}:
+            if name == callee:
+                return True
+            known = program.by_name.get(name, ())
+            made = None if known else program.resolve(name, program.file[index])
+            for inner in known if made is None else (made,):
                 if inner not in seen and inlined(program, inner, program.file[index]):
                     seen.add(inner)
                     stack.append(inner)
     return False
+
+
+def handed(program: Program, function: int) -> set[str]:
+    """Functions of its own file that ``function`` hands to others, which GCC may call in their place."""
+    path = program.file[function]
+    return {
+        arg
+        for event in flatten(program.body(function)[1])
+        if event[0] == "c"
+        for arg in event[3]
+        if any(program.file[index] == path for index in program.by_name.get(arg, ()))
+    }
 
 
 def inlined(program: Program, index: int, path: str) -> bool:

@@ -19,6 +19,12 @@ from ring3.audit.primitives import (
 )
 
 _CALLS = re.compile(rb"\w\s*\(")
+#: What a _Generic selection may be.
+_CHOICE = re.compile(r":\s*([A-Za-z_]\w*)\s*(?=[,)])")
+#: ``#a`` of a macro is some string.
+_STRING = re.compile(rb"(?<![#\w])#[ \t]*\w+")
+#: A macro that defines functions, under names pasted together.
+_DEFINES = re.compile(rb"\s*(?:static|extern|(?:struct \w+|\w+)[\s*]+\w*\$\w*\s*\()[^;=]*\)\s*\{")
 #: ``a ## b`` of a macro is kept as the name ``a$b``, which tree-sitter takes for one identifier.
 _PASTED = re.compile(rb"(?<=\w)[ \t]*##[ \t]*(?=(?!__VA_ARGS__)\w)")
 _BLOCKS = frozenset(
@@ -61,7 +67,7 @@ class Bodies(Declarations):
             return False
         inner = declarator.child_by_field_name("declarator")
         name = self.text(inner) if inner is not None else ""
-        if not name.isidentifier():
+        if not name.replace("$", "_").isidentifier():
             return True
         head = self.data[node.start_byte : declarator.start_byte]
         returned = node.child_by_field_name("type")
@@ -127,6 +133,11 @@ class Bodies(Declarations):
             return
         text = self.data[value.start_byte : value.end_byte].replace(b"\\\n", b" \n")
         text = _PASTED.sub(b"$", text).replace(b"##", b"  ")
+        text = _STRING.sub(b'""', text)
+        if _DEFINES.match(text):
+            names = {self.text(child) for child in parameters.named_children}
+            self.template(text, self.row + int(value.start_point[0]), names)
+            return
         if not _CALLS.search(text) and b"=" not in text and b"->" not in text:
             return
         source = b"void m(void) { return " + text + b"\n;}"
@@ -148,6 +159,16 @@ class Bodies(Declarations):
         inner.finish(self.text(name), self.line(node), True, True, "", params, body)
         found = inner.functions[0]
         self.functions.append(found._replace(line=self.line(node)))
+
+    def template(self, text: bytes, row: int, parameters: set[str]) -> None:
+        """Functions that a macro defines: their names have ``$`` in the place of a parameter."""
+        inner = Bodies(text, row)
+        for child in parser().parse(text).root_node.children:
+            if kind_of(child) == "function_definition":
+                inner.function(child)
+        for function in inner.functions:
+            parts = ["" if part in parameters else part for part in function.name.split("$")]
+            self.functions.append(function._replace(name="$".join(parts)))
 
     def declaration(self, node: Any, out: list[Event]) -> None:
         """Local variables, and what their initial values call."""
@@ -349,6 +370,11 @@ class Bodies(Declarations):
                 if argument.child_count:
                     self.expression(argument, out, depth + 1)
         if name in ("likely", "unlikely", "sizeof", "IS_ERR", "PTR_ERR", "BUG_ON", "ARRAY_SIZE"):
+            return
+        if name.startswith("_Generic"):
+            for choice in _CHOICE.findall(self.text(function)):
+                self.callees[choice] = None
+                out.append(("c", self.line(node), choice, tuple(args), target))
             return
         self.callees[name] = None
         if name in ACQUIRE or name in RELEASE or name in SCOPE_BEGIN or name in SCOPE_END:

@@ -27,6 +27,7 @@ from ring3.audit.tables import (
     DEFERRED,
     ERROR_HANDLERS,
     IMPORTED,
+    IMPOSSIBLE,
     MEMPOOLS,
     NEVER,
     NO_ALLOCATION,
@@ -211,8 +212,10 @@ class Calls(Values):
         program = self.program
         declared = program.functions[callee]
         direct = not how.startswith(("handed to", "called by"))
+        step = (self.declared.name, declared.name)
+        if step in IMPOSSIBLE:
+            return
         if self.context.reclaim:
-            step = (self.declared.name, declared.name)
             if declared.name in UMOUNT or step in NEVER:
                 return
             operations = self.interpreter.domain(self.context.domain)

@@ -39,7 +39,7 @@ def _calls(
     """(name, arguments) of the calls in a body, with the macro's parameters replaced by ``bound``."""
     for event in flatten(program.body(function)[1]):
         if event[0] == "c":
-            name = _replace(event[2], bound)
+            name = program.alias(_replace(event[2], bound))
             if WORD.fullmatch(name):
                 yield name, tuple(_replace(arg, bound) for arg in event[3])
 

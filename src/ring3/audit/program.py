@@ -138,7 +138,8 @@ class Program:
     def _resolve(self, name: str, path: str) -> int | None:
         candidates = self.by_name.get(name)
         if not candidates:
-            return None
+            alias = self.alias(name)
+            return self._resolve(alias, path) if alias != name else self._instance(name, path)
         unit = unit_of(path)
         best, best_score = None, (-1, 0)
         for index in candidates:
@@ -164,6 +165,36 @@ class Program:
             if score > best_score and (near > 0 or not function.static):
                 best, best_score = index, score
         return best
+
+    def alias(self, name: str) -> str:
+        """What ``name`` stands for when it is a macro without arguments for another name."""
+        for _ in range(4):
+            text = self.constants.get(name, "").strip("() ")
+            if name in self.by_name or not WORD.fullmatch(text):
+                break
+            name = text
+        return name
+
+    def _instance(self, name: str, path: str) -> int | None:
+        """The template that ``name`` is made of by a macro; one that the file, or a header, has."""
+        for before, after, index in self.templates.get(name[:4], ()):
+            home = self.file[index] == path or self.file[index].endswith(".h")
+            if home and name.startswith(before) and name.endswith(after):
+                return index
+        return None
+
+    @cached_property
+    def templates(self) -> dict[str, list[tuple[str, str, int]]]:
+        """First four letters -> (begin, end, function) of names that macros make, longest first."""
+        found: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
+        for name, indices in self.by_name.items():
+            before, made, after = name.partition("$")
+            if made and len(before) > 3:
+                after = after.rpartition("$")[2]
+                found[before[:4]] += [(before, after, index) for index in indices]
+        for rows in found.values():
+            rows.sort(key=lambda row: -len(row[0]))
+        return dict(found)
 
     def unit_of(self, path: str) -> str:
         """The subject of file ``path``."""

@@ -414,14 +414,12 @@ RARE = {
     ("iput", "sync_lazytime"): LAZYTIME,
     ("iput", "mark_inode_dirty_sync"): LAZYTIME,
 }
-#: Steps that reclaim never takes: an inode without users has no mapped pages; a file that reclaim drops was
-#: open; btrfs's list of what eviction flushes (evict_flush_states) has neither zones nor iputs.
+#: Steps that reclaim never takes: an inode without users has no mapped pages;
+#: btrfs's list of what eviction flushes (evict_flush_states) has neither zones nor iputs.
 NEVER = frozenset(
     {
         ("folio_clear_dirty_for_io", "folio_mark_dirty"),
         ("clear_page_dirty_for_io", "set_page_dirty"),
-        ("__fput_deferred", "file_free"),
-        ("fput", "file_free"),
         ("flush_space", "btrfs_reclaim_sweep"),
         ("flush_space", "btrfs_delete_unused_bgs"),
         ("flush_space", "btrfs_reclaim_block_groups"),
@@ -433,6 +431,14 @@ NEVER = frozenset(
 )
 #: Code that tests the rest, and runs alone.
 TESTS = re.compile(r"/tests?/|[-_](?:tests?|kunit|selftests?)\.c$")
+#: Steps that nobody takes, with why.
+IMPOSSIBLE: dict[tuple[str, str], str] = {
+    ("__fput_deferred", "file_free"): "only for a file that was never opened",
+    ("fput", "file_free"): "only for a file that was never opened",
+    ("cache_save_setup", "btrfs_check_data_free_space"): (
+        "a space cache is of the root tree, for which no quota is reserved (is_fstree())"
+    ),
+}
 #: While a superblock is being mounted or unmounted its shrinker does nothing.
 MOUNTING = (
     "fill_super",

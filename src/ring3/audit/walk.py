@@ -171,9 +171,11 @@ class Walk(Calls):
         joined = join(one, two)
         assert joined is not None
         if joined.held and len(condition) < 80:
-            mine = {lock.name for lock in one.held}
+            # Taken for certain on one side, and not at all on the other or before.
+            marks = {lock.name: mark for lock in one.held if lock.sure}
+            marks |= {lock.name: _opposite(mark) for lock in two.held if lock.sure}
             joined.held = tuple(
-                lock._replace(when=mark if lock.name in mine else _opposite(mark))
+                lock._replace(when=marks.get(lock.name, ""))
                 if not lock.sure and not lock.when and lock.name not in before
                 else lock
                 for lock in joined.held
