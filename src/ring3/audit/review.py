@@ -11,6 +11,7 @@ from ring3.audit.compare import difference
 from ring3.audit.findings import Finding
 from ring3.audit.program import unit_of
 from ring3.audit.run import Progress, Report, analyse, audit
+from ring3.audit.tables import SHARED
 
 
 @dataclass
@@ -51,7 +52,11 @@ def review_patch(
     extra = tuple(
         str(Path(name).parent) for name in changed if chosen and name.split("/")[0] not in chosen
     )
-    sources = store.list_sources(root, (*chosen, *(f for f in extra if (root / f).is_dir())))
+    if any(folder.startswith("drivers/gpu/drm") for folder in extra):
+        extra += DRM
+    sources = store.list_sources(
+        root, tuple(dict.fromkeys((*chosen, *(f for f in extra if (root / f).is_dir()))))
+    )
     loaded = store.load(
         sources, workers=workers, progress=lambda done, total: report("reading source", done, total)
     )
@@ -59,8 +64,10 @@ def review_patch(
     shared = any(_is_shared(unit) for unit in wanted) and not subjects
     if shared:
         wanted = (*wanted, *SAMPLE)
-    before = analyse(root, loaded, wanted, (), report, strict=False)
-    after = analyse(root, loaded.overlaid(changed), wanted, (), report, strict=False)
+    before = analyse(root, loaded, wanted, (), report, strict=False, workers=workers)
+    after = analyse(
+        root, loaded.overlaid(changed), wanted, (), report, strict=False, workers=workers
+    )
     return Review(before, after, *difference(before.findings, after.findings))
 
 
@@ -69,5 +76,9 @@ def review_patch(
 SAMPLE = ("fs/fat", "fs/ext2", "fs/ext4", "fs/exfat")
 
 
+#: What every GPU driver stands on; read with a patch to one.
+DRM = ("drivers/dma-buf", "drivers/gpu/drm/scheduler", "drivers/gpu/drm/ttm")
+
+
 def _is_shared(unit: str) -> bool:
-    return unit == "include" or unit.endswith(".c") or unit in ("fs/jbd2", "fs/quota", "fs/iomap")
+    return unit == "include" or unit.endswith(".c") or unit in SHARED
