@@ -190,9 +190,9 @@ def kernel_(
         )
     if save_log:
         write_atomically(save_log, booted.text)
-    _report(
-        booted.log, out, f"{built.path.name}, one boot of {booted.seconds:.1f} s", found.left_out
-    )
+    title = f"{built.path.name}, one boot of {booted.seconds:.1f} s ({boot.accelerator(built, at)})"
+    click.echo(title, err=True)
+    _report(booted.log, out, title, found.left_out)
 
 
 def _read(path: Path) -> str:
@@ -289,8 +289,9 @@ def _print(
                 for note in test.notes:
                     shown.print(f"{'  ' * depth}        {note}", markup=False)
     for path, test in bad:
-        why = "; ".join(filter(None, [test.reason, *test.problems]))
-        shown.print(f"{test.status.value:7} {path}: {why}", markup=False, soft_wrap=True)
+        shown.print(
+            f"{test.status.value:7} {path}: {report.why(test)}", markup=False, soft_wrap=True
+        )
     for name, line in report.kernel_reports(log):
         shown.print(f"kernel  {name}: {line}", markup=False, soft_wrap=True)
     for left in left_out if verbose else ():

@@ -68,8 +68,10 @@ def discover(paths: Iterable[Path]) -> Found:
         if path.is_file():
             sources[path.resolve()] = Source(path.stem, path, _timeout(path.parent))
         elif path.is_dir():
-            for folder in _folders(path):
-                _search(path, folder, sources, left_out)
+            # Of several folders each gives its name to its tests.
+            top = path if len(paths) == 1 else path.resolve().parent
+            for folder in _folders(path if len(paths) == 1 else path.resolve()):
+                _search(top, folder, sources, left_out)
         else:
             raise BadInput("no such file or folder", where=str(path))
     if not sources and not left_out:

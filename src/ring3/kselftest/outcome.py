@@ -81,6 +81,8 @@ def judge(outcome: Outcome) -> Test:
         # A program that runs others prints a document for each.
         test.subtests = log.documents
     _check_totals(test)
+    if outcome.code == SKIP and not test.subtests:
+        test.problems.clear()  # it did not get as far as its plan
     test.status, reason = _status(outcome, test)
     test.reason = reason or test.reason
     if "\ufffd" in text and b"\xef\xbf\xbd" not in outcome.output:

@@ -191,7 +191,7 @@ def _build(source: Source, arch: Arch, folder: Path, options: Options) -> Path |
             arch.name,
             output="".join(f"# {line}\n" for line in error.log.splitlines()).encode(),
             trouble="not built",
-            detail=error.what,
+            detail=error.what.replace(f"{source.path.parent}/", ""),
         )
     except MissingPart as missing:
         return Outcome(source.name, arch.name, trouble="not run", detail=str(missing))
@@ -218,8 +218,8 @@ def _all(
 
 
 def bad(log: Log) -> Iterator[tuple[str, Test]]:
-    """Tests that are not good in themselves, with their path in the tree; parents whose only fault is a
-    child's are left out."""
+    """Tests that are not good in themselves, with their path in the tree; left out are parents whose only
+    fault is a child's, and the missing where the parent says how many there are."""
     for document in log.documents:
         waiting = [(document.name, document)]
         while waiting:
@@ -227,4 +227,8 @@ def bad(log: Log) -> Iterator[tuple[str, Test]]:
             inherited = any(not sub.good for sub in test.subtests)
             if test.problems or (test.status in BAD and not inherited):
                 yield path, test
-            waiting.extend((f"{path}/{sub.name}", sub) for sub in reversed(test.subtests))
+            waiting.extend(
+                (f"{path}/{sub.name}", sub)
+                for sub in reversed(test.subtests)
+                if sub.status is not Status.MISSING or not test.problems
+            )

@@ -23,6 +23,7 @@ ORDER = (
     *(Status.TIMEOUT, Status.CRASH, Status.ERROR, Status.MISSING),
 )
 _SHOWN = 200  # lines of a message that a page shows at either end
+_PLACE = re.compile(r"\w\.[ch]:\d+")
 # What XML 1.0 cannot hold, whatever the escaping.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -38,6 +39,16 @@ def summary(log: Log) -> str:
         + (f"; {problems} problems" if problems else "")
         + (f"; {reports} reports of the kernel" if reports else "")
     )
+
+
+def why(test: Test) -> str:
+    """Why a test is what it is, in a line: its reason and problems, or what it said that tells most."""
+    told = "; ".join(filter(None, [test.reason, *test.problems]))
+    if told or not test.messages:
+        return told
+    # A failed check of the harness and of KUnit names its place in the source.
+    places = [line for line in test.messages if _PLACE.search(line)]
+    return (places or test.messages[-1:])[0].strip().removeprefix("# ").strip()[:300]
 
 
 def kernel_reports(log: Log) -> list[tuple[str, str]]:
@@ -117,11 +128,11 @@ def junit(log: Log) -> bytes:
                 time=f"{test.seconds or 0:.3f}",
             )
             if kind:
-                why = "; ".join(filter(None, [test.reason, *test.problems])) or test.status.value
-                told = Xml.SubElement(case, kind, message=_text(why))
+                reason = why(test) or test.status.value
+                told = Xml.SubElement(case, kind, message=_text(reason))
                 if kind != "skipped":
                     told.set("type", test.status.value)
-                    told.text = _text("\n".join([why, *test.messages]))
+                    told.text = _text("\n".join([reason, *test.messages]))
         output = Xml.SubElement(element, "system-out")
         output.text = _text("\n".join([*suite.messages, *suite.notes]))
         errors = Xml.SubElement(element, "system-err")
@@ -203,7 +214,7 @@ _BODY = """
 </div>
 {% if bad %}<h2>What is not good</h2><div class="scroll"><table><tbody>
 {% for path, test in bad %}<tr><td><b class="s {{ test.status }}">{{ test.status }}</b></td>
-<td class="mono">{{ path }}</td><td>{{ ([test.reason] + test.problems) | select | join("; ") }}</td></tr>
+<td class="mono">{{ path }}</td><td>{{ test | why }}</td></tr>
 {% endfor %}</tbody></table></div>{% endif %}
 {% if reports %}<h2>What the kernel said of itself</h2><div class="scroll"><table><tbody>
 {% for name, line in reports %}<tr><td class="mono">{{ name }}</td><td class="mono">{{ line }}</td></tr>
@@ -222,7 +233,7 @@ _NODE = """
 {% else %}<div class="leaf" data-leaf="1" data-status="{{ test.status }}" data-name="{{ test.name }}">
 {% endif %}
 <b class="s {{ test.status }}">{{ test.status }}</b> {{ test.name }}
-{%- if test.subtests %} <span class="note">{{ test.subtests | length }}</span>{% endif %}
+{%- if test.subtests %} <span class="note">{{ test.subtests | length }} tests</span>{% endif %}
 {%- if test.seconds is not none %} <span class="note">{{ "%.2f" | format(test.seconds) }} s</span>{% endif %}
 {%- if test.reason %} <span class="note">{{ test.reason }}</span>{% endif %}
 {%- for note in test.notes %} <span class="note">{{ note }}</span>{% endfor %}
@@ -277,7 +288,7 @@ def html(log: Log, title: str, bad: Sequence[tuple[str, Test]]) -> str:
     """A page with the counts, what is not good, and the whole tree with filters."""
     counts = log.counts
     templates = environment()
-    templates.filters["excerpt"] = _excerpt
+    templates.filters.update(excerpt=_excerpt, why=why)
     body = templates.from_string(_NODE + _BODY).render(
         title=title,
         summary=summary(log),
