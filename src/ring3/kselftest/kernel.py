@@ -116,6 +116,9 @@ X86_KUNIT = Config(
         *_enabled("64BIT", "PRINTK", "PRINTK_TIME", "BUG", "TTY", "BLK_DEV_INITRD"),
         *_enabled("SERIAL_8250", "SERIAL_8250_CONSOLE", "KUNIT", "KUNIT_EXAMPLE_TEST"),
         *_enabled("KUNIT_ALL_TESTS", "KALLSYMS", "X86_MPPARSE", "MAGIC_SYSRQ"),
+        # What KUnit itself calls slow takes most of a minute of QEMU's CPU; it is reported as skipped.
+        'CONFIG_KUNIT_DEFAULT_FILTER="speed>slow"',
+        'CONFIG_KUNIT_DEFAULT_FILTER_ACTION="skip"',
     ),
 )
 
