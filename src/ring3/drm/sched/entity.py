@@ -248,7 +248,11 @@ class Entity:
         self.last_scheduled = None
 
     def destroy(self) -> None:
-        """flush (at most a second) and :meth:`fini`."""
+        """flush (at most a second) and :meth:`fini`.
+
+        (drm_sched_entity_flush bounds the wait for tasks that exit only.  Here a client's end is a worker's
+        task, and a client that died may have left fences that nobody will ever signal.)
+        """
         self.flush(1_000_000_000)
         self.fini()
 
