@@ -14,7 +14,8 @@ from ring3.kselftest.kernel import UML_DRM, build
 from ring3.linux_source import kernel_source
 from tests.drm.test_kernel_cases import SUITES, cases
 
-pytestmark = pytest.mark.oracle
+# (Building the kernel takes minutes, the first time.)
+pytestmark = [pytest.mark.oracle, pytest.mark.timeout(2_400)]
 
 PROGRAMS = 2_400
 SHARE = 400  # programs a boot

@@ -5,6 +5,7 @@ In every schedule every submitted fence is signalled, nothing deadlocks, nothing
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -16,17 +17,12 @@ from ring3.panthor import uapi
 from ring3.panthor.device import PanthorDevice
 from tests.panthor.conftest import Store
 
+EVENTS = ("hang", "reset", "destroy", "close", "unplug")
+#: Every combination of up to three events beside the submissions.
 SCENARIOS = {
-    "submit": (),
-    "reset": ("reset",),
-    "destroy": ("destroy",),
-    "close": ("close",),
-    "unplug": ("unplug",),
-    "hang": ("hang",),
-    "hang x reset": ("hang", "reset"),
-    "reset x destroy": ("reset", "destroy"),
-    "reset x unplug": ("reset", "unplug"),
-    "hang x destroy x unplug": ("hang", "destroy", "unplug"),
+    " x ".join(("submit", *events)): events
+    for count in range(4)
+    for events in itertools.combinations(EVENTS, count)
 }
 
 
@@ -89,7 +85,7 @@ def scenario(
 @pytest.mark.parametrize("strategy", ["random", "pct"])
 @pytest.mark.parametrize("delay", [0, 1500, 2500])  # before, while, and after the GPU works
 def test_every_schedule_keeps_the_promises(name: str, strategy: str, delay: int) -> None:
-    result = sample(scenario(SCENARIOS[name], delay), strategy, range(12), max_steps=60_000)
+    result = sample(scenario(SCENARIOS[name], delay), strategy, range(4), max_steps=60_000)
     assert [str(finding)[:300] for finding in result.findings] == []
 
 
@@ -99,5 +95,5 @@ def test_many_more_schedules(name: str) -> None:
     for delay in range(0, 4000, 500):
         program = scenario(SCENARIOS[name], delay)
         for strategy in ("random", "pct"):
-            result = sample(program, strategy, range(1000, 1040), max_steps=60_000)
+            result = sample(program, strategy, range(1000, 1015), max_steps=60_000)
             assert [str(finding)[:300] for finding in result.findings] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from ring3 import ktap
 from ring3.drm.differential import wire
 from ring3.drm.differential.program import Program
 from ring3.errors import BadInput, MissingPart
+from ring3.files import cache_folder
 from ring3.kselftest.boot import boot
 from ring3.kselftest.kernel import UML_DRM, Progress, build
 from ring3.linux_source import kernel_source
@@ -25,6 +28,7 @@ KNOWN = {
 }
 
 _HERE = Path(__file__).parent
+_MODULE = _HERE / "module"
 
 
 def build_executor(folder: Path) -> Path:
@@ -35,13 +39,22 @@ def build_executor(folder: Path) -> Path:
     return program
 
 
-def build_module(folder: Path, kernel: Path, source: Path) -> Path:
-    """``module/ring3_mock.c`` for the kernel of ``source`` built in ``kernel``, in ``folder``."""
-    shutil.copytree(_HERE / "module", folder, dirs_exist_ok=True)
-    # (A kernel that was built without its modules has no list of symbols: the loader will look.)
-    make = ["make", "-C", str(source), f"O={kernel}", "ARCH=um", f"M={folder}", "modules"]
-    _run([*make, "KBUILD_MODPOST_WARN=1"])
-    return folder / "ring3_mock.ko"
+def build_module(kernel: Path, source: Path) -> Path:
+    """``module/ring3_mock.c`` for the kernel of ``source`` that was built in ``kernel``, made once."""
+    text = b"".join(path.read_bytes() for path in sorted(_MODULE.iterdir()))
+    folder = cache_folder("kernels", f"mock-{kernel.name}-{hashlib.sha256(text).hexdigest()[:12]}")
+    made = folder / "ring3_mock.ko"
+    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        image = kernel / "linux"
+        if made.is_file() and made.stat().st_mtime >= image.stat().st_mtime:
+            return made
+        shutil.copytree(_MODULE, folder, dirs_exist_ok=True)
+        make = ["make", "-C", str(source), f"O={kernel}", "ARCH=um"]
+        _run([*make, "modules_prepare"])
+        # (Without the other modules there is no list of the kernel's symbols: the loader looks for itself.)
+        _run([*make, f"M={folder}", "modules", "KBUILD_MODPOST_WARN=1"])
+    return made
 
 
 def write_programs(path: Path, programs: Sequence[Program]) -> None:
@@ -69,7 +82,7 @@ class RealKernel:
         self.folder = folder
         self.image = build(source, UML_DRM, progress=progress)
         self.executor = build_executor(folder)
-        self.module = build_module(folder / "module", self.image.path.parent, source)
+        self.module = build_module(self.image.path.parent, source)
         self.complaints: list[str] = []
 
     def __call__(self, programs: Sequence[Program]) -> list[list[str]]:
