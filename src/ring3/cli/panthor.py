@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ring3.cli import Group
+
+if TYPE_CHECKING:
+    from ring3.panthor.device import PanthorDevice
 
 
 @click.group(cls=Group)
@@ -188,3 +193,65 @@ def replay(recording: Path, timeline: Path | None, as_json: bool) -> None:
         click.echo(f"{outcome.calls} calls, {len(outcome.differences)} answered differently")
     if outcome.differences or broken:
         finding()
+
+
+@panthor.command(
+    examples=[
+        "ring3 panthor step --count 12",
+        "ring3 panthor step --shaders --from BLEND",
+        "ring3 panthor step triangle.ioctls --from RUN_FRAGMENT --registers",
+        "ring3 panthor step -i",
+    ],
+)
+@click.argument(
+    "recording", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--shaders", is_flag=True, help="Step through shaders, too.")
+@click.option(
+    "--from",
+    "start",
+    metavar="TEXT",
+    help="Begin where TEXT is in the instruction, or in its address.",
+)
+@click.option("--count", default=40, show_default=True, help="Stop after this many instructions.")
+@click.option("--registers", is_flag=True, help="Show all registers at every step.")
+@click.option("-i", "--interactive", is_flag=True, help="Ask what to do at every step; h helps.")
+@click.option("--json", "as_json", is_flag=True, help="Print the steps as JSON.")
+def step(
+    recording: Path | None,
+    shaders: bool,
+    start: str | None,
+    count: int,
+    registers: bool,
+    interactive: bool,
+    as_json: bool,
+) -> None:
+    """Execute a recording's command streams one instruction at a time, with the registers shown.
+
+    Without RECORDING ring3's own triangle is drawn.  At each step: where the GPU is, what comes next, and
+    which registers the instruction before has changed.
+    """
+    from dataclasses import asdict
+
+    from ring3.cli.output import emit_json
+    from ring3.cli.step import Prompt
+    from ring3.panthor.step import stepped
+    from ring3.umd.draw import replay_recording, triangle
+
+    def run(prepare: Callable[[PanthorDevice], None]) -> object:
+        if recording is None:
+            return triangle(64, 64, prepare=prepare)
+        return replay_recording(recording, prepare)
+
+    if as_json:
+        emit_json(
+            [asdict(stop) for stop in stepped(run, shaders=shaders, start=start, count=count)]
+        )
+        return
+    if interactive:
+        Prompt(shaders=shaders, start=start).run(run)
+        return
+    for stop in stepped(run, shaders=shaders, start=start, count=count):
+        click.echo(str(stop))
+        if registers:
+            click.echo(stop.all_registers())

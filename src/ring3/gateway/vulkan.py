@@ -27,7 +27,8 @@ layout(location = 0) in vec4 shade;
 layout(location = 0) out vec4 pixel;
 void main() { pixel = shade; }
 """
-_LAVAPIPE = {"VK_DRIVER_FILES": "/usr/share/vulkan/icd.d/lvp_icd.json"}
+#: What tells the loader of Vulkan drivers in a system root to take lavapipe.
+LAVAPIPE = {"VK_DRIVER_FILES": "/usr/share/vulkan/icd.d/lvp_icd.json"}
 _HEADERS = Path("/usr/include")
 _COMPILER = "aarch64-linux-gnu-gcc"
 
@@ -74,7 +75,16 @@ class Mesa:
         path = self.folder / name
         path.write_text(source)
         compiled = path.with_name(f"{name}.spv")
-        command = ["glslangValidator", "-V", "--target-env", "vulkan1.1", "--quiet", "-o", str(compiled), str(path)]
+        command = [
+            "glslangValidator",
+            "-V",
+            "--target-env",
+            "vulkan1.1",
+            "--quiet",
+            "-o",
+            str(compiled),
+            str(path),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BadInput(done.stdout.strip(), where=str(path))
@@ -94,5 +104,5 @@ class Mesa:
     def lavapipe(self, *args: object) -> int:
         """Run the client on lavapipe: its exit status."""
         command = ["qemu-aarch64", "-L", str(self.root), str(self.client), *map(str, args)]
-        done = subprocess.run(command, check=False, env={**os.environ, **_LAVAPIPE})
+        done = subprocess.run(command, check=False, env={**os.environ, **LAVAPIPE})
         return done.returncode

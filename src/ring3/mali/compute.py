@@ -77,7 +77,7 @@ def run_compute(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
             real = np.flatnonzero(np.tile(local < one, len(groups)))
             execution.groups[0].sel = real
         queue.running = execution
-        yield from execution.run()
+        yield from execution.run(queue.gpu.slice)
         threads.finish()
 
 

@@ -206,6 +206,6 @@ def _shade(
     threads.registers[61] = instance
     execution = Execution(program, threads)
     queue.running = execution
-    yield from execution.run()
+    yield from execution.run(queue.gpu.slice)
     threads.finish()
     return where

@@ -350,7 +350,7 @@ def _shade(
         )
         execution = Execution(one.program, threads)
         one.queue.running = execution
-        yield from execution.run()
+        yield from execution.run(one.queue.gpu.slice)
         threads.finish()
         alive = ~threads.stages["killed"]
         if fragments.covered is not None:

@@ -13,7 +13,7 @@ from ring3.mali.events import Event, GroupIdle, ProgressTimeout
 from ring3.mali.jobs import run_job
 from ring3.mali.memory import PhysicalMemory
 from ring3.mali.mmu import AddressSpace
-from ring3.mali.shader.run import Program
+from ring3.mali.shader.run import SLICE, Program
 from ring3.mali.shader.threads import RegisterFiles
 
 TIMESTAMP_HZ = 1_000_000_000
@@ -129,6 +129,7 @@ class Gpu:
         self.on_event = on_event
         self.clock = clock
         self.progress_timeout: int | None = None  # ns of one job; None: no progress timer
+        self.slice = SLICE  # shader instructions to a slice; 1 for single steps
         self.files = RegisterFiles()
         self.reset()
 

@@ -127,6 +127,7 @@ class Queue:
         self.timeout = DelayedWork(kernel, self._timed_out, name="panthor_queue_timeout")
         self.time_left = JOB_TIMEOUT
         self._deadline: int | None = None
+        self._began = 0, 0  # when the clock began to run, and the slices that the GPU had done
         self.template = job_template(device.gpu.config)
         self.sched = GpuScheduler(
             kernel,
@@ -221,6 +222,7 @@ class Queue:
     def start_timeout(self) -> None:
         """The clock runs while the group is in a slot and has jobs."""
         now = self.group.device.kernel.now()
+        self._began = now, self.group.device.hardware.steps
         self._deadline = now + self.time_left
         self.group.device.reset_wq.mod_delayed(self.timeout, self.time_left)
 
@@ -233,8 +235,12 @@ class Queue:
 
     def _timed_out(self) -> None:
         self.check_completion()
-        if self.in_flight and self._deadline is not None:
-            self.sched.fault()
+        if not self.in_flight or self._deadline is None:
+            return
+        if self.group.device.hardware.slow(self._began):
+            self.group.device.reset_wq.mod_delayed(self.timeout, JOB_TIMEOUT)
+            return
+        self.sched.fault()
 
     def destroy(self) -> None:
         """The group is gone."""

@@ -8,10 +8,12 @@ seconds is reached after thousands of instructions, not after billions.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ring3.kernel import State, Work
 from ring3.mali import Event, Gpu, QueueState
+from ring3.mali.cs.queue import Queue
 
 if TYPE_CHECKING:
     from ring3.panthor.device import PanthorDevice
@@ -22,6 +24,8 @@ SLICE = 100  # ns of virtual time
 _QUIET_BATCHES = 64
 _ACTIVE = (QueueState.RUNNING, QueueState.WAITING)
 _LONGEST = 20_000_000
+# When a late job is given more time (Hardware.slow): ns, slices, ns.
+_AT_WORK, _MANY, _PATIENCE = 1_000_000_000, 20_000, 30_000_000_000
 
 
 class Hardware:
@@ -34,6 +38,9 @@ class Hardware:
         self.dead = False
         self.hung = False
         self.steps = 0
+        self._last_work = 0
+        #: Called before every slice of a queue, if there is one.
+        self.debugger: Callable[[Queue], None] | None = None
         self._events: deque[Event] = deque()
         self._work = Work(self.kernel, self._serve, name="panthor_job_irq")
         self._rung = False
@@ -51,6 +58,7 @@ class Hardware:
             done = 0 if self.dead or self.hung else self._execute()
             self.steps += done
             if done:
+                self._last_work = kernel.now()
                 self._pass_time(done)
             if self._events:
                 self.device.sched.wq.queue(self._work)
@@ -67,6 +75,8 @@ class Hardware:
     def _execute(self) -> int:
         """Let the GPU do a batch of slices; how many it did."""
         gpu = self.gpu
+        if self.debugger is not None:
+            return self._execute_watched(self.debugger)
         active = [
             (slot, queue) for slot in gpu.slots for queue in slot.queues if queue.state in _ACTIVE
         ]
@@ -79,6 +89,18 @@ class Hardware:
             done += 1
         gpu.cycles += done
         slot.report_idle()
+        return done
+
+    def _execute_watched(self, debugger: Callable[[Queue], None]) -> int:
+        """One slice of each queue that can go on, each shown to the debugger before."""
+        done = 0
+        for slot in self.gpu.slots:
+            for queue in slot.queues:
+                if queue.state in _ACTIVE:
+                    debugger(queue)
+                    done += queue.step()
+            slot.report_idle()
+        self.gpu.cycles += done
         return done
 
     def _pass_time(self, done: int) -> None:
@@ -101,6 +123,21 @@ class Hardware:
     def _serve(self) -> None:
         while self._events:
             self.device.sched.event(self._events.popleft())
+
+    def slow(self, began: tuple[int, int]) -> bool:
+        """Whether a job that is late since ``began`` (time, slices) is late only because this GPU is slow.
+
+        On a real clock a frame that takes hardware a millisecond may take seconds here, more on a busy
+        machine.  A stream without end does many short slices in that time, one that waits does none.
+        """
+        time, steps = began
+        now = self.kernel.now()
+        return (
+            self.kernel.clock.real
+            and now - self._last_work < _AT_WORK
+            and self.steps - steps < _MANY
+            and now - time < _PATIENCE
+        )
 
     # -- the driver's side ------------------------------------------------------------------------
 

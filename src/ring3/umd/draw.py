@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +58,24 @@ def draw(
     context.submit_streams(jobs, waits=waits, signal=signal)
 
 
+Prepare = Callable[[PanthorDevice], None]
+
+
+def _as_it_is(device: PanthorDevice) -> None:
+    """A device to which nothing is done."""
+
+
 def triangle(
-    width: int = 256, height: int = 256, *, world: str = "new", fault: str | None = None
+    width: int = 256,
+    height: int = 256,
+    *,
+    world: str = "new",
+    fault: str | None = None,
+    prepare: Prepare = _as_it_is,
 ) -> Drawing:
     """Draw the triangle on a fresh kernel and GPU, in the "new" or the "old" world.
 
-    ``fault`` (see panthor.inject) goes wrong on the way.
+    ``fault`` (see panthor.inject) goes wrong on the way; ``prepare`` sees the device before it is used.
     """
     if fault is not None and fault not in FAULTS:
         raise BadInput(f"no fault {fault!r}", remedy=f"one of {', '.join(FAULTS)}")
@@ -70,6 +83,7 @@ def triangle(
     contract, trace = FenceContract(kernel), JobTrace(kernel)
     device = PanthorDevice(kernel)
     device.allocation_watchers.append(contract)
+    prepare(device)
     scene = Scene(width, height)
     if fault:
         device.injection.arm(fault)
@@ -129,7 +143,9 @@ def recorded_triangle(width: int = 64, height: int = 64) -> Recorder:
     return recorder
 
 
-def replay_recording(path: Path) -> tuple[Replayed, JobTrace, list[Violation]]:
+def replay_recording(
+    path: Path, prepare: Prepare = _as_it_is
+) -> tuple[Replayed, JobTrace, list[Violation]]:
     """Replay on a fresh kernel and GPU; the outcome, its jobs, and what broke the fence contract."""
     kernel = Kernel()
     contract, trace = FenceContract(kernel), JobTrace(kernel)
@@ -138,6 +154,7 @@ def replay_recording(path: Path) -> tuple[Replayed, JobTrace, list[Violation]]:
         device = PanthorDevice(on)
         install(device)
         device.allocation_watchers.append(contract)
+        prepare(device)
         return device
 
     outcome = replay(load(path), make, kernel)

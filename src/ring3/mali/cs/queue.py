@@ -121,6 +121,18 @@ class Queue:
         self.steps += 1
         return not (was_waiting and self.state is QueueState.WAITING)
 
+    @property
+    def next_pc(self) -> int:
+        """Where the next instruction of the stream is."""
+        if self.calls:
+            return self.calls[-1].pc
+        return self.config.ring + self.extract % self.config.ring_size
+
+    @property
+    def between(self) -> bool:
+        """Whether the next step begins an instruction; else it goes on with one."""
+        return self._machine is None
+
     def show(self) -> str:
         """PC, the instruction there and every register that is not 0: what a single-step prints."""
         text = f"queue {self.number} {self.state.value} pc {self.pc:#x}: {disassemble(self.word)}"
@@ -171,10 +183,7 @@ class Queue:
             self.extract += 8
 
     def _instruction(self) -> Slice:
-        if self.calls:
-            self.pc = self.calls[-1].pc
-        else:
-            self.pc = self.config.ring + self.extract % self.config.ring_size
+        self.pc = self.next_pc
         self.word = int.from_bytes(self.read(self.pc, 8), "little")
         try:
             op, fields, top = _decoded(self.word)

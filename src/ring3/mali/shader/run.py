@@ -190,11 +190,11 @@ class Execution:
     def done(self) -> bool:
         return not self.groups and not self.waiting
 
-    def run(self) -> Iterator[None]:
-        """Execute to the end, yielding after every SLICE instructions."""
+    def run(self, every: int = SLICE) -> Iterator[None]:
+        """Execute to the end, yielding after ``every`` so many instructions."""
         with np.errstate(all="ignore"):
             while not self.done:
-                self.steps_until(SLICE)
+                self.steps_until(every)
                 yield
 
     def finish(self) -> None:
@@ -248,6 +248,13 @@ class Execution:
             self.waiting.append(group)
         elif op.ends and group in self.groups:
             self.groups.remove(group)
+
+    def next(self) -> tuple[int, NDArray[np.intp]]:
+        """The address of the next instruction, and the numbers of the threads that execute it."""
+        if not self.groups:
+            self._release()
+        group = self._behind() if len(self.groups) > 1 else self.groups[0]
+        return group.pc, self._indices(group)
 
     def show(self) -> str:
         """Where the threads are, and the registers of the first one that executes."""
