@@ -196,6 +196,55 @@ def _nolibc(say: Say) -> Iterator[Block]:
         yield LeftOut(
             f"nolibc for {', '.join(missing)}", "no compiler", "ring3 doctor says how to get them"
         )
+    yield from _selftests(say)
+
+
+#: Selftests of the kernel that change nothing on the machine they run on.
+_SELFTESTS = (
+    *(
+        "exec/recursion-depth",
+        "filesystems/anon_inode_test",
+        "net/reuseaddr_conflict",
+        "net/socket",
+    ),
+    *("prctl/set-process-name", "tmpfs/bug-link-o-tmpfile"),
+)
+
+
+def _selftests(say: Say) -> Iterator[Block]:
+    """Some of the kernel's own selftests, unmodified, built with nolibc: here and under emulation."""
+    from ring3 import linux_source
+    from ring3.arch import ARCHS, host
+    from ring3.kselftest import discover, pipeline
+    from ring3.kselftest.outcome import judge
+    from ring3.ktap import Status
+    from ring3.nolibc import toolchain
+
+    try:
+        folder = linux_source.kernel_source("7.2") / "tools/testing/selftests"
+    except MissingPart as error:
+        yield LeftOut.because("the kernel's own selftests", error)
+        return
+    archs = [
+        ARCHS[name]
+        for name in dict.fromkeys((host().name, "arm64", "riscv64", "s390x"))
+        if toolchain.compilers(ARCHS[name]) and toolchain.runner(ARCHS[name]) is not None
+    ]
+    say(f"{len(_SELFTESTS)} of the kernel's selftests for {len(archs)} architectures")
+    sources = [discover.Source(name, folder / f"{name}.c") for name in _SELFTESTS]
+    outcomes = pipeline.run_here(sources, archs, pipeline.Options(timeout=20))
+    cells: dict[str, list[str]] = {name: [] for name in _SELFTESTS}
+    for outcome in outcomes:
+        test = judge(outcome)
+        good = sum(sub.status is Status.PASS for sub in test.subtests)
+        count = f" ({good} of {len(test.subtests)})" if test.subtests else ""
+        cells[test.name].append(f"{test.status.value}{count}")
+    yield Table(
+        "The kernel's own selftests, unmodified, built with nolibc",
+        ("selftest of Linux 7.2", *(arch.name for arch in archs)),
+        [(name, *found) for name, found in cells.items()],
+        "ring3 kselftest runs whole trees of them, here or in a kernel it boots, together with KUnit.",
+    )
 
 
 #: zig's musl is left to ``ring3 nolibc sizes``: it is compiled anew for each architecture.

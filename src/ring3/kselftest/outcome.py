@@ -104,7 +104,8 @@ def _status(outcome: Outcome, test: Test) -> tuple[Status, str]:
         return Status.CRASH, f"ended by {_signal_name(-code)}"
     bad = [sub for sub in test.subtests if not sub.good]
     if code == SKIP and not bad:
-        return Status.SKIP, test.reason or _last_words(outcome)
+        told = next((sub.reason for sub in test.subtests if sub.reason), "")
+        return Status.SKIP, test.reason or told or _last_words(outcome)
     if code:
         return Status.FAIL, f"exit code {code}"
     if bad or test.problems:
@@ -140,5 +141,6 @@ def _signal_name(number: int) -> str:
 
 
 def _last_words(outcome: Outcome) -> str:
-    lines = outcome.output.decode(errors="replace").strip().splitlines()
+    text = outcome.output.decode(errors="replace")
+    lines = [line for line in text.strip().splitlines() if not _TOTALS.match(line)]
     return lines[-1].removeprefix("# ").strip()[:200] if lines else ""
