@@ -2,6 +2,7 @@
  * A Panthor client without Mesa, for tests: "uapi.h" is made of ring3's declarations.
  *
  *   submit THREADS JOBS   each thread: a group, a buffer, JOBS streams that each store a number, waits
+ *   share                 a producer process and a consumer process, reconciled through a dma-buf
  *   spin                  submits a stream that never ends, and says what became of it
  *   timeout               waits 50 ms for a syncobj that nobody signals
  *   wait                  waits for it for ever
@@ -20,9 +21,21 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/dma-buf.h>
+#include <poll.h>
+#include <sys/wait.h>
 #include "uapi.h"
 
+struct sw_sync_create_fence_data {
+	uint32_t value;
+	char name[32];
+	int32_t fence;
+};
+#define SW_SYNC_CREATE_FENCE _IOWR('W', 0, struct sw_sync_create_fence_data)
+#define SW_SYNC_INC _IOW('W', 1, uint32_t)
+
 #define STREAM 0x100000ull
+#define SHARED 0x200000ull
 #define MOVE(register, value) (1ull << 56 | (uint64_t)(register) << 48 | (value))
 #define MOVE32(register, value) (2ull << 56 | (uint64_t)(register) << 48 | (uint32_t)(value))
 
@@ -147,6 +160,108 @@ static void spin(void)
 	printf("state %u\n", state.state);
 }
 
+static void submit_after(struct context *c, int words, uint32_t before)
+{
+	struct drm_panthor_sync_op syncs[2] = { { .handle = before }, { .flags = 1u << 31, .handle = c->done } };
+	struct drm_panthor_queue_submit queue = {
+		.stream_size = 8 * words,
+		.stream_addr = STREAM,
+		.syncs = { sizeof(*syncs), 2, (uintptr_t)syncs },
+	};
+	struct drm_panthor_group_submit submit = {
+		.group_handle = c->group,
+		.queue_submits = { sizeof(queue), 1, (uintptr_t)&queue },
+	};
+
+	check("GROUP_SUBMIT", ioctl(fd, GROUP_SUBMIT, &submit));
+}
+
+static void map_shared(struct context *c, uint32_t bo)
+{
+	struct drm_panthor_vm_bind_op op = { .va = SHARED, .size = 4096, .bo_handle = bo };
+	struct drm_panthor_vm_bind bind = { .vm_id = c->vm, .ops = { sizeof(op), 1, (uintptr_t)&op } };
+
+	check("VM_BIND of the shared buffer", ioctl(fd, VM_BIND, &bind));
+}
+
+/* The consumer knows nothing of the producer but the dma-buf: what to wait for stands in its reservation. */
+static int consume(int buffer, int ready)
+{
+	struct dma_buf_export_sync_file out = { .flags = DMA_BUF_SYNC_READ };
+	struct drm_prime_handle prime = { .fd = buffer };
+	struct drm_syncobj_create before = { 0 };
+	struct drm_syncobj_handle in = { .flags = 1 };
+	struct pollfd pending = { .events = POLLIN };
+	struct context c;
+
+	fd = open(RENDER, O_RDWR | O_CLOEXEC);
+	set_up(&c);
+	check("PRIME_FD_TO_HANDLE", ioctl(fd, PRIME_FD_TO_HANDLE, &prime));
+	map_shared(&c, prime.handle);
+	check("EXPORT_SYNC_FILE", ioctl(buffer, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &out));
+	check("SYNCOBJ_CREATE", ioctl(fd, SYNCOBJ_CREATE, &before));
+	in.handle = before.handle;
+	in.fd = pending.fd = out.fd;
+	check("SYNCOBJ_FD_TO_HANDLE", ioctl(fd, SYNCOBJ_FD_TO_HANDLE, &in));
+	c.memory[0] = MOVE(10, SHARED);
+	c.memory[1] = LOAD_R20_FROM_R10;
+	c.memory[2] = WAIT_ALL_SCOREBOARDS;
+	c.memory[3] = MOVE(10, STREAM + 4096);
+	c.memory[4] = STORE_R20_TO_R10;
+	submit_after(&c, 5, before.handle);
+	printf("consumer: submitted, its fence is %s\n", poll(&pending, 1, 0) ? "signalled" : "pending");
+	fflush(stdout);
+	check("tell", write(ready, "", 1) != 1);
+	check("SYNCOBJ_WAIT", wait_for(&c, INT64_MAX, 0));
+	printf("consumer: read %#x\n", (uint32_t)c.memory[512]);
+	fflush(stdout);
+	return 0;
+}
+
+static void share(void)
+{
+	struct drm_panthor_bo_create bo = { .size = 4096 };
+	struct drm_prime_handle prime = { .flags = O_CLOEXEC | O_RDWR };
+	struct drm_syncobj_create gate = { 0 };
+	struct drm_syncobj_handle out = { .flags = 1 };
+	struct dma_buf_import_sync_file in = { .flags = DMA_BUF_SYNC_WRITE };
+	struct sw_sync_create_fence_data point = { .value = 1 };
+	struct context c;
+	int ready[2], status, timeline = open("/dev/sw_sync", O_RDWR);
+	uint32_t one = 1;
+	char byte;
+
+	set_up(&c);
+	check("BO_CREATE", ioctl(fd, BO_CREATE, &bo));
+	prime.handle = bo.handle;
+	map_shared(&c, bo.handle);
+	check("PRIME_HANDLE_TO_FD", ioctl(fd, PRIME_HANDLE_TO_FD, &prime));
+	/* The job waits for a timeline of sw_sync that moves once the consumer has submitted. */
+	check("SW_SYNC_CREATE_FENCE", ioctl(timeline, SW_SYNC_CREATE_FENCE, &point));
+	check("SYNCOBJ_CREATE", ioctl(fd, SYNCOBJ_CREATE, &gate));
+	out.handle = gate.handle;
+	out.fd = point.fence;
+	check("SYNCOBJ_FD_TO_HANDLE", ioctl(fd, SYNCOBJ_FD_TO_HANDLE, &out));
+	c.memory[0] = MOVE(10, SHARED);
+	c.memory[1] = MOVE32(20, 0xbeef);
+	c.memory[2] = STORE_R20_TO_R10;
+	submit_after(&c, 3, gate.handle);
+	/* From explicit to implicit: the job's fence becomes the buffer's. */
+	out.handle = c.done;
+	check("SYNCOBJ_HANDLE_TO_FD", ioctl(fd, SYNCOBJ_HANDLE_TO_FD, &out));
+	in.fd = out.fd;
+	check("IMPORT_SYNC_FILE", ioctl(prime.fd, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &in));
+	check("pipe", pipe(ready));
+	if (!fork())
+		_exit(consume(prime.fd, ready[1]));
+	check("read", read(ready[0], &byte, 1) != 1);
+	printf("producer: goes on\n");
+	fflush(stdout);
+	check("SW_SYNC_INC", ioctl(timeline, SW_SYNC_INC, &one));
+	wait(&status);
+	exit(WEXITSTATUS(status));
+}
+
 static uint64_t seed;
 
 static uint64_t dice(void)
@@ -220,6 +335,8 @@ int main(int argc, char **argv)
 		for (n = 0; n < count; n++)
 			pthread_join(threads[n], 0);
 		printf("%d threads, %d jobs each\n", count, jobs);
+	} else if (!strcmp(argv[1], "share")) {
+		share();
 	} else if (!strcmp(argv[1], "spin")) {
 		spin();
 	} else if (!strcmp(argv[1], "timeout") || !strcmp(argv[1], "wait")) {

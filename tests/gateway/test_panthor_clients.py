@@ -32,6 +32,8 @@ def header() -> str:
     numbers = [f"#define {_short(each)} {each.number:#x}u" for each in ioctls]
     words = {
         "STORE_R20_TO_R10": encode("STORE_MULTIPLE", base=20, address=10, mask=1),
+        "LOAD_R20_FROM_R10": encode("LOAD_MULTIPLE", base=20, address=10, mask=1),
+        "WAIT_ALL_SCOREBOARDS": encode("WAIT", wait_mask=0xFF),
         "BRANCH_TO_ITSELF": encode("BRANCH", condition=6, offset=-1),
     }
     macros = [f"#define {name} {word:#x}ull" for name, word in words.items()]
@@ -119,6 +121,21 @@ def test_a_stream_without_end_holds_up_its_own_client_only(
     assert time.monotonic() - began < 60
     assert session.gateway.wait(spinning) == 0
     assert capfd.readouterr().out.endswith(f"state {uapi.GROUP_STATE_TIMEDOUT}\n")
+
+
+def test_producer_and_consumer_are_reconciled_through_the_buffer(
+    session: Session, client: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The producer puts its job's fence into the dma-buf (IMPORT_SYNC_FILE), the consumer takes out what it
+    has to wait for (EXPORT_SYNC_FILE); each synchronises explicitly."""
+    before = census(session)
+    assert session.run([[client, "share"]]) == [0]
+    assert capfd.readouterr().out.splitlines() == [
+        "consumer: submitted, its fence is pending",
+        "producer: goes on",
+        "consumer: read 0xbeef",
+    ]
+    assert census(session) == before
 
 
 @pytest.mark.parametrize("seed", range(3))
