@@ -42,7 +42,7 @@ from ring3.audit.tables import (
     WAITS,
     WRITES_BACK,
 )
-from ring3.audit.values import MASK, Values, no_call
+from ring3.audit.values import EMPTY, MASK, Values, no_call
 
 if TYPE_CHECKING:
     from ring3.audit.flow import Interpreter
@@ -77,6 +77,7 @@ class Calls(Values):
         if name in ACQUIRE:
             index, mode = ACQUIRE[name]
             self.acquire(line, self.named(name, index, args), mode, state, blocking=True)
+            self.scope_of(name, state)
             return state
         if name in MIGHT:
             index, mode = MIGHT[name]
@@ -88,6 +89,7 @@ class Calls(Values):
             return state
         if name in RELEASE:
             self.release(self.lock_class(self.named(name, RELEASE[name], args)), state)
+            self.scope_of(name, state)
             return state
         if name == "downgrade_write" or name in ("lockdep_assert_held", "might_sleep"):
             return state
@@ -114,7 +116,11 @@ class Calls(Values):
                 bits = sum(_SCOPE_BITS[bit] for bit in SCOPE_GUARD[kind])
                 state.scopes = (*state.scopes, ("guard", bits))
             return state
-        if name == "inode_nohighmem":
+        if name == "i_size_write" and len(args) > 1 and args[0] in state.own:
+            state.env.pop(EMPTY, None)
+            if args[1] == "0":
+                state.env[EMPTY] = TRUE
+        elif name == "inode_nohighmem":
             state.env[MASK] = self.program.constant("GFP_USER")
         elif name == "mapping_set_gfp_mask" and len(args) > 1:
             state.env[MASK] = self.value(args[1], state)
@@ -284,11 +290,21 @@ class Calls(Values):
             self.scope(state),
             tuple(known),
             tuple(own),
+            bool(own) and EMPTY in state.env,
             state.env.get(MASK, self.context.mask),
         )
         self.edges.append(Edge(line, callee, context, state.held, state.released, how))
         if direct:
             self.leave(callee, line, state)
+
+    def scope_of(self, name: str, state: State) -> None:
+        """The scope that a function told as one lock begins or ends, too (mddev_suspend())."""
+        callee = self.program.resolve(name, self.path) if name in CLASSED else None
+        net = self.interpreter.net(callee) if callee is not None else None
+        if net is not None and net.scope:
+            state.scopes = (*state.scopes, ("", net.scope))
+        if net is not None and net.ended:
+            self.end_scope("", state)
 
     def leave(self, callee: int, line: int, state: State) -> None:
         """Locks and scopes that ``callee`` begins or ends for its caller."""

@@ -35,6 +35,7 @@ class Context(NamedTuple):
     scope: int = 0
     args: tuple[tuple[int, Value], ...] = ()
     own: tuple[int, ...] = ()
+    empty: bool = False  # the size of the reclaimed inode has been set to 0
     mask: Value = UNKNOWN  # flags of the mapping at hand, when they were set on the way here
 
 

@@ -415,11 +415,13 @@ RARE = {
     ("iput", "mark_inode_dirty_sync"): LAZYTIME,
 }
 #: Steps that reclaim never takes: an inode without users has no mapped pages;
+#: whole folios are truncated;
 #: btrfs's list of what eviction flushes (evict_flush_states) has neither zones nor iputs.
 NEVER = frozenset(
     {
         ("folio_clear_dirty_for_io", "folio_mark_dirty"),
         ("clear_page_dirty_for_io", "set_page_dirty"),
+        ("orangefs_invalidate_folio", "orangefs_launder_folio"),
         ("flush_space", "btrfs_reclaim_sweep"),
         ("flush_space", "btrfs_delete_unused_bgs"),
         ("flush_space", "btrfs_reclaim_block_groups"),
@@ -435,6 +437,9 @@ TESTS = re.compile(r"/tests?/|[-_](?:tests?|kunit|selftests?)\.c$")
 IMPOSSIBLE: dict[tuple[str, str], str] = {
     ("__fput_deferred", "file_free"): "only for a file that was never opened",
     ("fput", "file_free"): "only for a file that was never opened",
+    ("insert_prealloc_file_extent", "btrfs_replace_file_extents"): (
+        "with the transaction that every caller under a lock hands in it returns before"
+    ),
     ("cache_save_setup", "btrfs_check_data_free_space"): (
         "a space cache is of the root tree, for which no quota is reserved (is_fstree())"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
@@ -21,6 +22,9 @@ _TRANSPARENT = frozenset(
 
 #: In a state: the flags of the mapping that was set up last.
 MASK = "@mask"
+#: In a state: the size of the reclaimed inode is 0, as eviction sets it to delete all of it.
+EMPTY = "@empty"
+_SIZE = re.compile(r"^(\w+)->i_size$")
 
 
 class Values:
@@ -47,6 +51,8 @@ class Values:
         value = state.env.get(name)
         if value is not None:
             return value
+        if EMPTY in state.env and (size := _SIZE.match(name)) and size.group(1) in state.own:
+            return FALSE
         if name == "NULL":
             return FALSE
         if name == "true":
@@ -91,6 +97,8 @@ class Values:
             return cexpr.evaluate(
                 args[0], lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
             )
+        if name == "i_size_read" and EMPTY in state.env and args and args[0][1] in state.own:
+            return FALSE
         if name == "current_is_kswapd":
             return UNKNOWN if self.context.reclaim else FALSE
         if name in ("BIT", "BIT_ULL"):

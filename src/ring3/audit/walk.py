@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
 from ring3.audit.calls import Calls
-from ring3.audit.cexpr import ALL, FALSE, UNKNOWN, Value
+from ring3.audit.cexpr import ALL, FALSE, TRUE, UNKNOWN, Value
 from ring3.audit.contexts import Context, Walked
 from ring3.audit.forms import Event
 from ring3.audit.primitives import JOURNAL_INFO
 from ring3.audit.program import PER_INODE, WORD, flatten
 from ring3.audit.state import State, forget, join
-from ring3.audit.values import no_call
+from ring3.audit.values import EMPTY, no_call
 
 if TYPE_CHECKING:
     from ring3.audit.flow import Interpreter
 
 _FROM_LIST = re.compile(r"^(?:container_of|list_entry|list_first_entry|list_first_entry_or_null)\(")
+_LARGER = re.compile(r"^\(*(\w+)->i_size > [^&|]*$")
 _SPECIAL = re.compile(r"(\w+)->i_ino (==|!=) [A-Z]\w*")
 
 
@@ -44,6 +45,8 @@ class Walk(Calls):
             if index < len(names):
                 state.env[names[index]] = value
         state.own = frozenset(names[index] for index in self.context.own if index < len(names))
+        if self.context.empty:
+            state.env[EMPTY] = TRUE
         final = self.block(self.program.body(self.function)[1], state, 0)
         last = final if final is not None else (self.exits[-1] if self.exits else None)
         returned = self.returned[0] if self.returned else UNKNOWN
@@ -151,6 +154,9 @@ class Walk(Calls):
     def branch(self, event: Event, state: State, depth: int) -> State | None:
         _, _, condition, then, otherwise = event
         chosen = cexpr.truth(self.value(condition, state))
+        larger = state.own and EMPTY in state.env and _LARGER.match(condition)
+        if larger and larger.group(1) in state.own:
+            chosen = False  # nothing is smaller than an empty inode
         if state.own and "i_ino" in condition:
             # Special inodes (journal, quota, FSINFO) are held while mounted: reclaim never has one.
             special = _SPECIAL.search(condition)
@@ -240,6 +246,10 @@ class Walk(Calls):
                 self.acquire(event[1], text, "w", state, blocking=False)
             return
         key = left.replace(" ", "")
+        if key.endswith("->i_size") and key[:-8] in state.own:
+            state.env.pop(EMPTY, None)
+            if right == "0":
+                state.env[EMPTY] = TRUE
         value = state.env.pop(f"={key}", UNKNOWN)
         if not value[1]:
             value = self.value(right, state)
