@@ -158,7 +158,7 @@ def compiler(tree: Path, build: Path) -> list[str]:
         ),
         *(f"-I{path}" for path in includes),
         *(word for name in forced for word in ("-include", str(tree / "include/linux" / name))),
-        *("-O2", "-mcmodel=kernel", "-mno-sse", "-mno-red-zone", "-DCC_USING_FENTRY"),
+        *("-O2", "-fno-PIE", "-mcmodel=kernel", "-mno-sse", "-mno-red-zone", "-DCC_USING_FENTRY"),
         *(
             '-DKBUILD_MODNAME="x"',
             '-DKBUILD_BASENAME="x"',
