@@ -17,17 +17,13 @@ from ring3.errors import MissingPart
 from ring3.nolibc import build, generate, toolchain
 
 SOURCES = Path(__file__).parent / "c"
-PROGRAMS = ("text", "real", "system", "wide")
+PROGRAMS = ("few", "numbers", "text", "real", "system", "wide")
 #: Both x86, big and little endian, 32 and 64 bits, aligned and unaligned pairs, stack arguments.
 ALWAYS = (
     *("x86_64", "i386", "arm64", "armthumb", "riscv64", "ppc", "ppc64", "s390x"),
     *("mips32be", "mips64le", "m68k", "sparc64", "parisc32"),
 )
 FAULTS = {
-    ("sh4", "text"): "GCC 12 drops comparisons in any code (pass sh_treg_combine)",
-    ("sh4", "real"): "GCC 12 drops comparisons in any code (pass sh_treg_combine)",
-    ("sh4", "wide"): "GCC 12 drops comparisons in any code (pass sh_treg_combine)",
-    ("sh4", "system"): "GCC 12 drops comparisons in any code (pass sh_treg_combine)",
     ("mipsn32le", "system"): "qemu-mipsn32el cuts 64-bit arguments",
     ("mipsn32be", "system"): "qemu-mipsn32 cuts 64-bit arguments",
     ("riscv32", "real"): "no libgcc for rv32 here, and the program itself adds floats",
@@ -72,7 +68,7 @@ def _check(arch, name: str, expected, folder: Path, **options) -> None:
 def test_same_as_the_hosts_libc(variant, program, expected, tmp_path, request):
     if (variant, program) in FAULTS:
         reason = FAULTS[variant, program]
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     _check(ARCHS[variant], program, expected, tmp_path)
 
 
@@ -88,43 +84,10 @@ def test_at_least_400_cases(expected):
     assert sum(text.count(b"\nok ") for text in expected.values()) >= 400
 
 
-WARNINGS = ("-Wall", "-Wextra", "-Werror")
-
-
-@pytest.mark.parametrize("kind", ["gcc", "clang"])
-@pytest.mark.parametrize("standard", ["c89", "c99", "c11", "gnu17"])
-def test_headers_compile_clean(kind, standard, tmp_path):
-    source = tmp_path / "all.c"
-    source.write_text("int main(void) { return 0; }\n")
-    build.build(
-        [source],
-        ARCHS["x86_64"],
-        tmp_path / "all",
-        compiler=kind,
-        compat=True,
-        flags=("-Os", f"-std={standard}", *WARNINGS),
-    )
-
-
-def test_headers_compile_clean_one_by_one(tmp_path):
-    arch = ARCHS["x86_64"]
-    compiler = toolchain.find(arch, "gcc")
-    for name in sorted(generate.headers([arch])):
-        if name.startswith("nolibc/"):
-            continue
-        source = tmp_path / "one.c"
-        source.write_text(f"#include <{name}>\nint main(void) {{ return 0; }}\n")
-        words = build.command([source], compiler, tmp_path / "one", ("-std=c89", *WARNINGS))
-        done = subprocess.run(words, capture_output=True, check=False, text=True)
-        assert done.returncode == 0, f"{name}: {done.stderr[:500]}"
-
-
 @pytest.mark.oracle
 @pytest.mark.parametrize("variant", generate.SUPPORTED)
 def test_upstreams_own_suite(variant, tmp_path):
     """tools/testing/selftests/nolibc of Linux 7.2, with our headers in its dialect."""
-    if variant == "sh4":
-        pytest.xfail("GCC 12 drops comparisons in any code (pass sh_treg_combine)")
     try:
         source = linux_source.kernel_source("7.2") / "tools/testing/selftests/nolibc"
         names = ("nolibc-test", "nolibc-test-linkage", "nolibc-test-ignore-errno")

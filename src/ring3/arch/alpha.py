@@ -55,6 +55,7 @@ ALPHA = Arch(
         restorer_argument=5,
     ),
     page_sizes=(8192,),
+    weak_by_got=True,
     toolchain=Toolchain(
         gcc="alpha-linux-gnu",
         gcc_package="gcc-alpha-linux-gnu",

@@ -54,6 +54,7 @@ ARM64 = Arch(
     signals=Signals(),
     perf_regs=(*_X, "sp", "pc"),
     page_sizes=(4096, 16384, 65536),
+    weak_by_got=True,
     toolchain=Toolchain(
         gcc="aarch64-linux-gnu",
         gcc_package="gcc-aarch64-linux-gnu",

@@ -52,6 +52,7 @@ LOONGARCH = Arch(
     signals=Signals(layout=("handler", "flags", "mask")),
     perf_regs=("pc", *_R[1:]),
     page_sizes=(4096, 16384, 65536),
+    weak_by_got=True,
     toolchain=Toolchain(
         zig="loongarch64-linux-none",
         zig_flags=("-mcpu=generic_la64+d-lsx-lasx",),

@@ -130,3 +130,4 @@ class Arch:
     toolchain: Toolchain = field(default_factory=Toolchain)
     perf_regs: tuple[str, ...] = ()  # order of PERF_SAMPLE_REGS_USER; "" where a slot is unused
     page_sizes: tuple[int, ...] = (4096,)
+    weak_by_got: bool = False  # static code, too, finds undefined weak symbols by a table

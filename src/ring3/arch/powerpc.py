@@ -143,6 +143,7 @@ PPC64 = Arch(
     ),
     signals=Signals(),
     page_sizes=(4096, 65536),
+    weak_by_got=True,
     toolchain=Toolchain(
         gcc="powerpc64-linux-gnu",
         gcc_package="gcc-powerpc64-linux-gnu",

@@ -54,7 +54,12 @@ def _arch_row(arch: Arch) -> dict[str, object]:
 
 
 @nolibc.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    # No -h: click would find it inside the compiler's options, as in -fno-asynchronous-unwind-tables.
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": ["--help"],
+    },
     examples=[
         "ring3 nolibc cc -o hello hello.c",
         "ring3 nolibc cc --arch riscv64 --smallest -o hello hello.c",
@@ -126,6 +131,7 @@ def vendor(
     examples=[
         "ring3 nolibc sizes --program printf",
         "ring3 nolibc sizes --arch x86_64 --arch arm64 --html sizes.html",
+        "ring3 nolibc sizes --upstream linux-7.2",
         "ring3 nolibc sizes --why hello.c",
     ],
 )
@@ -133,6 +139,18 @@ def vendor(
     "--program", "chosen", multiple=True, help="One of the built-in programs, or a C file."
 )
 @click.option("--arch", "names", multiple=True, help="Architecture; all by default, repeatable.")
+@click.option(
+    "--libc",
+    "libcs",
+    multiple=True,
+    type=click.Choice(["nolibc", "dietlibc", "musl", "zig's musl", "glibc"]),
+    help="Only these; all by default, with --upstream nolibc alone. Repeatable.",
+)
+@click.option(
+    "--upstream",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A tree of Linux's source: compare with its tools/include/nolibc.",
+)
 @click.option("--why", "explained", default=None, help="Where each byte of PROGRAM goes.")
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write tables and charts."
@@ -141,6 +159,8 @@ def vendor(
 def sizes(
     chosen: tuple[str, ...],
     names: tuple[str, ...],
+    libcs: tuple[str, ...],
+    upstream: Path | None,
     explained: str | None,
     html: Path | None,
     as_json: bool,
@@ -165,18 +185,28 @@ def sizes(
     programs = programs or measuring.PROGRAMS
     with progress() as bars:
         task = bars.add_task("building", total=len(programs) * len(archs))
-        rows = measuring.measure(programs, archs, tick=lambda: bars.advance(task))
+        rows = measuring.measure(
+            programs,
+            archs,
+            libcs=libcs or (["nolibc"] if upstream else None),
+            upstream=upstream,
+            tick=lambda: bars.advance(task),
+        )
     if html:
         write_atomically(html, measuring.report(rows))
     if as_json:
         emit_json([row.__dict__ for row in rows])
         return
-    grid = Table("program", "architecture", "floor", *measuring.BUILDERS, "runs", box=None)
+    columns = measuring.libcs_of(rows)
+    grid = Table("program", "architecture", "floor", *columns, "runs", box=None)
     for row in rows:
-        found = (str(row.sizes.get(libc, "-")) for libc in measuring.BUILDERS)
+        found = (str(row.sizes.get(libc, "-")) for libc in columns)
         runs = {True: "yes", False: "no", None: "-"}[row.ran]
         grid.add_row(row.program, row.arch, str(row.floor), *found, runs)
     console().print(grid)
+    if upstream:
+        pairs, larger = measuring.against_upstream(rows)
+        click.echo(f"{pairs} pairs, larger than upstream: {', '.join(larger) or 'none'}")
 
 
 def _program(name: str, known: dict[str, Path]) -> Path:

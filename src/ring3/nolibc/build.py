@@ -6,7 +6,10 @@ are.  ``run`` executes a binary natively or under qemu and says how it ended.
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,9 +75,20 @@ class CompileError(BadInput):
 
 
 def include_folder(arch: Arch) -> Path:
-    """The headers generated for ``arch``, in the cache, as the installed ring3 would write them now."""
-    folder = cache_folder("nolibc", "include", arch.name)
-    generate.write_headers(folder, [arch])
+    """The headers generated for ``arch``, in the cache, as this ring3 writes them.
+
+    Two versions of ring3 may run at once: the folder is named after what is in it.
+    """
+    files = generate.headers([arch])
+    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
+    folder = cache_folder("nolibc", "include") / f"{arch.name}-{digest}"
+    if not folder.is_dir():
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        generate.write_headers(made, [arch])
+        try:
+            made.rename(folder)
+        except OSError:  # another process was first
+            shutil.rmtree(made)
     return folder
 
 

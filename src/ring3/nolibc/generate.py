@@ -78,6 +78,7 @@ def arch_headers(arch: Arch) -> dict[str, str]:
         "NOLIBC_MMAP_BY_POINTER": int(call.mmap_by_pointer),
         "NOLIBC_CLONE_STACK_FIRST": int(call.clone_stack_first),
         "NOLIBC_CLONE_TLS_LAST": int(call.clone_tls_last),
+        "NOLIBC_WEAK_BY_GOT": int(arch.weak_by_got),
         "NOLIBC_PAGE_SIZE_FIXED": arch.page_sizes[0] if len(arch.page_sizes) == 1 else 0,
     }
     word = "long long" if call.word_bits == 64 else "long"
@@ -228,8 +229,12 @@ def _guarded(name: str, text: str) -> str:
 
 
 def _function(entry: Entry, name: str, body: tuple[str, ...], symbols: dict[str, str]) -> str:
-    """A function in file-scope assembler, in a section group that the linker keeps once."""
+    """A function in file-scope assembler, in a section group that the linker keeps once.
+
+    Link-time optimization puts many translation units into one: there it is said once.
+    """
     code = (
+        f".ifndef {name}",
         f'.pushsection .text.nolibc.{name},\\"axG\\",%progbits,{name},comdat',
         "NOLIBC_ASM_BEGIN",
         ".balign 4",
@@ -238,6 +243,7 @@ def _function(entry: Entry, name: str, body: tuple[str, ...], symbols: dict[str,
         *entry.label,
         *body,
         ".popsection",
+        ".endif",
     )
     lines = ["__asm__("]
     for line in code:

@@ -1,20 +1,26 @@
-"""How large programs are: nolibc beside other libcs, on every architecture, and where the bytes go."""
+"""How large programs are: nolibc beside other libcs, on every architecture, and where the bytes go.
+
+The programs are six small tools and ``float``, which prints a real number.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ring3.arch import ARCHS, Arch, host
 from ring3.elf import Elf
-from ring3.errors import MissingPart
-from ring3.nolibc import build, generate, toolchain
+from ring3.errors import BadInput, MissingPart
+from ring3.nolibc import build, generate, toolchain, uapi
 from ring3.page import Markup, escape, page, table
 
 PROGRAMS: dict[str, Path] = {
@@ -47,15 +53,23 @@ def measure(
     archs: Sequence[Arch],
     *,
     libcs: Sequence[str] | None = None,
+    upstream: Path | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """Build each program for each architecture with all libcs, or ``libcs``; ``tick`` after each row."""
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name, source in programs.items():
-            for arch in archs:
-                rows.append(_row(name, source, arch, Path(folder), libcs or list(BUILDERS)))
-                tick()
+    """Build each program for each architecture with all libcs, or ``libcs``; ``tick`` after each row.
+
+    ``upstream`` is a tree of Linux: its tools/include/nolibc is one more libc, named "upstream".
+    """
+    builders = {name: BUILDERS[name] for name in libcs or BUILDERS}
+    if upstream is not None:
+        builders[UPSTREAM] = partial(_upstream, _upstream_headers(upstream))
+    cases = [(name, source, arch) for name, source in programs.items() for arch in archs]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(_row, *case, Path(folder), builders) for case in cases]
+        rows = []
+        for job in jobs:
+            rows.append(job.result())
+            tick()
     return rows
 
 
@@ -66,24 +80,61 @@ def everywhere(source: Path | None = None) -> list[Row]:
     return measure({source.stem: source}, [arch for arch in archs if toolchain.compilers(arch)])
 
 
-def _row(name: str, source: Path, arch: Arch, folder: Path, libcs: Sequence[str]) -> Row:
+def _row(name: str, source: Path, arch: Arch, folder: Path, builders: dict[str, Builder]) -> Row:
     sizes: dict[str, int] = {}
     missing: dict[str, str] = {}
     ran = None
-    for libc in libcs:
+    for libc, builder in builders.items():
         target = folder / f"{name}-{arch.name}-{libc}"
         try:
-            BUILDERS[libc](source, arch, target)
+            builder(source, arch, target)
             sizes[libc] = target.stat().st_size
             if libc == "nolibc" and toolchain.runner(arch) is not None:
                 ran = build.run(target, arch, timeout=20).code == 0
         except (MissingPart, build.CompileError) as error:
             missing[libc] = error.what
+        target.unlink(missing_ok=True)
     return Row(name, arch.name, floor(arch), sizes, missing, ran)
+
+
+def libcs_of(rows: Sequence[Row]) -> list[str]:
+    """The libcs that ``rows`` have something to say of, in the order of the first row."""
+    return list(dict.fromkeys(libc for row in rows for libc in (*row.sizes, *row.missing)))
 
 
 def _nolibc(source: Path, arch: Arch, target: Path) -> None:
     build.build([source], arch, target)
+
+
+def against_upstream(rows: Sequence[Row]) -> tuple[int, list[str]]:
+    """How many rows have both ours and upstream's size, and by how much ours is larger where it is."""
+    pairs = [
+        (row.sizes["nolibc"], row.sizes[UPSTREAM], f"{row.program} on {row.arch}")
+        for row in rows
+        if {"nolibc", UPSTREAM} <= row.sizes.keys()
+    ]
+    larger = [f"{name} by {ours - theirs}" for ours, theirs, name in pairs if ours > theirs]
+    return len(pairs), larger
+
+
+def _upstream_headers(tree: Path) -> Path:
+    folder = tree / "tools/include/nolibc"
+    if not (folder / "nolibc.h").is_file():
+        raise BadInput(
+            "no tools/include/nolibc/nolibc.h", where=str(tree), remedy="a tree of Linux's source"
+        )
+    return folder
+
+
+def _upstream(headers: Path, source: Path, arch: Arch, target: Path) -> None:
+    """With the kernel's own nolibc, as its selftests' makefile does it: the same flags as ours."""
+    compiler = toolchain.find(arch)
+    place = "-I" if compiler.kind == "zig" else "-isystem"
+    words = [
+        *(*compiler.command, "-nostdinc", place, str(headers), "-isystem", str(uapi.folder(arch))),
+        *("-include", str(headers / "nolibc.h"), *build.known_flags(build.TUNED, compiler)),
+    ]
+    _link(words, source, target, build.link_flags(compiler))
 
 
 def _glibc(source: Path, arch: Arch, target: Path) -> None:
@@ -112,18 +163,22 @@ def _zig_musl(source: Path, arch: Arch, target: Path) -> None:
     _link([*words, *flags], source, target)
 
 
+Builder = Callable[[Path, Arch, Path], None]
+
 #: libc -> what builds a program with it.
-BUILDERS: dict[str, Callable[[Path, Arch, Path], None]] = {
+BUILDERS: dict[str, Builder] = {
     "nolibc": _nolibc,
     "dietlibc": _dietlibc,
     "musl": _musl,
     "zig's musl": _zig_musl,
     "glibc": _glibc,
 }
+#: The name of the kernel's own nolibc, which is measured where its tree is given.
+UPSTREAM = "upstream"
 
 
-def _link(words: Sequence[str], source: Path, target: Path) -> None:
-    command = [*words, "-static", "-w", "-o", str(target), str(source)]
+def _link(words: Sequence[str], source: Path, target: Path, tail: Sequence[str] = ()) -> None:
+    command = [*words, "-static", "-w", "-o", str(target), str(source), *tail]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=toolchain.environment()
     )
@@ -207,7 +262,7 @@ def chart(rows: Sequence[Row], program: str, libcs: Sequence[str] | None = None)
 
     chosen = [row for row in rows if row.program == program]
     figure, axes = pyplot.subplots(figsize=(9, 0.34 * len(chosen) + 1.4))
-    for libc in libcs or BUILDERS:
+    for libc in libcs or libcs_of(rows):
         points = [(row.sizes[libc], at) for at, row in enumerate(chosen) if libc in row.sizes]
         if points:
             axes.scatter([p[0] for p in points], [p[1] for p in points], label=libc)
@@ -231,15 +286,15 @@ def report(rows: Sequence[Row]) -> str:
     body = Markup(
         "<h1>Sizes</h1><p>Bytes of static, stripped binaries, each with the same flags: {}</p>"
     ).format(" ".join(build.TUNED))
+    libcs = libcs_of(rows)
     for program in dict.fromkeys(row.program for row in rows):
         chosen = [row for row in rows if row.program == program]
         cells: list[list[object]] = [
-            [row.arch, row.floor, *(row.sizes.get(libc, "-") for libc in BUILDERS)]
-            for row in chosen
+            [row.arch, row.floor, *(row.sizes.get(libc, "-") for libc in libcs)] for row in chosen
         ]
         # The chart's text is matplotlib's own: it holds nothing but our names.
         body += Markup("<h2>{}</h2><figure>{}</figure>").format(
             escape(program), Markup(chart(rows, program))
         )
-        body += table(["architecture", "#floor", *(f"#{libc}" for libc in BUILDERS)], cells)
+        body += table(["architecture", "#floor", *(f"#{libc}" for libc in libcs)], cells)
     return page("nolibc sizes", body)

@@ -31,6 +31,18 @@ static void printf_integers(void)
 		}
 }
 
+/* The macros cannot see these calls. */
+static void printf_by_pointer(void)
+{
+	int (*into)(char *, size_t, const char *, ...) = snprintf;
+	char found[64];
+	int n = into(found, sizeof(found), "%-5d|%#x|%08.3f|%lld", 42, 255U, 2.5, -1LL);
+
+	SHOW("snprintf by pointer", "%d %s", n, found);
+	n = (sprintf)(found, "%5s|%.2s", "ab", "cde");
+	SHOW("(sprintf)", "%d %s", n, found);
+}
+
 static void printf_others(void)
 {
 	char small[8];
@@ -332,6 +344,7 @@ int main(void)
 	ktap_begin();
 	printf_integers();
 	printf_others();
+	printf_by_pointer();
 	text_to_integers();
 	strings();
 	characters();

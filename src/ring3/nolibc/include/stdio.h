@@ -30,26 +30,26 @@ NOLIBC_FN int vsprintf(char *to, const char *format, va_list ap) NOLIBC_OWN(vspr
 
 NOLIBC_FN NOLIBC_PRINTF(1, 0) int vprintf(const char *format, va_list ap)
 {
-	NOLIBC_WANT_REAL();
+	NOLIBC_WANT_ALL();
 	return __nolibc_vdprintf(1, format, ap);
 }
 
 NOLIBC_FN NOLIBC_PRINTF(2, 0) int vdprintf(int fd, const char *format, va_list ap)
 {
-	NOLIBC_WANT_REAL();
+	NOLIBC_WANT_ALL();
 	return __nolibc_vdprintf(fd, format, ap);
 }
 
 NOLIBC_FN NOLIBC_PRINTF(2, 0) int vfprintf(FILE *stream, const char *format, va_list ap)
 {
-	NOLIBC_WANT_REAL();
+	NOLIBC_WANT_ALL();
 	return __nolibc_vdprintf(__nolibc_fd(stream), format, ap);
 }
 
 NOLIBC_FN NOLIBC_PRINTF(3, 0)
 int vsnprintf(char *to, size_t size, const char *format, va_list ap)
 {
-	NOLIBC_WANT_REAL();
+	NOLIBC_WANT_ALL();
 	return __nolibc_vsnprintf(to, size, format, ap);
 }
 
@@ -58,59 +58,61 @@ NOLIBC_FN NOLIBC_PRINTF(2, 0) int vsprintf(char *to, const char *format, va_list
 	return vsnprintf(to, NOLIBC_NO_LIMIT(to), format, ap);
 }
 
+/* Calls go by the macros of format_needs.h to the functions called __nolibc_; a pointer to one of the
+ * functions proper may be handed any format. */
+#define NOLIBC_FORWARD(call)                                                                     \
+	va_list ap;                                                                              \
+	int n;                                                                                   \
+                                                                                                 \
+	va_start(ap, format);                                                                    \
+	n = call;                                                                                \
+	va_end(ap);                                                                              \
+	return n
+
+NOLIBC_FN NOLIBC_PRINTF(1, 2) int __nolibc_printf(const char *format, ...)
+{
+	NOLIBC_FORWARD(__nolibc_vdprintf(1, format, ap));
+}
+
 NOLIBC_FN NOLIBC_PRINTF(1, 2) int printf(const char *format, ...)
 {
-	va_list ap;
-	int n;
-
-	va_start(ap, format);
-	n = __nolibc_vdprintf(1, format, ap);
-	va_end(ap);
-	return n;
+	NOLIBC_FORWARD(vprintf(format, ap));
 }
 
 NOLIBC_FN NOLIBC_PRINTF(2, 3) int dprintf(int fd, const char *format, ...)
 {
-	va_list ap;
-	int n;
+	NOLIBC_FORWARD(vdprintf(fd, format, ap));
+}
 
-	va_start(ap, format);
-	n = __nolibc_vdprintf(fd, format, ap);
-	va_end(ap);
-	return n;
+NOLIBC_FN NOLIBC_PRINTF(2, 3) int __nolibc_fprintf(FILE *stream, const char *format, ...)
+{
+	NOLIBC_FORWARD(__nolibc_vdprintf(__nolibc_fd(stream), format, ap));
 }
 
 NOLIBC_FN NOLIBC_PRINTF(2, 3) int fprintf(FILE *stream, const char *format, ...)
 {
-	va_list ap;
-	int n;
+	NOLIBC_FORWARD(vfprintf(stream, format, ap));
+}
 
-	va_start(ap, format);
-	n = __nolibc_vdprintf(__nolibc_fd(stream), format, ap);
-	va_end(ap);
-	return n;
+NOLIBC_FN NOLIBC_PRINTF(3, 4)
+int __nolibc_snprintf(char *to, size_t size, const char *format, ...)
+{
+	NOLIBC_FORWARD(__nolibc_vsnprintf(to, size, format, ap));
 }
 
 NOLIBC_FN NOLIBC_PRINTF(3, 4) int snprintf(char *to, size_t size, const char *format, ...)
 {
-	va_list ap;
-	int n;
+	NOLIBC_FORWARD(vsnprintf(to, size, format, ap));
+}
 
-	va_start(ap, format);
-	n = __nolibc_vsnprintf(to, size, format, ap);
-	va_end(ap);
-	return n;
+NOLIBC_FN NOLIBC_PRINTF(2, 3) int __nolibc_sprintf(char *to, const char *format, ...)
+{
+	NOLIBC_FORWARD(__nolibc_vsnprintf(to, NOLIBC_NO_LIMIT(to), format, ap));
 }
 
 NOLIBC_FN NOLIBC_PRINTF(2, 3) int sprintf(char *to, const char *format, ...)
 {
-	va_list ap;
-	int n;
-
-	va_start(ap, format);
-	n = __nolibc_vsnprintf(to, NOLIBC_NO_LIMIT(to), format, ap);
-	va_end(ap);
-	return n;
+	NOLIBC_FORWARD(vsprintf(to, format, ap));
 }
 
 NOLIBC_FN int __nolibc_vasprintf(char **to, const char *format, va_list ap)
@@ -127,22 +129,21 @@ NOLIBC_FN int __nolibc_vasprintf(char **to, const char *format, va_list ap)
 
 NOLIBC_FN NOLIBC_PRINTF(2, 0) int vasprintf(char **to, const char *format, va_list ap)
 {
-	NOLIBC_WANT_REAL();
+	NOLIBC_WANT_ALL();
 	return __nolibc_vasprintf(to, format, ap);
+}
+
+NOLIBC_FN NOLIBC_PRINTF(2, 3) int __nolibc_asprintf(char **to, const char *format, ...)
+{
+	NOLIBC_FORWARD(__nolibc_vasprintf(to, format, ap));
 }
 
 NOLIBC_FN NOLIBC_PRINTF(2, 3) int asprintf(char **to, const char *format, ...)
 {
-	va_list ap;
-	int n;
-
-	va_start(ap, format);
-	n = __nolibc_vasprintf(to, format, ap);
-	va_end(ap);
-	return n;
+	NOLIBC_FORWARD(vasprintf(to, format, ap));
 }
 
-#include "nolibc/format_real.h"
+#include "nolibc/format_needs.h"
 
 /* Spelt as in linux/fs.h, which may come after. */
 #define RENAME_NOREPLACE (1 << 0)

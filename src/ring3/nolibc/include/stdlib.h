@@ -7,6 +7,7 @@
 #include "nolibc/malloc.h"
 #include "nolibc/integers.h"
 #include "nolibc/kill.h"
+#include "nolibc/atexit.h"
 #include "nolibc/sort.h"
 
 #define EXIT_SUCCESS 0
@@ -17,31 +18,6 @@
 NOLIBC_FN __attribute__((__noreturn__)) void _Exit(int status)
 {
 	_exit(status);
-}
-
-/* Handlers run from .fini_array, whose entry exists only where atexit is used. */
-enum { NOLIBC_ATEXIT_MAX = 64 };
-NOLIBC_BEGIN
-NOLIBC_VAR void (*__nolibc_atexit_list[NOLIBC_ATEXIT_MAX])(void);
-NOLIBC_VAR int __nolibc_atexit_count;
-NOLIBC_END
-
-NOLIBC_FN void __nolibc_atexit_run(void)
-{
-	while (__nolibc_atexit_count)
-		__nolibc_atexit_list[--__nolibc_atexit_count]();
-}
-
-static __nolibc_fini __nolibc_atexit_entry
-	__attribute__((__unused__, __section__(".fini_array"))) = __nolibc_atexit_run;
-
-NOLIBC_FN int atexit(void (*function)(void))
-{
-	__asm__ volatile("" : : "m" (__nolibc_atexit_entry));
-	if (__nolibc_atexit_count == NOLIBC_ATEXIT_MAX)
-		return -1;
-	__nolibc_atexit_list[__nolibc_atexit_count++] = function;
-	return 0;
 }
 
 NOLIBC_FN __attribute__((__noreturn__)) void abort(void)

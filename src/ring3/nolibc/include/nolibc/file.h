@@ -25,7 +25,7 @@ NOLIBC_INLINE int __nolibc_fd(FILE *stream)
 /* Writes all of it, over interruptions of long writes too; 0, or -1 with errno. */
 NOLIBC_FN int __nolibc_write_all(int fd, const char *data, size_t size)
 {
-	while (NOLIBC_TRACED(size)) {
+	while (size) {
 		long n = __nolibc_ret(__nolibc_call(__NR_write, fd, NOLIBC_P(data), NOLIBC_P(size)));
 
 		if (n < 0)

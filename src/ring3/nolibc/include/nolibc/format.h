@@ -50,6 +50,13 @@ typedef void (*__nolibc_real_format)(struct __nolibc_out *, struct __nolibc_spec
 				     union __nolibc_real_value *);
 static __nolibc_real_format __nolibc_format_real __attribute__((__unused__));
 
+/* What the formats of a translation unit need beyond %s %c %d %i %u %%: format_needs.h sets these where
+ * printf is called.  One that is never set is a constant to the compiler, which leaves out what it rules. */
+static unsigned char __nolibc_wants_numbers __attribute__((__unused__)); /* l, ll, j, z, t, q; x, X, o */
+static unsigned char __nolibc_wants_fields __attribute__((__unused__));  /* all but real numbers */
+#define NOLIBC_NUMBERS (__nolibc_wants_numbers || __nolibc_wants_fields)
+#define NOLIBC_NEVER(x) (__builtin_constant_p(x) && !(x))
+
 NOLIBC_FN void __nolibc_put(struct __nolibc_out *out, int c)
 {
 	out->total++;
@@ -73,45 +80,48 @@ NOLIBC_FN void __nolibc_format(struct __nolibc_out *out, const char *f, va_list 
 {
 	for (;;) {
 		struct __nolibc_spec spec;
-		const char *start = f, *body;
+		const char *start = f, *body = f;
 		int *number = &spec.width;
 		char digits[24];
 		int size, zeros = 0, c, base = 10;
 		unsigned int prefix = 0;
 		unsigned long long value;
 
+		spec.flags = 0;
+		spec.width = 0;
+		spec.precision = -1;
 		c = *f++;
 		if (!c)
 			return;
 		if (c != '%') {
-one:
-			__nolibc_put(out, c);
-			continue;
+			while (*f && *f != '%')
+				f++;
+			size = (int)(f - body);
+			goto emit;
 		}
-		spec.flags = 0;
-		spec.width = 0;
-		spec.precision = -1;
 		for (;;) {
 			unsigned int bit;
 
 			c = *f++;
-			if (c == '*') {
+			bit = NOLIBC_BIT(c);
+			if (__nolibc_wants_fields && c == '*') {
 				*number = va_arg(ap, int);
-			} else if (c == '.') {
+			} else if (__nolibc_wants_fields && c == '.') {
 				number = &spec.precision;
 				*number = 0;
-			} else if ((unsigned int)c - '0' < 10 && (c != '0' || *number || number != &spec.width)) {
+			} else if (__nolibc_wants_fields && (unsigned int)c - '0' < 10 &&
+				   (c != '0' || *number || number != &spec.width)) {
 				*number = *number * 10 + c - '0';
-			} else {
-				bit = NOLIBC_BIT(c);
-				if (!((c & 64 ? NOLIBC_LENGTHS : NOLIBC_FLAGS) & bit) || c & 128)
-					break;
+			} else if (NOLIBC_NUMBERS && c < 128 &&
+				   (c & 64 ? NOLIBC_LENGTHS : __nolibc_wants_fields ? NOLIBC_FLAGS : 0) & bit) {
 				if (c == 'L' || spec.flags & bit)
 					spec.flags |= NOLIBC_TWICE;
 				spec.flags |= bit;
+			} else {
+				break;
 			}
 		}
-		if (spec.width < 0) {
+		if (__nolibc_wants_fields && spec.width < 0) {
 			spec.flags |= NOLIBC_LEFT;
 			spec.width = -spec.width;
 		}
@@ -119,15 +129,18 @@ one:
 
 		body = digits;
 		size = 1;
-		if (c == '%')
-			goto one;
+		if (c == '%') {
+			body = "%";
+			spec.width = 0;
+			goto emit;
+		}
 		if (c == 'c') {
 			digits[0] = (char)va_arg(ap, int);
 			goto emit;
 		}
 		if (c == 's') {
 			body = va_arg(ap, const char *);
-			if (!NOLIBC_TRACED(body)) {
+			if (!body) {
 				body = "(null)";
 				if ((unsigned int)spec.precision < 6)
 					spec.precision = 0;
@@ -136,8 +149,8 @@ one:
 				NOLIBC_KEEP_LOOP();
 			goto emit;
 		}
-		if (c == 'm') {
-			value = (unsigned int)errno;
+		if (__nolibc_wants_fields && c == 'm') {
+			value = (unsigned int)NOLIBC_ERRNO;
 			if ((int)value < 0)
 				value = -value & 0xffffffffU;
 			goto digits;
@@ -154,26 +167,22 @@ one:
 			continue;
 		}
 
-		if (c == 'p') {
+		if (__nolibc_wants_fields && c == 'p') {
 			spec.flags |= NOLIBC_ALT | NOLIBC_BIT('l');
 			c = 'x';
 		}
-		if ((c | 32) == 'x')
+		if (NOLIBC_NUMBERS && (c | 32) == 'x')
 			base = 16;
-		else if (c == 'o')
+		else if (NOLIBC_NUMBERS && c == 'o')
 			base = 8;
-		else if (c != 'd' && c != 'i' && c != 'u') {
+		else if (__nolibc_wants_fields && c != 'd' && c != 'i' && c != 'u') {
 			/* Unknown: the text as it stands. */
-			f--;
-			for (;; start++) {
-				if (!*start)
-					return;
-				__nolibc_put(out, *start);
-				if (start == f)
-					break;
-			}
-			f++;
-			continue;
+			if (!c)
+				f--;
+			body = start;
+			size = (int)(f - start);
+			spec.width = 0;
+			goto emit;
 		}
 #if __SIZEOF_LONG__ == 8
 		if (spec.flags & (NOLIBC_LENGTHS & ~NOLIBC_BIT('h'))) {
@@ -186,7 +195,7 @@ one:
 		} else {
 			unsigned int word = va_arg(ap, unsigned int), shift = 0;
 
-			if (spec.flags & NOLIBC_BIT('h'))
+			if (__nolibc_wants_fields && spec.flags & NOLIBC_BIT('h'))
 				shift = spec.flags & NOLIBC_TWICE ? 24 : 16;
 			word <<= shift;
 			value = word >> shift;
@@ -197,33 +206,34 @@ one:
 			if ((long long)value < 0) {
 				prefix = '-';
 				value = -value;
-			} else if (spec.flags & NOLIBC_PLUS) {
+			} else if (__nolibc_wants_fields && spec.flags & NOLIBC_PLUS) {
 				prefix = '+';
-			} else if (spec.flags & NOLIBC_SPACE) {
+			} else if (__nolibc_wants_fields && spec.flags & NOLIBC_SPACE) {
 				prefix = ' ';
 			}
-		} else if (base == 16 && NOLIBC_TRACED(value) && NOLIBC_TRACED(spec.flags) & NOLIBC_ALT) {
+		} else if (__nolibc_wants_fields && base == 16 && value && spec.flags & NOLIBC_ALT) {
 			prefix = (unsigned int)('0' | c << 8);
 		}
-		if (!value && spec.kind == 'p') {
+		if (__nolibc_wants_fields && !value && spec.kind == 'p') {
 			body = "(nil)";
 			size = 5;
 			goto emit;
 		}
 digits:
+		if (NOLIBC_NEVER(NOLIBC_NUMBERS))
+			body = __nolibc_decimal_word(digits + sizeof(digits), (unsigned int)value);
+		else
+			body = __nolibc_digits(digits + sizeof(digits), value, base,
 #ifdef NOLIBC
-		body = __nolibc_digits(digits + sizeof(digits), value, base, "0123456789abcdef");
+					       "0123456789abcdef");
 #else
-		body = __nolibc_digits(digits + sizeof(digits), value, base,
-				       c == 'X' ? "0123456789ABCDEF" : "0123456789abcdef");
+					       c == 'X' ? "0123456789ABCDEF" : "0123456789abcdef");
 #endif
 		size = (int)(digits + sizeof(digits) - body);
-		if (c == 'm') {
+		if (__nolibc_wants_fields && c == 'm') {
 			char *at = (char *)body;
 
-			if (!size)
-				*--at = '0';
-			if (errno < 0)
+			if (NOLIBC_ERRNO < 0)
 				*--at = '-';
 			for (start = "=onrre"; *start; start++)
 				*--at = *start;
@@ -231,34 +241,36 @@ digits:
 			size = (int)(digits + sizeof(digits) - body);
 			goto emit;
 		}
-		zeros = spec.precision;
-		if (zeros < 0) {
-			zeros = 1;
-			if ((spec.flags & (NOLIBC_ZERO | NOLIBC_LEFT)) == NOLIBC_ZERO)
+		if (__nolibc_wants_fields) {
+			int alt_octal = base == 8 && spec.flags & NOLIBC_ALT;
+
+			zeros = spec.precision;
+			if (zeros < 0 && (spec.flags & (NOLIBC_ZERO | NOLIBC_LEFT)) == NOLIBC_ZERO)
 				zeros = spec.width - (prefix > 0) - (prefix > 255);
-			if (zeros < 1)
-				zeros = 1;
-		}
-		if (base == 8 && spec.flags & NOLIBC_ALT && zeros <= size)
-			zeros = size + 1;
+			if (alt_octal && value && zeros <= size)
+				zeros = size + 1;
 #ifdef NOLIBC
-		/* The dialect of upstream's nolibc ends here, and its tests say so. */
-		if (zeros > 31)
-			zeros = 31;
+			/* The dialect of upstream's nolibc ends here, and its tests say so. */
+			if (zeros > 31)
+				zeros = 31;
 #endif
-		zeros -= size;
-		if (zeros < 0)
-			zeros = 0;
+			zeros -= size;
+			if (zeros < 0)
+				zeros = 0;
+			if (!value && !spec.precision && !alt_octal)
+				size = 0;
+		}
 emit:
 		spec.width -= size + zeros + (prefix > 0) + (prefix > 255);
-		if (!(NOLIBC_TRACED(spec.flags) & NOLIBC_LEFT))
+		if (__nolibc_wants_fields && !(spec.flags & NOLIBC_LEFT))
 			__nolibc_repeat(out, ' ', spec.width);
 		for (; prefix; prefix >>= 8)
 			__nolibc_put(out, (int)prefix & 255);
-		__nolibc_repeat(out, '0', zeros);
+		if (__nolibc_wants_fields)
+			__nolibc_repeat(out, '0', zeros);
 		while (size--)
 			__nolibc_put(out, *body++);
-		if (NOLIBC_TRACED(spec.flags) & NOLIBC_LEFT)
+		if (__nolibc_wants_fields && spec.flags & NOLIBC_LEFT)
 			__nolibc_repeat(out, ' ', spec.width);
 	}
 }
@@ -266,12 +278,24 @@ emit:
 /* As many bytes as there are from to to the end of memory. */
 #define NOLIBC_NO_LIMIT(to) ((size_t)-1 - (size_t)(to))
 
-#ifdef NOLIBC_NO_FLOAT
-#define NOLIBC_WANT_REAL() ((void)0)
-#else
+#define NOLIBC_WANT_NUMBERS() ((void)(__nolibc_wants_numbers = 1))
+#ifndef NOLIBC_NO_FLOAT
 #include "real_text.h"
-#define NOLIBC_WANT_REAL() ((void)(__nolibc_format_real = __nolibc_real_text))
 #endif
+
+NOLIBC_INLINE void NOLIBC_WANT_FIELDS(void)
+{
+	__nolibc_wants_fields = 1;
+	NOLIBC_WANT_ERRNO(); /* %m */
+}
+
+NOLIBC_INLINE void NOLIBC_WANT_ALL(void)
+{
+	NOLIBC_WANT_FIELDS();
+#ifndef NOLIBC_NO_FLOAT
+	__nolibc_format_real = __nolibc_real_text;
+#endif
+}
 
 /* To a file descriptor: the number of characters, or -1 with errno. */
 NOLIBC_FN int __nolibc_vdprintf(int fd, const char *format, va_list ap)
@@ -288,7 +312,7 @@ NOLIBC_FN int __nolibc_vdprintf(int fd, const char *format, va_list ap)
 	return out.total;
 }
 
-NOLIBC_FN int __nolibc_dprintf(int fd, const char *format, ...)
+NOLIBC_FN NOLIBC_PRINTF(2, 3) int __nolibc_dprintf(int fd, const char *format, ...)
 {
 	va_list ap;
 	int n;

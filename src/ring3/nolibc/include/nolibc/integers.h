@@ -110,10 +110,11 @@ NOLIBC_FN long long atoll(const char *s)
 	return strtoll(s, 0, 10);
 }
 
-/* The digits of value before end; their first.  No division that 32-bit compilers call a library for. */
+/* The digits of value, at least one, before end; their first.  No division that 32-bit compilers call a
+ * library for. */
 NOLIBC_FN char *__nolibc_digits(char *end, unsigned long long value, int base, const char *digits)
 {
-	while (value) {
+	do {
 		unsigned int digit;
 
 #if __SIZEOF_POINTER__ == 8 && !defined(__alpha__)
@@ -140,7 +141,23 @@ NOLIBC_FN char *__nolibc_digits(char *end, unsigned long long value, int base, c
 		}
 #endif
 		*--end = digits[digit];
-	}
+	} while (value);
+	return end;
+}
+
+/* The same for 32 bits in base 10: 0xcccccccd >> 35 is a tenth of any of them. */
+NOLIBC_FN char *__nolibc_decimal_word(char *end, unsigned int value)
+{
+	do {
+#if __SIZEOF_POINTER__ == 8 && !defined(__alpha__)
+		unsigned int tenth = value / 10;
+#else
+		unsigned int tenth = (unsigned int)((unsigned long long)value * 0xcccccccdU >> 35);
+#endif
+
+		*--end = (char)('0' + value - tenth * 10);
+		value = tenth;
+	} while (value);
 	return end;
 }
 
@@ -151,8 +168,6 @@ NOLIBC_FN int __nolibc_to_text(unsigned long long value, int negative, int base,
 	int n = 0;
 
 	at = __nolibc_digits(digits + sizeof(digits), value, base, "0123456789abcdef");
-	if (!NOLIBC_TRACED(value))
-		*--at = '0';
 	if (negative)
 		*--at = '-';
 	while (at < digits + sizeof(digits))

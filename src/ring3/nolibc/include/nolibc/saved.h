@@ -22,7 +22,7 @@ NOLIBC_FN void __nolibc_save(int argc, char **argv, char **envp)
 	__nolibc_saved_environ = envp;
 	do
 		entry = *envp++;
-	while (NOLIBC_TRACED(entry));
+	while (entry);
 	__nolibc_saved_auxv = (const unsigned long *)envp;
 	(void)argc;
 }

@@ -42,24 +42,31 @@ NOLIBC_FN __attribute__((__noreturn__)) void exit(int status)
 	_exit(status);
 }
 
-/* stack points at argc; argv, the environment and the auxiliary vector follow. */
+/* stack points at argc; argv, the environment and the auxiliary vector follow.  Computed at each call:
+ * that is shorter than registers kept for them. */
+#define NOLIBC_CALL(function)                                                                    \
+	(function)((int)*stack, (char **)(stack + 1), (char **)(stack + *stack + 2))
+
 NOLIBC_SHARED(start) NOLIBC_NO_STACK_PROTECTOR __attribute__((__used__, __noreturn__))
 void __nolibc_start(long *stack)
 {
-	int argc = (int)*stack;
-	char **argv = (char **)(stack + 1);
-	char **envp = argv + argc + 1;
 #ifndef NOLIBC_NO_CONSTRUCTORS
-	__nolibc_init const *at;
+	__nolibc_init const *at = __init_array_start;
 #endif
 
 	__nolibc_protect_stack();
 #ifndef NOLIBC_NO_CONSTRUCTORS
-	for (at = __init_array_start; at != __init_array_end; at++)
-		(*at)(argc, argv, envp);
+	while (at != __init_array_end) {
+		NOLIBC_CALL(*at++);
+		NOLIBC_KEEP_LOOP();
+	}
 #endif
-	exit(__nolibc_main(argc, argv, envp));
+	exit(NOLIBC_CALL(__nolibc_main));
 }
 NOLIBC_END
+
+#ifdef __cplusplus
+#include "atexit.h"
+#endif
 
 #endif

@@ -196,7 +196,7 @@ NOLIBC_FN size_t __nolibc_read_all(FILE *stream, char *to, size_t size)
 		state->pushed = 0;
 		left--;
 	}
-	while (NOLIBC_TRACED(left)) {
+	while (left) {
 		ssize_t n = read(__nolibc_fd(stream), to, left);
 
 		if (n <= 0) {
@@ -364,8 +364,7 @@ NOLIBC_FN void perror(const char *message)
 	int code = errno;
 	const char *between = message && *message ? ": " : "";
 
-	NOLIBC_SET_ERRNO(code);
-	__nolibc_dprintf(2, "%s%s%m\n", message ? message : "", between);
+	__nolibc_dprintf(2, "%s%serrno=%d\n", message ? message : "", between, code);
 }
 
 #endif

@@ -1,6 +1,8 @@
 #ifndef _NOLIBC_SYS_SYSMACROS_H
 #define _NOLIBC_SYS_SYSMACROS_H
 
+#include "../nolibc/start.h"
+
 #include "../nolibc/types.h"
 
 /* 32 bits each, in the layout that keeps the old 8:8 numbers: MMMmmMMm from the top, 12+8 bits first. */
