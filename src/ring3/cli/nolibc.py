@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from ring3 import linux_source
 from ring3.arch import ARCHS, Arch, by_name, host
 from ring3.cli import Group
 from ring3.cli.output import console, emit_json, finding, progress
@@ -131,7 +132,7 @@ def vendor(
     examples=[
         "ring3 nolibc sizes --program printf",
         "ring3 nolibc sizes --arch x86_64 --arch arm64 --html sizes.html",
-        "ring3 nolibc sizes --upstream linux-7.2",
+        "ring3 nolibc sizes --upstream 7.2 --arch x86_64",
         "ring3 nolibc sizes --why hello.c",
     ],
 )
@@ -148,8 +149,8 @@ def vendor(
 )
 @click.option(
     "--upstream",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A tree of Linux's source: compare with its tools/include/nolibc.",
+    metavar="TREE",
+    help="Linux's source, a folder or a version: compare with its tools/include/nolibc.",
 )
 @click.option("--why", "explained", default=None, help="Where each byte of PROGRAM goes.")
 @click.option(
@@ -160,7 +161,7 @@ def sizes(
     chosen: tuple[str, ...],
     names: tuple[str, ...],
     libcs: tuple[str, ...],
-    upstream: Path | None,
+    upstream: str | None,
     explained: str | None,
     html: Path | None,
     as_json: bool,
@@ -189,7 +190,7 @@ def sizes(
             programs,
             archs,
             libcs=libcs or (["nolibc"] if upstream else None),
-            upstream=upstream,
+            upstream=_tree(upstream) if upstream else None,
             tick=lambda: bars.advance(task),
         )
     if html:
@@ -207,6 +208,11 @@ def sizes(
     if upstream:
         pairs, larger = measuring.against_upstream(rows)
         click.echo(f"{pairs} pairs, larger than upstream: {', '.join(larger) or 'none'}")
+
+
+def _tree(source: str) -> Path:
+    """A folder, or the version of a linux-source package."""
+    return Path(source) if Path(source).is_dir() else linux_source.kernel_source(source)
 
 
 def _program(name: str, known: dict[str, Path]) -> Path:

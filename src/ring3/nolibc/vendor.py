@@ -76,6 +76,7 @@ def write(folder: Path, choices: Choices | None = None, *, force: bool = False) 
                 remedy="keep the edits elsewhere, or --force to lose them",
             )
     wanted = files(choices)
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in wanted.items()}
     changed = []
     for name in record[1] if record else ():
         if name not in wanted and (folder / name).is_file():
@@ -83,11 +84,10 @@ def write(folder: Path, choices: Choices | None = None, *, force: bool = False) 
             changed.append(name)
     for name, text in wanted.items():
         path = folder / name
-        if not path.is_file() or path.read_text() != text:
+        if _digest(path) != digests[name]:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, text)
             changed.append(name)
-    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in wanted.items()}
     text = json.dumps({"choices": asdict(choices), "files": digests}, indent=1) + "\n"
     write_atomically(folder / RECORD, text)
     return sorted(changed)

@@ -81,6 +81,14 @@ NOLIBC_FN int fcntl(int fd, int command, ...)
 	va_start(ap, command);
 	arg = va_arg(ap, long);
 	va_end(ap);
+	if (command == F_GETOWN) {
+		/* A process group is answered as a negative number, which looks like an error. */
+		struct f_owner_ex owner;
+
+		if (fcntl(fd, F_GETOWN_EX, &owner) < 0)
+			return -1;
+		return owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid;
+	}
 #ifdef __NR_fcntl64
 	return (int)__nolibc_ret(__nolibc_call(__NR_fcntl64, fd, command, NOLIBC_P(arg)));
 #else

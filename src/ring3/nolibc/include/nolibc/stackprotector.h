@@ -37,9 +37,10 @@ NOLIBC_END
 
 NOLIBC_INLINE NOLIBC_NO_STACK_PROTECTOR void __nolibc_protect_stack(void)
 {
+	/* 1 is GRND_NONBLOCK: the first program after boot must not wait for randomness. */
 	__nolibc_syscall3(__NR_getrandom, (__nolibc_word)(unsigned long)&__stack_chk_guard,
-			  sizeof(__stack_chk_guard), 0);
-	/* A kernel without getrandom leaves the address of the stack, which is random, too. */
+			  sizeof(__stack_chk_guard), 1);
+	/* Without an answer there is the address of the stack, which is random, too. */
 	__stack_chk_guard ^= (__UINTPTR_TYPE__)__builtin_frame_address(0);
 	/* A zero byte stops strings from writing over the guard. */
 	__stack_chk_guard &= ~(__UINTPTR_TYPE__)0xff;

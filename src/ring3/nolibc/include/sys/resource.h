@@ -54,9 +54,16 @@ NOLIBC_FN int getrusage(int who, struct rusage *to)
 /* The call's result is 20 minus the nice value, so that none of it looks like an error. */
 NOLIBC_FN int getpriority(int which, id_t who)
 {
+#ifdef __alpha__
+	/* OSF/1's call: the number itself, which may be negative; EINVAL and ESRCH are all it fails with. */
+	__nolibc_word n = __nolibc_call(__NR_getpriority, which, (int)who);
+
+	return n == -EINVAL || n == -ESRCH ? (int)__nolibc_ret(n) : (int)n;
+#else
 	long n = __nolibc_ret(__nolibc_call(__NR_getpriority, which, (int)who));
 
 	return n < 0 ? -1 : (int)(20 - n);
+#endif
 }
 
 NOLIBC_FN int setpriority(int which, id_t who, int value)
