@@ -26,7 +26,9 @@ class SyncFile(File):
         if self.user_name:
             return self.user_name
         driver, timeline = shown_names(self.fence)
-        return f"{driver}-{timeline}{self.fence.context}-{self.fence.seqno}".encode()[:31]
+        seqno = self.fence.seqno
+        signed = seqno - (1 << 64) if seqno >= 1 << 63 else seqno
+        return f"{driver}-{timeline}{self.fence.context}-{signed}".encode()[:31]
 
     def poll(self) -> int:
         return EPOLLIN if self.fence.is_signaled() else 0

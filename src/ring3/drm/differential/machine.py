@@ -232,29 +232,28 @@ class Machine:
         return process.dup(fd)
 
     def poll(self, process: Process, fd: int, events: int, timeout: int, _: int) -> int:
-        file = _Nothing() if fd < 0 else process.lookup(fd)
-        if file is None:
-            return EPOLLNVAL
-        file.get()
-        try:
-            return self._poll(file, events, timeout * 1_000_000)
-        finally:
-            file.put()
-
-    def _poll(self, file: File, events: int, timeout: int) -> int:
         kernel = self.kernel
         task = kernel.current
-        end = kernel.now() + timeout
-        while not (ready := file.poll() & events):
-            left = end - kernel.now()
-            if left <= 0:
-                return 0
-            if task.signal_pending:
-                raise refuse(EINTR, "a signal interrupted poll")
-            file.on_ready(events, lambda: kernel.wake(task))
-            if not file.poll() & events:
-                kernel.block(file, State.INTERRUPTIBLE, left)
-        return ready
+        end = kernel.now() + timeout * 1_000_000
+        waited_for: list[File] = []  # poll holds what it has begun to wait for
+        try:
+            while True:
+                # The descriptor is looked up each time: what it was may be closed meanwhile.
+                file = _Nothing() if fd < 0 else process.lookup(fd)
+                if file is None:
+                    return EPOLLNVAL
+                ready = file.poll() & events
+                if ready or kernel.now() >= end:
+                    return ready
+                if task.signal_pending:
+                    raise refuse(EINTR, "a signal interrupted poll")
+                waited_for.append(file.get())
+                file.on_ready(events, lambda: kernel.wake(task))
+                if not file.poll() & events:
+                    kernel.block(file, State.INTERRUPTIBLE, end - kernel.now())
+        finally:
+            for file in waited_for:
+                file.put()
 
     def read(self, process: Process, fd: int, *_: int) -> int:
         file = process.lookup(fd)
