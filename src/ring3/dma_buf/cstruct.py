@@ -226,3 +226,8 @@ class Ioctl:
 def ioc_fields(cmd: int) -> tuple[int, int, int, int]:
     """(direction, magic, nr, size) of a command number."""
     return cmd >> 30 & 3, cmd >> 8 & 0xFF, cmd & 0xFF, cmd >> 16 & 0x3FFF
+
+
+def signed(value: int) -> int:
+    """A u64 as the s64 of the same bits: times from user space (ns_to_ktime)."""
+    return value - (1 << 64) if value >= 1 << 63 else value

@@ -114,7 +114,7 @@ class SwSync(File):
             raise refuse(EINVAL, "SW_SYNC_GET_DEADLINE: not a fence of sw_sync")
         if fence.deadline is None:
             raise refuse(ENOENT, "SW_SYNC_GET_DEADLINE: nobody has set one")
-        data.deadline_ns = fence.deadline
+        data.deadline_ns = fence.deadline & (1 << 64) - 1
         process.memory.copy_to_user(arg, data.pack())
         return 0
 

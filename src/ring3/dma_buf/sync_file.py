@@ -6,6 +6,7 @@ from errno import EINVAL, ENOENT, ENOTTY
 
 from ring3.dma_buf import uapi
 from ring3.dma_buf.containers import merge, unwrap
+from ring3.dma_buf.cstruct import signed
 from ring3.dma_buf.fence import DmaFence, shown_names
 from ring3.dma_buf.file import EPOLLIN, File, Process, Wake, install_and_tell, read_struct, refuse
 
@@ -26,9 +27,8 @@ class SyncFile(File):
         if self.user_name:
             return self.user_name
         driver, timeline = shown_names(self.fence)
-        seqno = self.fence.seqno
-        signed = seqno - (1 << 64) if seqno >= 1 << 63 else seqno
-        return f"{driver}-{timeline}{self.fence.context}-{signed}".encode()[:31]
+        seqno = signed(self.fence.seqno)
+        return f"{driver}-{timeline}{self.fence.context}-{seqno}".encode()[:31]
 
     def poll(self) -> int:
         return EPOLLIN if self.fence.is_signaled() else 0
@@ -82,7 +82,7 @@ class SyncFile(File):
         data = read_struct(process, uapi.SyncSetDeadline, arg)
         if data.pad:
             raise refuse(EINVAL, "SYNC_IOC_SET_DEADLINE: pad is zero")
-        self.fence.set_deadline(data.deadline_ns)
+        self.fence.set_deadline(signed(data.deadline_ns))
         return 0
 
 

@@ -12,7 +12,7 @@ from errno import EBADF, EINVAL, ENOENT, ETIME
 from typing import TYPE_CHECKING
 
 from ring3.dma_buf.containers import DmaFenceChain, find_seqno, merge, walk
-from ring3.dma_buf.cstruct import Ioctl
+from ring3.dma_buf.cstruct import Ioctl, signed
 from ring3.dma_buf.fence import DmaFence, Fences
 from ring3.dma_buf.file import EventFd, File, Process, refuse
 from ring3.dma_buf.sync_file import SyncFile, sync_file_of
@@ -320,7 +320,7 @@ def _do_wait(
     points = _points(process, points_at, args.count_handles)
     entries = [_Entry(*pair) for pair in zip(syncobjs, points, strict=True)]
     timeout = max(0, args.timeout_nsec - file.device.kernel.now()) if args.timeout_nsec else 0
-    deadline = args.deadline_nsec if args.flags & uapi.WAIT_DEADLINE else None
+    deadline = signed(args.deadline_nsec) if args.flags & uapi.WAIT_DEADLINE else None
     args.first_signaled = _wait(entries, args.flags, timeout, deadline)
 
 
