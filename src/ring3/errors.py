@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -50,10 +51,13 @@ def exit_code(run: Callable[[], int]) -> int:
 
     Whatever command a program of ring3 runs, it runs inside this.
     """
+    out = sys.stdout  # None where the caller closed it
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="surrogateescape")  # names of files go out as they came in
     try:
         code = run()
-        if sys.stdout is not None:  # it is None where the caller closed it
-            sys.stdout.flush()
+        if out is not None:
+            out.flush()
         return code
     except KeyboardInterrupt:
         return 130

@@ -26,6 +26,7 @@ _PTRACE_SEIZE = 0x4206
 _PTRACE_INTERRUPT = 0x4207
 _NT_PRSTATUS = 1
 _WALL = 0x40000000
+_PF_KTHREAD = 0x200000  # linux/sched.h
 _PAGE = 4096
 
 #: Architecture -> DWARF number of each 8-byte slot of NT_PRSTATUS's registers, -1 for others.
@@ -135,6 +136,8 @@ class Stopped:
                     threads.append(thread)
             if not stopped:
                 break
+        if not threads:
+            raise MissingPart("it has ended", where=f"pid {self._pid}")
         return threads
 
     def _seize(self, tid: int) -> bool:
@@ -143,11 +146,16 @@ class Stopped:
             self._seized.add(tid)
             return _libc.ptrace(_PTRACE_INTERRUPT, tid, None, None) == 0
         code = ctypes.get_errno()
-        if code == errno.ESRCH or (code == errno.EPERM and _state(self._pid, tid) in "ZX"):
+        state, flags = _state(self._pid, tid)
+        if code == errno.ESRCH or (code == errno.EPERM and state in "ZX"):
             return False
-        raise MissingPart(
-            f"cannot attach: {os.strerror(code)}", where=f"thread {tid}", remedy=_REMEDY
-        )
+        reason = f"cannot attach: {os.strerror(code)}"
+        remedy: str | None = _REMEDY
+        if self._pid == os.getpid():
+            reason, remedy = "a process cannot stop itself", None
+        elif flags & _PF_KTHREAD:
+            reason, remedy = "a kernel thread has no stack in user space", None
+        raise MissingPart(reason, where=f"thread {tid}", remedy=remedy)
 
 
 _REMEDY = "run as its user or as root; only one tracer at a time; see ptrace(2) for Yama"
@@ -192,13 +200,14 @@ def _thread(pid: int, tid: int, abi: Abi) -> Thread | None:
         return None
 
 
-def _state(pid: int, tid: int) -> str:
-    """The state letter of proc_pid_stat(5); X (dead) where there is no such thread."""
+def _state(pid: int, tid: int) -> tuple[str, int]:
+    """State letter and flags out of proc_pid_stat(5); X (dead) where there is no such thread."""
     try:
         with open(f"/proc/{pid}/task/{tid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0].decode()
-    except (OSError, IndexError):
-        return "X"
+            fields = file.read().rpartition(b")")[2].split()  # from the third field on
+        return fields[0].decode(), int(fields[6])
+    except (OSError, IndexError, ValueError):
+        return "X", 0
 
 
 def _tids(pid: int) -> list[int]:

@@ -36,16 +36,23 @@ class ThreadStack:
 
     def text(self) -> str:
         """Lines for people: the thread, its frames, and whether the trace is complete or why it stopped."""
-        lines = [f"thread {self.thread.tid} {self.thread.name}"]
+        lines = [f"thread {self.thread.tid} {_printable(self.thread.name)}"]
         for number, frame in enumerate(self.trace.frames):
             name, inside = frame.function
             file = os.path.basename(frame.module.name) if frame.module else ""
-            shown = f"{name}+{inside:#x}" if name else "?"
-            how = How.TEXT[frame.how]
-            lines.append(f"  #{number:<3} {frame.pc:#018x}  {shown}  ({file or '?'}, {how})")
+            shown = f"{_printable(name)}+{inside:#x}" if name else "?"
+            place = f"{_printable(file) or '?'}, {How.TEXT[frame.how]}"
+            lines.append(f"  #{number:<3} {frame.pc:#018x}  {shown}  ({place})")
         verdict = "complete" if self.trace.complete else "stopped"
         lines.append(f"  {verdict}: {self.trace.stop.text}")
         return "\n".join(lines)
+
+
+def _printable(name: str) -> str:
+    """``name`` with what a terminal would obey written out: a process chooses its own names."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def of_process(pid: int) -> list[ThreadStack]:
