@@ -27,6 +27,7 @@ TARGETS = {
 }
 
 
+@pytest.mark.timeout(900)  # compiling with checked indices takes a minute of CPU
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_input_is_a_fault(target: str, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"

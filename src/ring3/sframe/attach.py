@@ -1,8 +1,8 @@
 """Puts a .sframe section into a linked ELF file so that it still runs.
 
 Everything is appended: a copy of the program headers with two more, the section, a copy of the section
-headers with one more.  Of what was there only the file header changes.  (LIEF 1.0 was tried: in
-dynamic programs it rewrites .dynamic and moves .bss, and some of its results crash.)  Layout: gABI,
+headers with one more.  Of what was there only the file header changes, so that addresses stay those that
+debug files and profiles of the same build-id know.  (LIEF 1.0.0 moves every section of a PIE.)  Layout: gABI,
 chapters "ELF Header", "Sections" and "Program Header"; PT_GNU_SFRAME: the SFrame specification.
 """
 
