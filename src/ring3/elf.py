@@ -21,6 +21,7 @@ from elftools.elf.elffile import ELFFile
 
 from ring3 import arch
 from ring3.errors import BadInput
+from ring3.files import require_regular
 
 SHT_NOBITS = 8
 STT_FUNC = 2
@@ -252,6 +253,7 @@ _MALFORMED = (
 
 
 def _map(path: Path) -> mmap.mmap | bytes:
+    require_regular(path)
     with path.open("rb") as file:
         try:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -42,6 +42,19 @@ def write_atomically(path: Path, data: bytes | str, *, mode: int | None = None) 
         raise
 
 
+def require_regular(path: Path | str) -> None:
+    """Raise BadInput unless ``path`` is a regular file: devices have no end, pipes perhaps no writer.
+
+    Raises OSError where there is nothing.
+    """
+    import stat
+
+    from ring3.errors import BadInput
+
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise BadInput("not a regular file", where=str(path), remedy="copy it into one")
+
+
 def cache_folder(*parts: str) -> Path:
     """``$XDG_CACHE_HOME/ring3/PARTS`` (default ``~/.cache``), made if need be.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import time
@@ -13,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ring3 import arch
-from ring3.errors import Ring3Error
-from ring3.sframe import convert, dump, load, section, stat, table, verify
+from ring3.elf import Elf
+from ring3.errors import BadInput, Ring3Error
+from ring3.sframe import convert, dump, load, perf_data, section, stat, table, verify
+from ring3.sframe.core import Core
 from ring3.sframe.decode import decode
 from ring3.sframe.encode import encode
 
@@ -114,3 +117,13 @@ def test_rows_of_plts_do_not_overflow():
 def test_no_path_no_traceback():
     with pytest.raises(OSError, match="nowhere"):
         load.sframe(Path("/nowhere"))
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/full", "/", "fifo"])
+def test_what_is_no_file_is_not_read(path, tmp_path):
+    """A device has no end, and a pipe without a writer is a wait without one."""
+    if path == "fifo":
+        os.mkfifo(tmp_path / path)
+    for read in (Elf, Core, perf_data.read, load.sframe):
+        with pytest.raises(BadInput, match="not a regular file"):
+            read(tmp_path / path)

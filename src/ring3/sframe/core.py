@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ring3 import arch
 from ring3.errors import BadInput, MissingPart
+from ring3.files import require_regular
 from ring3.sframe import abi as abis
 from ring3.sframe import elf_head, facts
 from ring3.sframe.abi import Abi
@@ -67,6 +68,7 @@ class Core:
     ) -> None:
         self.path = Path(path)
         self._executable, self._sysroot = executable, sysroot
+        require_regular(self.path)
         with self.path.open("rb") as file:
             try:
                 self._data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ring3.elf import SHT_NOBITS, Elf
 from ring3.errors import BadInput, MissingPart
+from ring3.files import require_regular
 from ring3.sframe import cfi, orc, section, sidecar
 from ring3.sframe.cfi import PT_GNU_EH_FRAME
 from ring3.sframe.decode import decode
@@ -37,6 +38,7 @@ def own_section(elf: Elf) -> Section | None:
 
 def is_raw(path: Path) -> bool:
     """Whether ``path`` is a bare SFrame section, not an ELF file around one."""
+    require_regular(path)
     with path.open("rb") as file:
         return file.read(2) in _MAGIC
 

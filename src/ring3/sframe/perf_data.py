@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ring3.errors import BadInput, Unsupported
+from ring3.files import require_regular
 from ring3.sframe.perf_event import ATTR_SIZE, Attr, walk
 
 MAGIC = b"PERFILE2"
@@ -137,6 +138,7 @@ def read(path: Path | str) -> PerfData:
     Raises BadInput when it is malformed, Unsupported for AUX traces and directories.
     """
     path = Path(path)
+    require_regular(path)
     with path.open("rb") as file:
         try:
             data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
