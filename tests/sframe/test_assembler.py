@@ -126,6 +126,7 @@ def test_verify_finds_the_assemblers_faults(source, ours, theirs, needs, tmp_pat
         ("/usr/lib/x86_64-linux-gnu/libstdc++.so.6", True),
         ("/usr/bin/gdb", True),
         ("/usr/aarch64-linux-gnu/lib/libc.so.6", True),
+        ("/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1", True),  # an offset below zero
         # libsframe on a little-endian machine would flip a shared block twice.
         ("/usr/s390x-linux-gnu/lib/libc.so.6", False),
     ],

@@ -177,7 +177,7 @@ def _saved(section: Section, word: int) -> str:
 
 
 def _default(section: Section, info: int, words: list[int]) -> tuple[str, str, str]:
-    cfa = f"{'sp' if info & FRE_SP else 'fp'}{_cfa_offset(section, words[0]):+d}"
+    cfa = f"{'sp' if info & FRE_SP else 'fp'}+{_cfa_offset(section, words[0])}"
     fp, ra = "u", "u"
     rest = words[1:]
     if section.header["cfa_fixed_ra_off"]:
