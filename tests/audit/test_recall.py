@@ -17,11 +17,11 @@ from ring3.audit.program import Program, flatten
 
 VERSION = "7.2"
 FOLDERS = ("fs/ext4", "fs/fat")
-#: Calls that GCC makes up itself; no source has them.
 #: Functions that the tracepoint macros paste together; no source has them.
 TRACEPOINT = re.compile(
     r"^(?:trace_event_|trace_raw_|perf_trace_|__bpf_trace_|__probestub_|__traceiter_|__trace_|do_trace_)"
 )
+#: Calls that GCC makes up itself; no source has them.
 COMPILER = re.compile(
     r"^(?:__builtin_|__stack_chk|__fentry__|__asan|__SCT__|mem(?:set|cpy|cmp|move)$)"
 )

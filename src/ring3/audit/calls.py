@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
 from ring3.audit.cexpr import ALL, TRUE, UNKNOWN, Value
+from ring3.audit.conditions import (
+    IMPOSSIBLE,
+    NEVER,
+    ONLY_IF,
+    REGISTERED,
+    TRUNCATES,
+    UMOUNT,
+    WRITES_BACK,
+)
 from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Edge, Lock, Site
 from ring3.audit.forms import Event
 from ring3.audit.primitives import (
@@ -27,20 +36,13 @@ from ring3.audit.tables import (
     DEFERRED,
     ERROR_HANDLERS,
     IMPORTED,
-    IMPOSSIBLE,
     MEMPOOLS,
-    NEVER,
     NO_ALLOCATION,
     NORETURN,
-    ONLY_IF,
     PLAIN,
-    REGISTERED,
     TOLD_APART,
     TREE_FLAGS,
-    TRUNCATES,
-    UMOUNT,
     WAITS,
-    WRITES_BACK,
 )
 from ring3.audit.values import EMPTY, MASK, Values, no_call
 

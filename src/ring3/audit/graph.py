@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from ring3.audit.conditions import PREAMBLE, RARE
 from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Edge, Site, Walked
 from ring3.audit.findings import Step
 from ring3.audit.flow import Interpreter
 from ring3.audit.program import Program, flatten
-from ring3.audit.tables import PREAMBLE, RARE, SHARED
+from ring3.audit.tables import SHARED
 
 #: A walk over more nodes than this is cut there, and its subject says so.
 LARGEST = 30_000

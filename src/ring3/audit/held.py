@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ring3.audit.conditions import LAZYTIME, MOUNTING, TESTS
 from ring3.audit.contexts import NOFS, NOIO, Context, Edge, Lock, Site
 from ring3.audit.findings import Finding, Level, Step
 from ring3.audit.flow import Interpreter
@@ -24,7 +25,7 @@ from ring3.audit.graph import (
 from ring3.audit.primitives import ACQUIRE, CLASSED
 from ring3.audit.program import PER_OBJECT, Program
 from ring3.audit.roots import Taken
-from ring3.audit.tables import LAZYTIME, MOUNTING, NO_LOCKS, SHARED, TESTS, TREE_FLAGS
+from ring3.audit.tables import NO_LOCKS, SHARED, TREE_FLAGS
 
 #: Under a lock that reclaim waits for, another lock is looked for so many calls deep.
 _DEEPEST = 6

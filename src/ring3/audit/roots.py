@@ -6,13 +6,14 @@ from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
 
+from ring3.audit.conditions import EVERYWHERE, NEEDS, NEVER_RECLAIMED, ROOT_FUNCTIONS, ROOTS
 from ring3.audit.contexts import RECLAIM_FLAGS, Context, Site
 from ring3.audit.findings import Step
 from ring3.audit.flow import Interpreter
 from ring3.audit.graph import Chains, Graph, Node, Spread
-from ring3.audit.primitives import ACQUIRE, CLASSED
+from ring3.audit.primitives import ACQUIRE
 from ring3.audit.program import PER_OBJECT, Program, flatten
-from ring3.audit.tables import EVERYWHERE, NEEDS, NEVER_RECLAIMED, NO_LOCKS, ROOT_FUNCTIONS, ROOTS
+from ring3.audit.tables import NO_LOCKS
 
 #: (function, struct, field) of an operation that reclaim calls; struct "" for a function by name.
 Root = tuple[int, str, str]
@@ -260,8 +261,3 @@ def needs_of(root: Root) -> str:
     """The flag without which reclaim does not call this root; "" when any reclaim does."""
     _, struct, operation = root
     return ROOT_FUNCTIONS.get(operation, "") if not struct else NEEDS.get(struct, "")
-
-
-def is_classed(name: str) -> bool:
-    """Whether lock class ``name`` is one that primitives have by themselves."""
-    return name in CLASSED.values() or name.startswith("btrfs_fs_info.")
