@@ -46,6 +46,43 @@ def test_prints_and_returns(arch, tmp_path):
     assert all("RWX" in line for line in program.log.splitlines() if line)
 
 
+SMASHED = r"""
+#include <unistd.h>
+static __attribute__((__noinline__)) void fill(volatile char *to, int n) { while (n--) *to++ = 'x'; }
+static __attribute__((__noinline__)) void victim(int n) { char small[16]; fill(small, n); }
+int main(int argc, char **argv)
+{
+	(void)argv;
+	victim(16);
+	write(1, "fine\n", 5);
+	if (argc > 1)
+		victim(64);
+	return 3;
+}
+"""
+
+
+def test_stack_protector(arch, tmp_path):
+    """Where each compiler's guard is by default: a global, or in the thread's block."""
+    kinds = [compiler.kind for compiler in toolchain.compilers(arch)]
+    if kinds and kinds[0] == "zig":
+        pytest.skip("zig: enabling stack protection requires libc")
+    program, ran = _run(arch, tmp_path, SMASHED, flags=("-O1", "-fstack-protector-all"))
+    if "not supported for this target" in program.log:  # Alpha's and PA-RISC's GCC
+        pytest.skip(program.log)
+    assert (ran.code, ran.stdout) == (3, b"fine\n")
+    ran = build.run(program, arch, ["too far"])
+    assert (ran.code, ran.stdout) == (-6, b"fine\n")
+    assert ran.stderr.startswith(b"stack smashing detected\n")
+
+
+@pytest.mark.parametrize("where", ["global", "tls"])
+def test_stack_protector_either_way(where, tmp_path):
+    flags = ("-O1", "-fstack-protector-all", f"-mstack-protector-guard={where}")
+    program, _ = _run(ARCHS["x86_64"], tmp_path, SMASHED, flags=flags)
+    assert build.run(program, ARCHS["x86_64"], ["too far"]).code == -6
+
+
 def test_compile_error_is_the_compilers(tmp_path):
     source = tmp_path / "bad.c"
     source.write_text("int main(void) { return nothing; }\n")

@@ -65,6 +65,14 @@ class Syscall:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Guard:
+    """Where the compiler looks for the stack protector's guard, if not in ``__stack_chk_guard``."""
+
+    offset: int  # bytes from the thread pointer
+    thread: str  # a C statement that makes ``p`` the thread pointer
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """How a program begins and how signal handlers and jumps return: assembler, one line each.
 
@@ -76,6 +84,7 @@ class Entry:
     setjmp: tuple[str, ...]  # stores the registers that calls preserve; the result is 0
     longjmp: tuple[str, ...]  # loads them; the result is the second argument, 1 for 0
     jmp_words: int  # 64-bit words of jmp_buf
+    guard: Guard | None = None
     symbol: str = "_start"  # where the linker looks for the first instruction
     label: tuple[str, ...] = ("{name}:",)  # what makes a symbol of code (ppc64: a descriptor)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, ElfIdent, Entry, Guard, Signals, Syscall, Toolchain
 
 _SYSCALL = Syscall(
     instruction="sc\nbns+ 1f\nneg %%r3, %%r3\n1:",
@@ -91,6 +91,7 @@ PPC = Arch(
         setjmp=_SETJMP_32,
         longjmp=_LONGJMP_32,
         jmp_words=54,
+        guard=Guard(offset=-0x7008, thread='__asm__ volatile("mr 2, %0" : : "r" (p));'),
     ),
     signals=Signals(),
     page_sizes=(4096, 16384, 65536, 262144),
@@ -140,6 +141,7 @@ PPC64 = Arch(
         setjmp=_SETJMP_64,
         longjmp=_LONGJMP_64,
         jmp_words=64,
+        guard=Guard(offset=-0x7010, thread='__asm__ volatile("mr 13, %0" : : "r" (p));'),
     ),
     signals=Signals(),
     page_sizes=(4096, 65536),

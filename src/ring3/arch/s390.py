@@ -4,7 +4,7 @@ Sources: ELF ABI s390x Supplement (table 1.19, DWARF numbers), syscall(2), asm/p
 The return address has no register of its own: the CIE's return column is r14.
 """
 
-from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Guard, Signals, Syscall, Toolchain
 
 S390X = Arch(
     name="s390x",
@@ -56,6 +56,10 @@ S390X = Arch(
             "br %r14",
         ),
         jmp_words=18,
+        guard=Guard(
+            offset=0x28,
+            thread='__asm__ volatile("sar %%a1, %0\\n\\tsrlg %0, %0, 32\\n\\tsar %%a0, %0" : "+d" (p));',
+        ),
     ),
     signals=Signals(),
     perf_regs=(*(f"r{n}" for n in range(16)), *(f"f{n}" for n in range(16)), "mask", "addr"),

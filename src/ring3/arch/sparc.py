@@ -6,7 +6,7 @@ Linux 7.2 arch/sparc (traps 0x10 and 0x6d, carry says error, a fork's child has 
 
 from __future__ import annotations
 
-from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, ElfIdent, Entry, Guard, Signals, Syscall, Toolchain
 
 
 def _syscall(trap: str, branch: str, floats: range) -> Syscall:
@@ -45,6 +45,10 @@ def _entry(store: str, load: str, size: int, flush: str, start: tuple[str, ...])
             "restore %o1, 0, %o0",
         ),
         jmp_words=2,
+        guard=Guard(
+            offset={4: 0x14, 8: 0x28}[size],
+            thread='__asm__ volatile("mov %0, %%g7" : : "r" (p));',
+        ),
     )
 
 

@@ -6,7 +6,7 @@ asm/perf_regs.h of Linux 7.2.
 
 from dataclasses import replace
 
-from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Guard, Signals, Syscall, Toolchain
 
 _DWARF_64 = Dwarf(
     registers=(
@@ -38,6 +38,11 @@ _SYSCALL_64 = Syscall(
     clobbers=("rcx", "r11", "memory"),
 )
 # The psABI clears rbp at entry to mark the outermost frame and wants rsp a multiple of 16 at calls.
+# 0x1002 is ARCH_SET_FS.
+_GUARD_64 = Guard(
+    offset=0x28,
+    thread="__nolibc_syscall2(__NR_arch_prctl, 0x1002, (__nolibc_word)(unsigned long)p);",
+)
 _ENTRY_64 = Entry(
     start=("xorl %ebp, %ebp", "movq %rsp, %rdi", "andq $-16, %rsp", "call {start}"),
     setjmp=(
@@ -58,6 +63,7 @@ _ENTRY_64 = Entry(
         "jmpq *56(%rdi)",
     ),
     jmp_words=8,
+    guard=_GUARD_64,
 )
 
 X86_64 = Arch(
@@ -99,6 +105,7 @@ X32 = Arch(
     condition="defined(__x86_64__) && defined(__ILP32__)",
     entry=replace(
         _ENTRY_64,
+        guard=replace(_GUARD_64, offset=0x18),
         start=("xorl %ebp, %ebp", "movl %esp, %edi", "andl $-16, %esp", "call {start}"),
     ),
     signals=Signals(restorer=("movl $0x40000201, %eax", "syscall")),
@@ -165,6 +172,13 @@ I386 = Arch(
             "jmp *20(%edx)",
         ),
         jmp_words=3,
+        guard=Guard(
+            offset=0x14,
+            # A struct user_desc: any entry, all of memory from p, a 32-bit segment in pages.
+            thread="unsigned int d[4] = { -1U, (unsigned long)p, 0xfffff, 0x51 }; "
+            "__nolibc_syscall1(__NR_set_thread_area, (__nolibc_word)d); "
+            '__asm__ volatile("movw %w0, %%gs" : : "q" (d[0] * 8 + 3) : "memory");',
+        ),
     ),
     signals=Signals(),  # the vDSO knows both frames, of handlers with and without siginfo
     toolchain=Toolchain(

@@ -93,6 +93,7 @@ def arch_headers(arch: Arch) -> dict[str, str]:
         "typedef unsigned " + word + " __nolibc_uword;",
         *(_call(call, count) for count in range(7)),
         _fork(call),
+        _guard(arch.entry),
         _entry(arch.entry),
         _signals(arch.signals),
     ]
@@ -197,6 +198,16 @@ def _entry(entry: Entry) -> str:
     return (
         "/* Weak and in a group of its own: of many translation units one gives the entry. */\n"
         + _function(entry, entry.symbol, entry.start, {"start": "__nolibc_start"})
+    )
+
+
+def _guard(entry: Entry) -> str:
+    """``NOLIBC_SET_THREAD``: where -fstack-protector looks into the thread's block."""
+    if entry.guard is None:
+        return ""
+    return (
+        f"#define NOLIBC_GUARD_OFFSET ({entry.guard.offset})\n"
+        f"#define NOLIBC_SET_THREAD(p) do {{ {entry.guard.thread} }} while (0)"
     )
 
 

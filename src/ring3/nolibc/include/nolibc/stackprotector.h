@@ -1,4 +1,5 @@
-/* The guard of -fstack-protector: a global that is random before main runs. */
+/* The guard of -fstack-protector: random before main runs; a global, and where compilers look for it in the
+ * thread's block (which here serves nothing else) there, too: -mstack-protector-guard leaves no trace. */
 #ifndef NOLIBC_STACKPROTECTOR_H
 #define NOLIBC_STACKPROTECTOR_H
 
@@ -9,6 +10,9 @@
 
 NOLIBC_BEGIN
 NOLIBC_VAR __UINTPTR_TYPE__ __stack_chk_guard;
+#ifdef NOLIBC_GUARD_OFFSET
+NOLIBC_VAR char __nolibc_thread[64] __attribute__((__aligned__(16)));
+#endif
 void __stack_chk_fail(void);
 void __stack_chk_fail_local(void);
 
@@ -37,6 +41,10 @@ NOLIBC_END
 
 NOLIBC_INLINE NOLIBC_NO_STACK_PROTECTOR void __nolibc_protect_stack(void)
 {
+#ifdef NOLIBC_GUARD_OFFSET
+	char *p;
+
+#endif
 	/* 1 is GRND_NONBLOCK: the first program after boot must not wait for randomness. */
 	__nolibc_syscall3(__NR_getrandom, (__nolibc_word)(unsigned long)&__stack_chk_guard,
 			  sizeof(__stack_chk_guard), 1);
@@ -44,6 +52,11 @@ NOLIBC_INLINE NOLIBC_NO_STACK_PROTECTOR void __nolibc_protect_stack(void)
 	__stack_chk_guard ^= (__UINTPTR_TYPE__)__builtin_frame_address(0);
 	/* A zero byte stops strings from writing over the guard. */
 	__stack_chk_guard &= ~(__UINTPTR_TYPE__)0xff;
+#ifdef NOLIBC_GUARD_OFFSET
+	p = __nolibc_thread - (NOLIBC_GUARD_OFFSET < 0 ? NOLIBC_GUARD_OFFSET : 0);
+	__builtin_memcpy(p + NOLIBC_GUARD_OFFSET, &__stack_chk_guard, sizeof(__stack_chk_guard));
+	NOLIBC_SET_THREAD(p);
+#endif
 }
 #else
 NOLIBC_INLINE void __nolibc_protect_stack(void)
