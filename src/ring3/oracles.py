@@ -75,6 +75,16 @@ ORACLES: dict[str, tuple[Tree, str]] = {
         ),
         (
             Tree(
+                "mesa-newer",
+                "sid",
+                "arm64",
+                ("mesa-vulkan-drivers", "libvulkan1"),
+                closure=True,
+            ),
+            "the same of a newer Mesa: what its compiler and driver do otherwise",
+        ),
+        (
+            Tree(
                 "mesa-native",
                 "sid",
                 "amd64",

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HEAD = """#version 450
+{extensions}
 layout(local_size_x = {x}, local_size_y = {y}, local_size_z = {z}) in;
 layout(std430, binding = 0) readonly buffer A {{ uint a[]; }};
 layout(std430, binding = 1) buffer B {{ uint b[]; }};
@@ -38,12 +39,20 @@ class Program:
     local: tuple[int, int, int] = (64, 1, 1)
     groups: tuple[int, int, int] = (16, 1, 1)
     ulps: int = 0
+    absolute: float = (
+        0  # the same for functions whose error is bounded absolutely or inherits a sum's
+    )
     debug: str = ""  # BIFROST_MESA_DEBUG: a pass of Mesa's compiler to leave out
+    extensions: tuple[str, ...] = ()
+    any_value: bool = False  # the language leaves the result open: it only has to run
 
     @property
     def source(self) -> str:
         x, y, z = self.local
-        return HEAD.format(x=x, y=y, z=z, globals=self.globals, body=self.body)
+        extensions = "\n".join(f"#extension {name} : require" for name in self.extensions)
+        return HEAD.format(
+            x=x, y=y, z=z, globals=self.globals, body=self.body, extensions=extensions
+        )
 
 
 _STORE = "b[i] = floatBitsToUint({});"

@@ -75,16 +75,8 @@ class Mesa:
         path = self.folder / name
         path.write_text(source)
         compiled = path.with_name(f"{name}.spv")
-        command = [
-            "glslangValidator",
-            "-V",
-            "--target-env",
-            "vulkan1.1",
-            "--quiet",
-            "-o",
-            str(compiled),
-            str(path),
-        ]
+        options = ["-V", "--target-env", "vulkan1.1", "--quiet"]
+        command = ["glslangValidator", *options, "-o", str(compiled), str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BadInput(done.stdout.strip(), where=str(path))

@@ -393,6 +393,7 @@ class PolygonList(Descriptor):
     high_depth: float = at(15, kind="float")
     flags: int = at(16)
     size: float = at(19, kind="float")
+    full_screen: int = at(20, 0, 1)  # no primitives: every pixel of the scissor rectangle
     min_x: int = at(17, 0, 16)
     min_y: int = at(17, 16, 16)
     max_x: int = at(18, 0, 16)

@@ -24,7 +24,7 @@ POSITION_BYTES = 16  # x, y, z, 1/w
 PACKET = (
     4  # vertices whose extended positions lie together: four positions, then four times the rest
 )
-SECONDARY_SHADER, RESTART, LAYERS, VIEWS = 1 << 18, 1 << 19, 1 << 20, 0xFF << 24
+SECONDARY_SHADER, RESTART, LAYERS, VIEWS = 1 << 18, 1 << 19, 1 << 20, 0xFE << 24
 EXTENDED = 2  # position FIFO format, bits 23:22
 HALF_SIZES = 2  # point size array format, bits 12:11
 _MOST_TRIANGLES = 16384
@@ -81,6 +81,24 @@ def run_idvs(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
         )
         yield from tiler.append(polygons)
         yield
+
+
+def run_fullscreen(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
+    """Bin one primitive that covers the scissor rectangle; its draw call descriptor is in memory."""
+    flags = queue.registers[56] | fields["flags_override"]
+    if flags & (LAYERS | VIEWS):
+        raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, "layered rendering is not there yet")
+    draw = Draw.read(queue.space, queue.reg64(fields["dcd"]))
+    polygons = PolygonList(
+        full_screen=1,
+        scissor=queue.reg64(42),
+        flags=flags,
+        max_x=65535,
+        max_y=65535,
+        draw=int.from_bytes(draw.pack(), "little"),
+    )
+    yield from Tiler(queue, queue.reg64(40)).append(polygons)
+    yield
 
 
 def _draw(queue: Queue, fields: dict[str, int]) -> Draw:

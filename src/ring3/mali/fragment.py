@@ -76,7 +76,7 @@ def run_fragment(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
             if mode and frame.frame_shaders:
                 draw = Draw.read(space, frame.frame_shaders + Draw.BYTES * index)
                 one = prepare(queue, frame, targets, depth, draw)
-                yield from full_screen(one)
+                yield from full_screen(one, _box(frame, ~0))
         if frame.tiler:
             yield from _lists(queue, frame, targets, depth)
         yield
@@ -146,6 +146,9 @@ def _batch(one: Pass, polygons: PolygonList) -> Iterator[None]:
     )
     if outside or box[0] >= box[2] or box[1] >= box[3]:
         return
+    if polygons.full_screen:
+        yield from full_screen(one, box)
+        return
     if polygons.count > 1 << 24 or polygons.vertices > 1 << 26:
         raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, "a polygon list beyond all measure")
     raw = space.read(polygons.triangles, 16 * polygons.count)
@@ -209,14 +212,14 @@ def _culled(triangles: Triangles, flags: int) -> tuple[Triangles, Ints]:
     return triangles.take(keep), snapped[keep]
 
 
-def full_screen(one: Pass) -> Iterator[None]:
-    """A frame shader: every pixel of the frame, no primitive."""
-    frame = one.frame
-    width = frame.max_x + 1 - frame.min_x
-    total = width * (frame.max_y + 1 - frame.min_y)
+def full_screen(one: Pass, box: tuple[int, int, int, int]) -> Iterator[None]:
+    """A frame shader or RUN_FULLSCREEN: every pixel of a box, no primitive."""
+    low_x, low_y, high_x, high_y = box
+    width = high_x - low_x
+    total = width * (high_y - low_y)
     for first in range(0, total, 32768):
         at = np.arange(first, min(first + 32768, total))
-        x, y = at % width + frame.min_x, at // width + frame.min_y
+        x, y = at % width + low_x, at // width + low_y
         front = np.ones(len(at), dtype=bool)
         yield from shade(one, None, Fragments(x, y, front, np.zeros(1, dtype=np.int32)))
 

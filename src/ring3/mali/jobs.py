@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ring3.mali.compute import run_compute
-from ring3.mali.draw import run_idvs
+from ring3.mali.draw import run_fullscreen, run_idvs
 from ring3.mali.events import ExceptionCode, GpuFault
 from ring3.mali.fragment import run_fragment
 from ring3.mali.tiler import Tiler, release
@@ -33,6 +33,7 @@ JOBS: dict[str, Callable[[Queue, dict[str, int]], Iterator[None]]] = {
     "RUN_COMPUTE": run_compute,
     "RUN_COMPUTE_INDIRECT": run_compute,
     "RUN_IDVS": run_idvs,
+    "RUN_FULLSCREEN": run_fullscreen,
     "RUN_FRAGMENT": run_fragment,
     "FINISH_TILING": _finish_tiling,
     "FINISH_FRAGMENT": _finish_fragment,

@@ -21,8 +21,14 @@ from ring3.mali.mmu import AddressSpace
 RGBA8 = 1
 _RAW_SIZES = {32: 1, 33: 2, 34: 4, 35: 8, 36: 16}
 #: Internal formats narrower than they look, and write-back formats, as pixel formats.
-_PACKED = {2: 238, 4: 232, 5: 226, 6: 224}
-_WRITTEN = {20: 186, 21: 64, 24: 67, 25: 68, 28: 65, 29: 66, 19: 187}
+_PACKED = {2: 238, 4: 232, 5: 226, 6: 224, 16: 199, 17: 207, 18: 223, 20: 89}
+#: Clear colours of formats that the tile buffer holds with a fraction: (lowest bit, its bits, width).
+_CLEARED = {
+    4: ((0, 4, 4), (8, 4, 4), (16, 4, 4), (24, 4, 4)),
+    5: ((0, 5, 5), (10, 4, 6), (20, 5, 5)),
+    6: ((0, 5, 5), (10, 5, 5), (20, 5, 5), (30, 1, 1)),
+}
+_WRITTEN = {16: 163, 17: 171, 18: 179, 20: 186, 21: 64, 24: 67, 25: 68, 28: 65, 29: 66, 19: 187}
 _RGBA = (0, 1, 2, 3)
 FIXED = 2
 _FORMAT_SIZES = {
@@ -69,6 +75,13 @@ class Target:
         else:
             raise Unsupported(f"internal colour format {internal} is not there yet")
         clear = described.clear.to_bytes(16, "little")[: self.size]
+        if internal in _CLEARED and self.packed is not None:
+            places = _CLEARED[internal]
+            values = [
+                (described.clear >> low >> fraction & (1 << width) - 1) / ((1 << width) - 1)
+                for low, fraction, width in places
+            ]
+            clear = self.packed.pack(np.array([values], dtype=np.float32)).tobytes()
         self.words = np.empty((height * width, self.size), dtype=np.uint8)
         self.words[:] = np.frombuffer(clear, dtype=np.uint8)
 
@@ -112,9 +125,11 @@ class Target:
             wide = np.zeros((len(values), 4), dtype=np.float32)
             wide[:, 3] = 1
             wide[:, : values.shape[1]] = values
-            wide = np.fmin(np.fmax(wide, np.float32(0)), np.float32(1))
+            limited = self.packed is None or self.packed.kind != "f"
+            if limited:
+                wide = np.fmin(np.fmax(wide, np.float32(0)), np.float32(1))
             if fixed:
-                wide = blend_floats(wide, self.read(at, 0), blend)
+                wide = blend_floats(wide, self.read(at, 0), blend, limited)
             if plain:
                 wide[:, :3] = to_srgb(wide[:, :3])
                 fresh = quantize(wide)
@@ -163,9 +178,13 @@ class Target:
                 image = image[:, :, list(order)]
             image = image[:, :, :size]
         elif self.packed is not None:
+            if described.format not in _WRITTEN:
+                raise Unsupported(f"write-back format {described.format} is not there yet")
             values = to_rgba(self.packed, _RGBA, self.words)
             values = values[:, list(_stored_order(described.swizzle))]
-            kind, _ = pixel_format(_WRITTEN[described.format] << 12)
+            kind = self.packed
+            if kind.kind != "f":
+                kind, _ = pixel_format(_WRITTEN[described.format] << 12)
             image = kind.pack(values[:, : kind.channels]).reshape(self.height, self.width, -1)
         elif size != self.size:
             raise Unsupported(f"{self.size}-byte pixels written back as {size} bytes")
@@ -248,9 +267,9 @@ def blend_rgba8(
 
 
 def blend_floats(
-    source: NDArray[np.float32], old: NDArray[np.float32], blend: Blend
+    source: NDArray[np.float32], old: NDArray[np.float32], blend: Blend, limited: bool
 ) -> NDArray[np.float32]:
-    """Fixed-function blending of values in [0, 1]."""
+    """Fixed-function blending of floats; ``limited`` to [0, 1]."""
     out = np.empty_like(source)
     constant = np.float32((blend.constant >> 8) / 255)
     for channels, function in ((slice(0, 3), blend.rgb), (slice(3, 4), blend.alpha)):
@@ -265,7 +284,8 @@ def blend_floats(
             factor = 1 - factor
         first = {1: zero, 2: src, 3: dst}[a] * (-1 if function >> 3 & 1 else 1)
         second = (src - dst, src + dst, src, dst)[b] * (-1 if function >> 7 & 1 else 1)
-        out[:, channels] = np.clip(first + second * factor, 0, 1)
+        total = first + second * factor
+        out[:, channels] = np.clip(total, 0, 1) if limited else total
     return out
 
 

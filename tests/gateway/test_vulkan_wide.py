@@ -1,0 +1,154 @@
+"""Many kinds of Vulkan programs on a newer Mesa: unmodified panvk gives what lavapipe gives.
+
+A group of programs is one process on each side.  Where an API leaves the last bit open (filtering, blending
+by a shader, floats) so does the comparison, by the amounts in ``NEAR``; where the GPU lacks something it must
+say so by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import glsl_wide
+import numpy as np
+import pytest
+import vulkan_groups
+import vulkan_pictures
+import vulkan_script
+from glsl_corpus import Program
+from vulkan_script import Case, Outcome
+
+from ring3 import oracles
+from ring3.gateway import sysroot
+from ring3.gateway.vulkan import Mesa
+
+pytestmark = pytest.mark.oracle
+
+#: Group -> how far a channel may be from lavapipe's: in units of its last place, or float16's.
+NEAR = {"textures": 2, "blends": 2, "transfers": 1, "interfaces": 1, "commands": 1}
+#: Case -> (how many channels of how many may differ by any amount, why).
+LOOSE = {
+    "beyond": (
+        4,
+        "lavapipe cuts triangles at the screen's edges and interpolates between new corners",
+    ),
+    "near_plane": (2, "likewise"),
+}
+#: Case -> what the fault says: not there, and never drawn wrongly.
+FAULTS = {
+    "anisotropic": "anisotropic filtering is not there yet",
+}
+_WIDTHS = {
+    vulkan_pictures.R5G6B5: ("<u2", (5, 6, 5)),
+    vulkan_pictures.RGBA4: ("<u2", (4, 4, 4, 4)),
+    vulkan_pictures.RGB5A1: ("<u2", (1, 5, 5, 5)),
+    vulkan_pictures.RGB10A2: ("<u4", (10, 10, 10, 2)),
+    vulkan_pictures.B10G11R11: ("<u4", (11, 11, 10)),
+}
+
+
+@pytest.fixture(scope="session")
+def newer_mesa(tmp_path_factory: pytest.TempPathFactory) -> Mesa:
+    return Mesa(oracles.ORACLES["mesa-newer"][0].path, tmp_path_factory.mktemp("wide"))
+
+
+@pytest.fixture
+def mesa(newer_mesa: Mesa, needs: Callable[[str], str]) -> Mesa:
+    for part in ("oracle:mesa-newer", "oracle:mesa-native", "qemu-aarch64", "glslangValidator"):
+        needs(part)
+    needs("aarch64-linux-gnu-gcc")
+    sysroot.add_device(newer_mesa.root)
+    return newer_mesa
+
+
+def channels(form: int, data: bytes) -> np.ndarray:
+    """What a picture holds, as integers in the order of their values: differences count last places."""
+    if form in (vulkan_pictures.R16F, vulkan_pictures.RGBA16F, vulkan_pictures.RG16F):
+        raw = np.frombuffer(data, "<i2").astype(np.int64)
+        return np.where(raw < 0, -(raw & 0x7FFF), raw)
+    if form in (vulkan_pictures.R32F, vulkan_pictures.RGBA32F, vulkan_pictures.RG32F):
+        raw = np.frombuffer(data, "<i4").astype(np.int64)
+        return np.where(raw < 0, -(raw & 0x7FFFFFFF), raw) >> 8
+    if form in (vulkan_pictures.RGBA16, vulkan_pictures.RG16):
+        return np.frombuffer(data, "<u2").astype(np.int64) // 257
+    if form in _WIDTHS:
+        dtype, widths = _WIDTHS[form]
+        words, parts, at = np.frombuffer(data, dtype).astype(np.int64), [], 0
+        for width in widths:
+            parts.append(words >> at & (1 << width) - 1)
+            at += width
+        return np.concatenate(parts)
+    return np.frombuffer(data, np.uint8).astype(np.int64)
+
+
+def verdict(group: str, case: Case, ours: Outcome, theirs: Outcome) -> str:
+    """Empty when the case is right."""
+    if case.name in FAULTS:
+        return "" if FAULTS[case.name] in ours.error else f"no fault by name: {ours.error[:300]}"
+    if ours.data is None or theirs.data is None:
+        return f"ours: {ours.error[:600]} theirs: {theirs.error[:200]}"
+    a, b = channels(case.form, ours.data), channels(case.form, theirs.data)
+    wrong = np.flatnonzero(np.abs(a - b) > NEAR.get(group, 0))
+    if len(wrong) <= LOOSE.get(case.name, (0, ""))[0]:
+        return ""
+    first = int(wrong[0])
+    return f"{len(wrong)} of {len(a)} channels differ; number {first} is {a[first]}, not {b[first]}"
+
+
+@pytest.mark.parametrize("group", vulkan_groups.GROUPS)
+def test_graphics(mesa: Mesa, group: str) -> None:
+    cases = vulkan_groups.GROUPS[group]()
+    theirs = vulkan_script.run(mesa, cases, "theirs")
+    ours = vulkan_script.run(mesa, cases, "ours")
+    found = {case.name: verdict(group, case, ours[case.name], theirs[case.name]) for case in cases}
+    assert not {name: words for name, words in found.items() if words}
+
+
+def compute_case(program: Program) -> Case:
+    """The same frame as ``glsl_corpus``: buffer 0 in, buffer 1 out."""
+    case = Case(program.name)
+    count = int(np.prod(program.local) * np.prod(program.groups))
+    data = np.random.default_rng(7).integers(0, 1 << 32, 4 * max(count, 1024), np.uint32)
+    case.do("buffer", 0, data.nbytes, case.file(data)).do("buffer", 1, 16 * max(count, 64))
+    case.do("set", 0, 7, 0, 0, 7, 1, 0)
+    case.do("compute", 0, 0, 0, case.shader("comp", program.source))
+    return case.do("begin").do("use", 0).do("dispatch", *program.groups).do("submit").save(1)
+
+
+def ordered(words: np.ndarray) -> np.ndarray:
+    signed = words.view("<i4").astype(np.int64)
+    return np.where(signed < 0, -(signed & 0x7FFFFFFF), signed)
+
+
+def compute_verdict(program: Program, ours: Outcome, theirs: Outcome) -> str:
+    if ours.data is None or theirs.data is None:
+        return f"ours: {ours.error[:600]} theirs: {theirs.error[:200]}"
+    a, b = np.frombuffer(ours.data, np.uint32), np.frombuffer(theirs.data, np.uint32)
+    if program.any_value:
+        return ""
+    if program.absolute:
+        apart = np.abs(a.view(np.float32) - b.view(np.float32))
+        wrong = np.flatnonzero(~(apart <= program.absolute))
+    else:
+        wrong = np.flatnonzero(np.abs(ordered(a) - ordered(b)) > program.ulps)
+    if program in glsl_wide.SUBGROUPS and "elect" not in program.name:
+        # Both could be wrong alike: the program says 1 where its own loop agrees.
+        count = int(np.prod(program.local) * np.prod(program.groups))
+        wrong = np.flatnonzero(a[:count] != 1)
+    if not len(wrong):
+        return ""
+    return f"{len(wrong)} words differ; number {wrong[0]} is {a[wrong[0]]:#x}, not {b[wrong[0]]:#x}"
+
+
+@pytest.mark.parametrize(
+    "group", ["SUBGROUPS", "WIDTHS", "FLOATS", "MEMORY", "ALGORITHMS"], ids=str.lower
+)
+def test_compute(mesa: Mesa, group: str) -> None:
+    programs = getattr(glsl_wide, group)
+    cases = [compute_case(program) for program in programs]
+    theirs = vulkan_script.run(mesa, cases, "theirs")
+    ours = vulkan_script.run(mesa, cases, "ours")
+    found = {
+        each.name: compute_verdict(each, ours[each.name], theirs[each.name]) for each in programs
+    }
+    assert not {name: words for name, words in found.items() if words}

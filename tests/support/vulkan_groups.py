@@ -1,0 +1,23 @@
+"""All groups of graphics programs, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import vulkan_raster
+import vulkan_targets
+import vulkan_textures
+import vulkan_transfers
+from vulkan_script import Case
+
+GROUPS: dict[str, Callable[[], list[Case]]] = {
+    "topologies": vulkan_raster.topologies,
+    "raster_states": vulkan_raster.raster_states,
+    "interfaces": vulkan_raster.interfaces,
+    "blends": vulkan_targets.blends,
+    "targets": vulkan_targets.targets,
+    "textures": vulkan_textures.textures,
+    "images": vulkan_textures.images,
+    "transfers": vulkan_transfers.transfers,
+    "commands": vulkan_transfers.commands,
+}
