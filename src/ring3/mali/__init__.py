@@ -16,9 +16,10 @@ After the driver changes page tables: ``address_spaces[n].flush()`` (or lock/unl
 ``TilerOutOfMemory``: ``gpu.slots[s].queues[q].grant_chunk(address | size >> 12)``, 0 for none.  A queue's
 ``extract``, ``state`` and ``show()`` (PC, instruction, registers) may be read at any time.
 
-What works: memory, MMU, slots, queues, compute, triangles (lists, strips, fans, indexed) with depth, stencil,
-scissor and blending into 8-bit and raw targets: the shaders and streams of Mesa 25.0's panvk.  Anything else
-ends in a QueueFault that names it: points and lines, filtered textures, multisampling, AFBC, blend shaders.
+What works: memory, MMU, slots, queues, compute, points, lines and triangles with depth, stencil, scissor and
+blending into formats of 8 to 128 bits, textures with nearest and linear filters: the shaders and streams of
+panvk of Mesa 25.0 and 26.2.  Anything else ends in a QueueFault that names it: multisampling, compressed
+textures, layered rendering.
 """
 
 from ring3.mali.config import GpuConfig

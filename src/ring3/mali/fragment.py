@@ -48,6 +48,7 @@ FRONT_CCW, CULL_FRONT, CULL_BACK = 1 << 16, 1 << 17, 1 << 18
 LOW_CULL, HIGH_CULL = 1 << 16, 1 << 17
 SHADER, OPAQUE, FIXED, OFF = 0, 1, 2, 3
 PREDICATE, COUNTER = 1, 3
+EVERYWHERE = 0xFFFFFFFF << 32  # a scissor that cuts nothing
 _MOST_LISTS = 1 << 20
 
 
@@ -76,7 +77,7 @@ def run_fragment(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
             if mode and frame.frame_shaders:
                 draw = Draw.read(space, frame.frame_shaders + Draw.BYTES * index)
                 one = prepare(queue, frame, targets, depth, draw)
-                yield from full_screen(one, _box(frame, ~0))
+                yield from full_screen(one, _box(frame, EVERYWHERE))
         if frame.tiler:
             yield from _lists(queue, frame, targets, depth)
         yield
@@ -188,6 +189,7 @@ def _batch(one: Pass, polygons: PolygonList) -> Iterator[None]:
             return
         runs = scan(snapped, box)
         setup = Setup(triangles, varyings, mode)
+        setup.provoking = 0 if frame.first_provoking_vertex else 2
     helpers = one.described is not None and bool(one.described.helpers)
     for which, x, y in runs.chunks():
         covered = None
@@ -215,6 +217,8 @@ def _culled(triangles: Triangles, flags: int) -> tuple[Triangles, Ints]:
 def full_screen(one: Pass, box: tuple[int, int, int, int]) -> Iterator[None]:
     """A frame shader or RUN_FULLSCREEN: every pixel of a box, no primitive."""
     low_x, low_y, high_x, high_y = box
+    if low_x >= high_x or low_y >= high_y:
+        return
     width = high_x - low_x
     total = width * (high_y - low_y)
     for first in range(0, total, 32768):

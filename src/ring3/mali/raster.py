@@ -253,6 +253,7 @@ class Setup:
     ) -> None:
         self.triangles = triangles
         self.data = varyings  # (vertices, stride)
+        self.provoking = 0  # the corner that gives flat values; 2: the last
         self.corners = {1: 1, 2: 2, 4: 2, 6: 2}.get(mode, 3)  # of a primitive
         p = triangles.positions
         self._origin = p[:, 0, :2] - F32(0.5)
@@ -363,10 +364,10 @@ class Interpolator:
         return out
 
     def flat(self, offset: int, count: int, bits: int, sel: Selection) -> NDArray[np.uint32]:
-        """(n, count) raw values of the first vertex."""
+        """(n, count) raw values of the provoking vertex."""
         lanes = len(self.x) if sel is None else len(sel)
         which = self.which if len(self.which) == 1 or sel is None else self.which[sel]
-        first = self.setup.triangles.corners[which, 0]
+        first = self.setup.triangles.corners[which, self.setup.provoking]
         out = np.empty((lanes, count), dtype=np.uint32)
         for component in range(count):
             column = self.setup.column(offset + component * bits // 8, bits, integer=True)

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from ring3.errors import Unsupported
 from ring3.mali.descriptors import Blend, DepthStencil, Framebuffer, RenderTarget, ZsExtension
 from ring3.mali.events import ExceptionCode, GpuFault
-from ring3.mali.formats import Format, from_srgb, pixel_format, to_rgba, to_srgb, to_tiled
+from ring3.mali.formats import (
+    Format,
+    from_srgb,
+    pixel_format,
+    tiled_offset,
+    to_rgba,
+    to_srgb,
+    to_tiled,
+)
 from ring3.mali.mmu import AddressSpace
 
 RGBA8 = 1
@@ -60,9 +68,10 @@ Index = NDArray[np.int64]
 class Target:
     """One render target: (height, width, bytes) in internal format."""
 
-    def __init__(self, described: RenderTarget, width: int, height: int) -> None:
+    def __init__(self, described: RenderTarget, frame: Framebuffer) -> None:
         self.described = described
-        self.width, self.height = width, height
+        self.width, self.height = width, height = frame.width, frame.height
+        self.bounds = bounds_of(frame)
         internal = described.internal_format
         self.packed: Format | None = None
         if internal == RGBA8:
@@ -188,7 +197,8 @@ class Target:
             image = kind.pack(values[:, : kind.channels]).reshape(self.height, self.width, -1)
         elif size != self.size:
             raise Unsupported(f"{self.size}-byte pixels written back as {size} bytes")
-        store_image(space, described.base, described.row_stride, described.block, image)
+        place = (described.base, described.row_stride, described.block)
+        store_image(space, place, image, self.bounds)
 
 
 def _stored_order(swizzle: int) -> tuple[int, ...]:
@@ -207,28 +217,47 @@ def afbc_stride(width: int, size: int) -> int:
 
 
 def store_image(
-    space: AddressSpace, base: int, stride: int, block: int, image: NDArray[np.uint8]
+    space: AddressSpace,
+    place: tuple[int, int, int],
+    image: NDArray[np.uint8],
+    box: tuple[int, int, int, int],
 ) -> None:
-    """(height, width, size) pixels to a linear or u-interleaved surface."""
+    """Pixels of ``image`` (height, width, size) inside ``box`` (x0, y0, x1, y1; ends excluded) to a surface.
+
+    ``place``: base, row stride and block format.  What lies outside the box keeps its bytes.
+    """
+    (base, stride, block), (x0, y0, x1, y1) = place, box
     height, width, size = image.shape
+    if x0 >= x1 or y0 >= y1:
+        return
     if block in AFBC:
         block, stride = LINEAR, afbc_stride(width, size)
-        base_rows = np.zeros((height, stride // size, size), dtype=np.uint8)
-        base_rows[:, :width] = image
-        image, width = base_rows, stride // size
-    if block == LINEAR:
-        rows = np.ascontiguousarray(image).reshape(height, width * size)
+    if block == TILED and box == (0, 0, width, height) and not (width | height) & 15:
+        rows = to_tiled(image)
+        if stride == rows.shape[1]:
+            space.write(base, rows.tobytes())
+            return
+        for index, row in enumerate(rows):
+            space.write(base + index * stride, row.tobytes())
     elif block == TILED:
-        padded = np.zeros((-(-height // 16) * 16, -(-width // 16) * 16, size), dtype=np.uint8)
-        padded[:height, :width] = image
-        rows = to_tiled(padded)
+        y, x = (axis.reshape(-1) for axis in np.mgrid[y0:y1, x0:x1])
+        pixels = np.ascontiguousarray(image[y0:y1, x0:x1]).reshape(-1, size)
+        space.scatter(base + tiled_offset(x, y, size, stride), pixels)
+    elif block == LINEAR:
+        rows = np.ascontiguousarray(image[y0:y1, x0:x1]).reshape(y1 - y0, -1)
+        if stride == rows.shape[1]:
+            space.write(base + y0 * stride, rows.tobytes())
+            return
+        for index, row in enumerate(rows, y0):
+            space.write(base + index * stride + x0 * size, row.tobytes())
     else:
         raise Unsupported(f"block format {block} is not there yet")
-    if stride == rows.shape[1]:
-        space.write(base, rows.tobytes())
-        return
-    for index, row in enumerate(rows):
-        space.write(base + index * stride, row.tobytes())
+
+
+def bounds_of(frame: Framebuffer) -> tuple[int, int, int, int]:
+    """The pixels of a frame that are rendered and written; ends excluded."""
+    high_x, high_y = min(frame.max_x, frame.width - 1), min(frame.max_y, frame.height - 1)
+    return frame.min_x, frame.min_y, high_x + 1, high_y + 1
 
 
 # -- blending -------------------------------------------------------------------------------------
@@ -420,17 +449,11 @@ class DepthBuffer:
         depth, stencil = self.depth.reshape(shape), self.stencil.reshape(shape)
         if frame.z_write and extension.zs_block:
             pixels = _zs_pixels(extension.zs_format, depth, stencil, frame.z_internal)
-            store_image(
-                space, extension.zs_base, extension.zs_row_stride, extension.zs_block, pixels
-            )
+            place = (extension.zs_base, extension.zs_row_stride, extension.zs_block)
+            store_image(space, place, pixels, bounds_of(frame))
         if frame.stencil_write and extension.s_format == 1 and extension.s_block:
-            store_image(
-                space,
-                extension.s_base,
-                extension.s_row_stride,
-                extension.s_block,
-                stencil[:, :, None],
-            )
+            place = (extension.s_base, extension.s_row_stride, extension.s_block)
+            store_image(space, place, stencil[:, :, None], bounds_of(frame))
 
 
 def _zs_pixels(
@@ -484,8 +507,7 @@ def load_frame(space: AddressSpace, pointer: int) -> tuple[Framebuffer, list[Tar
         extension = ZsExtension.read(space, at)
         at += 64
     targets = [
-        Target(RenderTarget.read(space, at + 64 * index), frame.width, frame.height)
-        for index in range(frame.targets)
+        Target(RenderTarget.read(space, at + 64 * index), frame) for index in range(frame.targets)
     ]
     return frame, targets, DepthBuffer(frame, extension)
 

@@ -160,7 +160,7 @@ class Filter:
             else:
                 places.append(np.zeros(len(lookup.layer), dtype=np.int64))
         if self.axes < 3:
-            layer = lookup.layer
+            layer = np.minimum(lookup.layer, self.texture.array_size - 1)
             if self.texture.dimension == CUBE:
                 layer = layer * 6 + lookup.face
             places[2] = layer
