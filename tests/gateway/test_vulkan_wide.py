@@ -25,7 +25,15 @@ from ring3.gateway.vulkan import Mesa
 pytestmark = pytest.mark.oracle
 
 #: Group -> how far a channel may be from lavapipe's: in units of its last place, or float16's.
-NEAR = {"textures": 2, "blends": 2, "targets": 1, "transfers": 1, "interfaces": 1, "commands": 1}
+NEAR = {
+    "textures": 2,
+    "images": 1,
+    "blends": 2,
+    "targets": 1,
+    "transfers": 1,
+    "interfaces": 1,
+    "commands": 1,
+}
 #: Case -> (how many channels of how many may differ by any amount, why).
 LOOSE = {
     "beyond": (
@@ -49,6 +57,12 @@ FAULTS = {
     "target6": "is not there yet",
     "blend_format6": "is not there yet",
 }
+#: Cases whose numbers are each machine's own: they have to run, and to write something.
+OPEN = {"occlusion_any", "timestamps"}
+#: Texel buffers reach memory through an instruction that is not there.
+FAULTS.update(
+    {f"texel_buffer_{form}": "is not there yet" for form in ("rgba8", "r32ui", "rgba32f", "r32f")}
+)
 _WIDTHS = {
     vulkan_pictures.R5G6B5: ("<u2", (5, 6, 5)),
     vulkan_pictures.RGBA4: ("<u2", (4, 4, 4, 4)),
@@ -98,6 +112,8 @@ def verdict(group: str, case: Case, ours: Outcome, theirs: Outcome) -> str:
         return "" if FAULTS[case.name] in ours.error else f"no fault by name: {ours.error[:300]}"
     if ours.data is None or theirs.data is None:
         return f"ours: {ours.error[:600]} theirs: {theirs.error[:200]}"
+    if case.name in OPEN:
+        return "" if any(ours.data) else "nothing but zeros"
     a, b = channels(case.form, ours.data), channels(case.form, theirs.data)
     wrong = np.flatnonzero(np.abs(a - b) > NEAR.get(group, 0))
     if len(wrong) <= LOOSE.get(case.name, (0, ""))[0]:
