@@ -208,7 +208,7 @@ WIDTHS = [
     _byte("vector", "uint(u8vec4(x, y, x, y).zwxy.y) * 3u"),
     _half("add", "x + y"),
     _half("mul", "x * y"),
-    _half("fma", "fma(x, y, x)", 1),
+    _half("fma", "fma(x, y, x)", 4),
     _half("minmax", "min(x, y) + max(x, float16_t(0.5))"),
     _half("round", "floor(x) + ceil(y) + trunc(x)"),
     _half("compare", "x < y ? x : -y"),
@@ -263,7 +263,7 @@ FLOATS = [
         _STORE.format(
             "cross(vec3(f(i), 1.0, 2.0), vec3(2.0, f(i), 1.0)).z + reflect(vec2(f(i), 1.0), vec2(0.0, 1.0)).y"
         ),
-        ulps=4,
+        absolute=1e-5,
     ),
     Program("smooth", _STORE.format("smoothstep(-2.0, 2.0, f(i))"), absolute=1e-5),
     Program(
