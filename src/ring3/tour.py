@@ -401,7 +401,7 @@ def _counterexample(policy: str) -> Exploration:
     """What goes wrong under a policy in a few schedules of each scenario, made small."""
     from ring3.reclaim import explore
 
-    result = explore.explore(policy, schedules=8)
+    result = explore.explore(policy, schedules=8, budget=20)
     if result.worst is not None:
         result.found[result.worst.kind] = explore.smallest(result.worst, budget=60)
     return result

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import re
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from ring3.errors import MissingPart
 from ring3.kernel import (
     PF_MEMALLOC_NOFS,
     Interrupt,
@@ -27,6 +30,8 @@ from ring3.kernel import (
     WwMutex,
     memalloc_nofs,
 )
+from ring3.kselftest.kernel import UML_LOCKDEP, build
+from ring3.linux_source import kernel_source
 
 _spec = importlib.util.spec_from_file_location(
     "selftest_cases", Path(__file__).with_name("selftest_cases.py")
@@ -300,10 +305,10 @@ def test_ww_case(name):
 # fs_reclaim: 3 cases, with the map used as mm/page_alloc.c uses it.
 
 
-@pytest.mark.parametrize(
-    ("inner", "ok"), [("GFP_NOFS", True), ("GFP_KERNEL", False), ("scope", True)]
-)
-def test_fs_reclaim_case(inner, ok):
+FS_RECLAIM = {"GFP_NOFS": True, "GFP_KERNEL": False, "scope": True}
+
+
+def _fs_reclaim_verdict(inner: str) -> bool:
     def body(kernel):
         fs_reclaim = kernel.lockdep.named_map("__fs_reclaim_map")
 
@@ -320,7 +325,12 @@ def test_fs_reclaim_case(inner, ok):
             might_alloc(inner == "GFP_KERNEL")
         fs_reclaim.release()
 
-    assert _verdict(body) == ok
+    return _verdict(body)
+
+
+@pytest.mark.parametrize("inner", FS_RECLAIM)
+def test_fs_reclaim_case(inner):
+    assert _fs_reclaim_verdict(inner) == FS_RECLAIM[inner]
 
 
 def test_set_subclass_keeps_the_name():
@@ -349,9 +359,7 @@ WAIT_CONTEXTS = {
 }
 
 
-@pytest.mark.parametrize("inner", INNER)
-@pytest.mark.parametrize("outer", WAIT_CONTEXTS)
-def test_wait_context(outer, inner):
+def _wait_verdict(outer: str, inner: str) -> bool:
     def take(kernel, what, name, then):
         if what.startswith("rcu"):
             rcu = Rcu.of(kernel)
@@ -372,4 +380,120 @@ def test_wait_context(outer, inner):
     def body(kernel):
         take(kernel, outer, "A", lambda: take(kernel, inner, "B", lambda: None))
 
-    assert _verdict(body) == (WAIT_CONTEXTS[outer][INNER.index(inner)] == "o")
+    return _verdict(body)
+
+
+@pytest.mark.parametrize("inner", INNER)
+@pytest.mark.parametrize("outer", WAIT_CONTEXTS)
+def test_wait_context(outer, inner):
+    assert _wait_verdict(outer, inner) == (WAIT_CONTEXTS[outer][INNER.index(inner)] == "o")
+
+
+# The same table printed by a kernel that boots: lines of it, each with our verdicts in its order.
+
+
+def _our_table() -> dict[str, list[bool]]:
+    table: dict[str, list[bool]] = {}
+    renamed = {"local_lock inversion 2": "local_lock inversion  2"}
+    for case in CASES:
+        name = case.name.removesuffix(" rlock").removesuffix(" rsem").removesuffix(" rwsem")
+        name = name.removesuffix(f" {case.family}").removeprefix("hard-sirq").strip()
+        if case.name.startswith("hard-sirq-safe"):
+            name = f"sirq{name}"
+        name = name.replace("chain cached R-L", "chain cached mixed R-L")
+        if name.startswith(("read-lock/lock", "write-lock/lock")):
+            name = f"mixed {name}"
+        table.setdefault(renamed.get(name, name), []).append(selftest_cases.accepts(case))
+    for line, names in {
+        "ww api failures": ("fail_acquire", "normal", "unneeded_slow"),
+        "ww contexts mixing": ("two_contexts", "diff_class"),
+        "finishing ww context": (
+            "context_done_twice",
+            "context_unlock_twice",
+            "context_fini_early",
+            "context_lock_after_done",
+        ),
+        "locking mismatches": (
+            "object_unlock_twice",
+            "object_lock_unbalanced",
+            "object_lock_stale_context",
+        ),
+        "EDEADLK handling": tuple(name for name in WW_CASES if name.startswith("edeadlk")),
+        "spinlock nest unlocked": ("spin_nest_unlocked",),
+        "spinlock nest test": ("spin_nest_lock",),
+        "context": ("context_block", "context_try", "context_context"),
+        "try": ("try_block", "try_try", "try_context"),
+        "block": ("block_block", "block_try", "block_context"),
+        "spinlock": ("spin_block", "spin_try", "spin_context"),
+    }.items():
+        table[line] = [
+            _verdict(lambda kernel, body=WW_CASES[name][0]: body(WW(kernel))) for name in names
+        ]
+    nestings = ("correct nesting", "wrong nesting", "protected nesting")
+    for line, inner in zip(nestings, FS_RECLAIM, strict=True):
+        table[line] = [_fs_reclaim_verdict(inner)]
+    names = ("hardirq", "hardirq (not threaded)", "softirq", "RCU", "RCU-bh", "RCU-sched")
+    names += ("RAW_SPINLOCK", "SPINLOCK", "MUTEX")
+    for name, outer in zip(names, WAIT_CONTEXTS, strict=True):
+        first, _, rest = name.partition(" ")
+        line = f"in {first} context {rest}".strip()
+        table[line] = [_wait_verdict(outer, inner) for inner in INNER]
+    return table
+
+
+_RESULT = re.compile(
+    r"(  ok  |FAILED)\|(?: lockclass mask: \w+, debug_locks: ([01]), expected: ([01]))?"
+)
+# Cases that no lockclass mask turns verbose: of these the log has only that the kernel is content.
+_SILENT = {"correct nesting", "wrong nesting", "protected nesting"}
+
+
+def _kernel_table(log: str, lines: Iterable[str]) -> dict[str, list[bool | None]]:
+    """Line of the table -> the kernel's own verdicts; None where the log does not tell."""
+    wanted = set(lines)
+    table: dict[str, list[bool | None]] = {}
+    current: list[bool | None] | None = None
+    for text in log.partition("| Locking API testsuite:")[2].splitlines():
+        rest = text
+        if text[33:34] == ":" and text[:33].strip() in wanted:
+            current = table.setdefault(text[:33].strip(), [])
+            rest = text[34:]
+        if current is None:
+            continue
+        for outcome, verdict, expected in _RESULT.findall(rest):
+            assert outcome == "  ok  ", text
+            assert verdict == expected
+            current.append(verdict == "1" if verdict else None)
+        if "set_subclass" in text:
+            break
+    return table
+
+
+@pytest.mark.oracle
+def test_every_verdict_is_that_of_a_kernel_that_boots(tmp_path: Path) -> None:
+    """Linux 7.2 built with its self-test, booted with every case verbose: it prints debug_locks for each."""
+    try:
+        image = build(kernel_source("7.2"), UML_LOCKDEP)
+    except MissingPart as missing:
+        pytest.skip(str(missing))
+    log = tmp_path / "log"
+    # Into a file: User-mode Linux drops what a pipe does not take at once.
+    words = [image.path, "mem=128M", f"uml_dir={tmp_path}", "con=null", "con0=fd:0,fd:1"]
+    words += ["console=tty0", "debug_locks_verbose=-1", "panic=-1", "ignore_loglevel"]
+    with log.open("wb") as out:
+        subprocess.run(
+            words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=300, check=False
+        )
+    text = log.read_text(errors="replace")
+    ours = _our_table()
+    theirs = _kernel_table(text, ours)
+    assert sum(map(len, ours.values())) == 358 + 36
+    assert {line: len(found) for line, found in theirs.items()} == {
+        line: len(found) for line, found in ours.items()
+    }
+    # One more is on names: test_set_subclass_keeps_the_name.
+    assert f"Good, all {358 + 36 + 1} testcases passed!" in text
+    for line, found in theirs.items():
+        assert all(verdict is not None for verdict in found) or line in _SILENT
+        if line not in _SILENT:
+            assert found == ours[line], line

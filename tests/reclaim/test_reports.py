@@ -92,7 +92,8 @@ def test_each_report_reproduces(name: str) -> None:
 def test_xfs_has_no_report(name: str) -> None:
     outcome = run(SCENARIOS[name], POLICIES["as-today"]())
     assert outcome.warns == ()
-    assert outcome.failures == ()
+    # With nothing but inodes to reclaim the worker may come too late for the OOM killer (docs/reclaim.md).
+    assert set(outcome.failures) <= {"oom"}
 
 
 @pytest.mark.parametrize("name", REPORTS)

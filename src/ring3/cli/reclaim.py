@@ -41,6 +41,13 @@ def reclaim() -> None:
     show_default=True,
     help="Random schedules of each run.",
 )
+@click.option(
+    "--programs",
+    type=click.IntRange(0, 100_000),
+    default=0,
+    show_default=True,
+    help="Pages of running programs that each machine has besides, always in use.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes [default: one a core].")
 @click.option("--cluster", help="A Dask scheduler, tcp://HOST:PORT.")
 @click.option("--json", "as_json", is_flag=True)
@@ -49,6 +56,7 @@ def compare_command(
     policies: tuple[str, ...],
     scenarios: tuple[str, ...],
     seeds: int,
+    programs: int,
     workers: int | None,
     cluster: str | None,
     as_json: bool,
@@ -58,7 +66,7 @@ def compare_command(
         policy(name)
     for name in scenarios:
         scenario(name)
-    work = study.jobs(policies, scenarios, seeds)
+    work = study.jobs(policies, scenarios, seeds, programs)
     with progress() as bars, executor(cluster, workers) as pool:
         task = bars.add_task("runs", total=len(work))
         cells = study.compare(work, pool, lambda: bars.advance(task))
@@ -107,12 +115,12 @@ def scenarios_command(as_json: bool) -> None:
     type=click.IntRange(1),
     default=search.DEFAULT_SCHEDULES,
     show_default=True,
-    help="Random, and as many PCT schedules, of each scenario.",
+    help="Random, and as many PCT schedules, of each scenario, beyond those gone through one by one.",
 )
 @click.option(
     "--preemptions",
     type=click.IntRange(0),
-    help="Instead of those, every schedule with at most so many.",
+    help="Only every schedule with at most so many, however long that takes.",
 )
 @click.option(
     "--workers", type=click.IntRange(1), help='Processes for "all" [default: one a core].'
@@ -141,6 +149,7 @@ def explore_command(
         _explore_all(schedules, workers, cluster, as_json)
         return
     name = replay
+    result: search.Exploration | None = None
     if name is None:
         with progress() as bars:
             count = len(scenarios) or len(CURRENT)
@@ -156,14 +165,14 @@ def explore_command(
         name = worst.name if worst else None
         if not as_json:
             shows = ", ".join(k for k in search.KINDS if k in result.found) or "nothing goes wrong"
-            click.echo(f"{policy_name}: {result.schedules} schedules of {count} scenarios: {shows}")
-            if result.whole:
-                whole = ", ".join(result.whole)
-                click.echo(f"every schedule with at most {preemptions} preemptions: {whole}")
+            scenarios_are = "1 scenario" if count == 1 else f"{count} scenarios"
+            click.echo(f"{policy_name}: {result.schedules:,} schedules of {scenarios_are}: {shows}")
+            to_terminal([search.coverage_table(result)], console())
     outcome = search.replay(policy_name, name) if name is not None else None
     found = search.failures(outcome) if outcome is not None else {}
     if as_json:
-        emit_json({"policy": policy_name, "found": found, "replay": name})
+        covered = [vars(each) for each in result.covered] if result is not None else []
+        emit_json({"policy": policy_name, "found": found, "replay": name, "covered": covered})
     elif name is not None and outcome is not None:
         click.echo(f"\nring3 reclaim explore {policy_name} --replay {name}\n")
         click.echo(search.interleaving(policy_name, name))
@@ -188,6 +197,7 @@ def _explore_all(schedules: int, workers: int | None, cluster: str | None, as_js
                 {
                     "policy": result.policy,
                     "schedules": result.schedules,
+                    "covered": [vars(each) for each in result.covered],
                     "found": {
                         kind: {"message": example.message, "replay": example.name}
                         for kind, example in result.found.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ring3.kernel.core import Kernel
 from ring3.kernel.wait import Completion
 from ring3.mm import gfp as G
+from ring3.mm.costs import BLOCK_REQUEST
 from ring3.mm.mempool import Mempool
 from ring3.mm.slab import Cache
 from ring3.mm.slab_cache import KmemCache, Slab
@@ -22,7 +23,7 @@ class BlockDevice:
         kernel: Kernel,
         mm: Memory,
         *,
-        latency: int = 100_000,
+        latency: int = BLOCK_REQUEST,
         bad: frozenset[int] = frozenset(),
         lost: frozenset[int] = frozenset(),
     ) -> None:

@@ -15,6 +15,7 @@ from ring3.fs.mapping import AddressSpace
 from ring3.kernel.core import Kernel
 from ring3.kernel.rwsem import RwSem
 from ring3.mm import gfp as G
+from ring3.mm.costs import SCAN_OBJECT
 from ring3.mm.list_lru import ListLru
 from ring3.mm.shrinker import SHRINK_EMPTY, SHRINK_STOP, ShrinkControl, Shrinker
 from ring3.mm.slab import Cache
@@ -131,6 +132,8 @@ def super_cache_scan(sb: SuperBlock, sc: ShrinkControl) -> int:
         dentries = sc.nr_to_scan * dentries // total
         inodes = sc.nr_to_scan * inodes // total
         fs_objects = sc.nr_to_scan * fs_objects // total
+        scanned = min(dentries + 1, len(sb.dentry_lru)) + min(inodes + 1, len(sb.inode_lru))
+        sb.mm.costs.charge(SCAN_OBJECT * scanned)
         freed = prune_dcache_sb(sb, dentries + 1)
         freed += prune_icache_sb(sb, inodes + 1)
         if fs_objects and sb.fs.free_cached_objects is not None:

@@ -1,8 +1,8 @@
 """xfs: reclaim never does the work of an inode's end (fs/xfs, Linux 7.2).
 
-destroy_inode either marks the inode reclaimable, or queues it for inodegc; a worker inactivates it later,
-where it may allocate and wait as it likes.  Reclaimable inodes are the filesystem's own cached
-objects, which the superblock's shrinker frees without any allocation.
+destroy_inode either marks the inode reclaimable, or queues it for inodegc (ring3.fs.inodegc); a worker
+inactivates it later, where it may allocate and wait as it likes.  Reclaimable inodes are the filesystem's
+own cached objects, which the superblock's shrinker frees without any allocation.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from ring3.fs.buffer import brelse, sb_bread
 from ring3.fs.inode import Inode, clear_inode, free_inode
+from ring3.fs.inodegc import InodeGc
 from ring3.fs.mapping import truncate_inode_pages_final
 from ring3.fs.super import Filesystem, SuperBlock
-from ring3.kernel.memalloc import memalloc_nofs
-from ring3.kernel.workqueue import WQ_MEM_RECLAIM, Work, Workqueue
 from ring3.mm.slab import Cache
 
 INODE_BTREE = 500
@@ -24,9 +23,7 @@ INODE_BTREE = 500
 class XfsMount:
     """struct xfs_mount: the inodegc queue and the inodes that may go at any time."""
 
-    queue: Workqueue
-    work: Work
-    to_inactivate: list[Inode]
+    inodegc: InodeGc
     reclaimable: dict[Inode, None]
 
 
@@ -38,8 +35,7 @@ class XfsInode:
 
 
 def xfs_fill_super(sb: SuperBlock) -> None:
-    queue = Workqueue(sb.kernel, f"xfs-inodegc/{sb.name}", flags=WQ_MEM_RECLAIM)
-    sb.private = XfsMount(queue, Work(sb.kernel, xfs_inodegc_worker, sb), [], {})
+    sb.private = XfsMount(InodeGc(sb.mm, sb.name, xfs_inodegc_inactivate), {})
 
 
 def xfs_alloc_inode(inode: Inode) -> XfsInode:
@@ -62,22 +58,16 @@ def xfs_fs_destroy_inode(inode: Inode) -> None:
 
 def xfs_inode_mark_reclaimable(inode: Inode) -> None:
     mount: XfsMount = inode.sb.private
-    inode.sb.kernel.point("xfs_inodegc_queue", inode, inode.sb.key | 1)
     if xfs_inode_needs_inactive(inode):
-        mount.to_inactivate.append(inode)
-        mount.queue.queue(mount.work)
+        mount.inodegc.queue(inode)
     else:
         mount.reclaimable[inode] = None
 
 
-def xfs_inodegc_worker(sb: SuperBlock) -> None:
-    """Inactivate what is queued; then it is reclaimable."""
-    mount: XfsMount = sb.private
-    with memalloc_nofs(sb.kernel):
-        while mount.to_inactivate:
-            inode = mount.to_inactivate.pop(0)
-            xfs_inactive(inode)
-            mount.reclaimable[inode] = None
+def xfs_inodegc_inactivate(inode: Inode) -> None:
+    """In the worker: free what the inode holds on disk; then it is reclaimable."""
+    xfs_inactive(inode)
+    inode.sb.private.reclaimable[inode] = None
 
 
 def xfs_inactive(inode: Inode) -> None:

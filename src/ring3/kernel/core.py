@@ -11,14 +11,13 @@ from greenlet import GreenletExit, getcurrent
 
 from ring3.kernel.alarm import Alarm, Alarms
 from ring3.kernel.clock import Clock, RealClock, VirtualClock
-from ring3.kernel.external import External
-from ring3.kernel.report import KernelBug, Warn, WouldDeadlock, stack
+from ring3.kernel.console import Console
+from ring3.kernel.context import Context
+from ring3.kernel.external import External, Outside
+from ring3.kernel.report import KernelBug, Warn, WouldDeadlock
 from ring3.kernel.task import (
     DEAD,
-    IRQS_OFF,
     PF_KTHREAD,
-    PREEMPT_MASK,
-    PREEMPT_OFFSET,
     RUNNING,
     Carrier,
     State,
@@ -58,7 +57,7 @@ def _no_touch(access: int) -> None:
     """Outside of exploration nobody asks what a task touches."""
 
 
-class Kernel:
+class Kernel(Console, Context, Outside):
     """One kernel.  Everything it simulates hangs off this object; there is no global state.
 
     ``clock`` is "virtual" (deterministic: stands still while tasks run, jumps when all sleep), "real",
@@ -403,29 +402,6 @@ class Kernel:
         if self.external is not None:
             self.external.close()
 
-    def call_soon_threadsafe(self, fn: Callable[..., Any], *args: Any) -> None:
-        """From any thread: have ``fn(*args)`` run in this kernel, outside of any task.
-
-        Like an interrupt: it must not sleep; it may wake, complete, queue work, or spawn a task.
-        """
-        self._posts.append((fn, args))
-        if self.external is not None:
-            self.external.notify()
-
-    def add_reader(self, fd: int, fn: Callable[[], Any], *, hot: bool = False) -> None:
-        """Real clock only: call ``fn()`` outside of any task whenever ``fd`` is readable.
-
-        ``hot`` is for the few whose wake-ups have to be fast (see :class:`External`).
-        """
-        if self.external is None:
-            raise KernelBug("a kernel with a virtual clock waits for nothing outside of itself")
-        self.external.add_reader(fd, fn, hot=hot)
-
-    def remove_reader(self, fd: int) -> None:
-        """Undo :meth:`add_reader`."""
-        if self.external is not None:
-            self.external.remove_reader(fd)
-
     def _next(self) -> Task | None:
         """Who runs now; None hands control to the loop in :meth:`run`."""
         if self._posts:
@@ -447,60 +423,6 @@ class Kernel:
             if not runnable:
                 return None
             return self._pick(self)
-
-    def _over(self) -> bool:
-        """Whether real time is up, though tasks could run on; virtual time stands still while they do."""
-        return self._limit is not None and self.clock.real and self.clock.now() >= self._limit
-
-    def _drain(self) -> None:
-        was, self.current = self.current, self.boot
-        while self._posts:
-            fn, args = self._posts.popleft()
-            fn(*args)
-        self.current = was
-
-    def _idle(self, wait: bool) -> bool:
-        """Nothing is runnable: wait for real time or the world outside.  False when neither can help."""
-        if self._posts:
-            return True
-        if self.external is None:
-            return False
-        due = self.next_deadline()
-        if self._limit is not None and (due is None or due > self._limit):
-            due = self._limit
-            if self.clock.now() >= due:
-                return False
-        if due is None and not wait:
-            return False
-        self.external.wait(None if due is None else max(0, due - self.clock.now()))
-        return True
-
-    def rest(self) -> None:
-        """The running task has nothing to do: when no other has, either, wait for the outside world here.
-
-        It is what the idle loop does, without a switch of stacks there and back.  Returns after at most one
-        wait; the task then sees to what came for it, or blocks.
-        """
-        task = self.current
-        if len(self.runnable) > 1 or (self._until is not None and self._until()):
-            return
-        due = self.next_deadline()
-        if due is None or due > self.clock.now():
-            self.current = self.boot
-            try:
-                self._idle(wait=True)
-            finally:
-                self.current = task
-
-    def look_outside(self) -> None:
-        """From a task that is busy for long on a real clock: see to descriptors that are readable by now, so
-        that a kernel which never idles hears of the outside world."""
-        if self.external is not None:
-            task, self.current = self.current, self.boot
-            try:
-                self.external.wait(0)
-            finally:
-                self.current = task
 
     def _yield(self, task: Task) -> None:
         chosen = self._next()
@@ -551,82 +473,10 @@ class Kernel:
         finally:
             self.scheduler, self.tracer = kept
 
-    # Contexts
-
-    def preempt_disable(self) -> None:
-        self.current.preempt_count += PREEMPT_OFFSET
-
-    def preempt_enable(self) -> None:
-        if not self.current.preempt_count & PREEMPT_MASK:
-            self.bug("preempt_enable without preempt_disable")
-        self.current.preempt_count -= PREEMPT_OFFSET
-
-    def run_interrupts(self, task: Task) -> None:
-        """Serve the interrupts that wait for ``task``'s CPU, as far as it lets them in."""
-        queue = task.irq_queue
-        i = 0
-        while i < len(queue):
-            barred, serve = queue[i]
-            if task.preempt_count & barred:
-                i += 1
-            else:
-                queue.pop(i)
-                serve()
-                i = 0
-
-    def might_sleep(self, what: str = "might_sleep") -> None:
-        """A BUG when the running task may not sleep here."""
-        if self.current.preempt_count:
-            self.sleep_in_atomic(what)
-
-    def sleep_in_atomic(self, what: str) -> None:
-        """The kernel's "sleeping function called from invalid context"."""
-        task = self.current
-        self.bug(
-            f"sleeping function {what} called from invalid context: "
-            f"preempt_count {task.preempt_count & ~IRQS_OFF:#x}, "
-            f"irqs_disabled {int(task.preempt_count & IRQS_OFF != 0)}"
-        )
-
-    # Talking
-
     def new_key(self) -> int:
         """A fresh key for accesses (see WRITE and STATE)."""
         self._keys += 4
         return self._keys
-
-    def printk(self, message: str) -> None:
-        """Put a line into ``kernel.log``."""
-        self.log.append((self.clock.now(), message))
-
-    def warn(self, message: str) -> Warn:
-        """A WARN: recorded with its stack; the task goes on."""
-        warn = Warn(self.clock.now(), str(self.current), message, stack())
-        self.warnings.append(warn)
-        self.printk(f"WARNING: {message}")
-        if self.tracer is not None:
-            self.tracer.instant(f"WARN: {message}")
-        return warn
-
-    def bug(self, message: str) -> None:
-        """A BUG: raises :class:`KernelBug` in the running task."""
-        frames = stack()
-        where = f"{self.current} at {frames[0]}" if frames else str(self.current)
-        raise KernelBug(message, where=where)
-
-    def stuck(self) -> list[Task]:
-        """Tasks that sleep now, except kernel threads that wait for work."""
-        return [
-            task
-            for task in self.tasks[1:]
-            if task.state in (State.UNINTERRUPTIBLE, State.KILLABLE)
-            or (task.state is State.INTERRUPTIBLE and not task.flags & PF_KTHREAD)
-        ]
-
-    def describe_blocked(self) -> str:
-        """One line: who sleeps on what."""
-        waits = [f"{task} waits for {task.waiting_on!r}" for task in self.stuck()]
-        return "; ".join(waits) or "nobody sleeps"
 
 
 def _first(kernel: Kernel) -> Task:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 import select
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ring3.kernel.clock import Clock
+from ring3.kernel.report import KernelBug
+
+if TYPE_CHECKING:
+    from ring3.kernel.task import Task
 
 _LONGEST = 86_400_000  # ms; poll(2) takes an int, and who waits longer waits again
 
@@ -71,3 +78,96 @@ class External:
         os.eventfd_read(self._event)
 
     __del__ = close
+
+
+class Outside:
+    """The part of a :class:`Kernel` that other threads and descriptors talk to."""
+
+    boot: Task
+    clock: Clock
+    current: Task
+    external: External | None
+    runnable: list[Task]
+    _limit: int | None
+    _posts: deque[tuple[Callable[..., Any], tuple[Any, ...]]]
+    _until: Callable[[], bool] | None
+
+    def next_deadline(self) -> int | None:
+        raise NotImplementedError
+
+    def call_soon_threadsafe(self, fn: Callable[..., Any], *args: Any) -> None:
+        """From any thread: have ``fn(*args)`` run in this kernel, outside of any task.
+
+        Like an interrupt: it must not sleep; it may wake, complete, queue work, or spawn a task.
+        """
+        self._posts.append((fn, args))
+        if self.external is not None:
+            self.external.notify()
+
+    def add_reader(self, fd: int, fn: Callable[[], Any], *, hot: bool = False) -> None:
+        """Real clock only: call ``fn()`` outside of any task whenever ``fd`` is readable.
+
+        ``hot`` is for the few whose wake-ups have to be fast (see :class:`External`).
+        """
+        if self.external is None:
+            raise KernelBug("a kernel with a virtual clock waits for nothing outside of itself")
+        self.external.add_reader(fd, fn, hot=hot)
+
+    def remove_reader(self, fd: int) -> None:
+        """Undo :meth:`add_reader`."""
+        if self.external is not None:
+            self.external.remove_reader(fd)
+
+    def _over(self) -> bool:
+        """Whether real time is up, though tasks could run on; virtual time stands still while they do."""
+        return self._limit is not None and self.clock.real and self.clock.now() >= self._limit
+
+    def _drain(self) -> None:
+        was, self.current = self.current, self.boot
+        while self._posts:
+            fn, args = self._posts.popleft()
+            fn(*args)
+        self.current = was
+
+    def _idle(self, wait: bool) -> bool:
+        """Nothing is runnable: wait for real time or the world outside.  False when neither can help."""
+        if self._posts:
+            return True
+        if self.external is None:
+            return False
+        due = self.next_deadline()
+        if self._limit is not None and (due is None or due > self._limit):
+            due = self._limit
+            if self.clock.now() >= due:
+                return False
+        if due is None and not wait:
+            return False
+        self.external.wait(None if due is None else max(0, due - self.clock.now()))
+        return True
+
+    def rest(self) -> None:
+        """The running task has nothing to do: when no other has, either, wait for the outside world here.
+
+        It is what the idle loop does, without a switch of stacks there and back.  Returns after at most one
+        wait; the task then sees to what came for it, or blocks.
+        """
+        task = self.current
+        if len(self.runnable) > 1 or (self._until is not None and self._until()):
+            return
+        due = self.next_deadline()
+        if due is None or due > self.clock.now():
+            self.current = self.boot
+            try:
+                self._idle(wait=True)
+            finally:
+                self.current = task
+
+    def look_outside(self) -> None:
+        """From a task that is busy for long on a real clock: see to descriptors that are readable by now, so
+        that a kernel which never idles hears of the outside world."""
+        if self.external is not None:
+            task, self.current = self.current, self.boot
+            try:
+                self.external.wait(0)
+            finally:
+                self.current = task

@@ -115,7 +115,9 @@ class WaitQueue:
                 continue
             nr_exclusive -= exclusive
             woken += 1
-            self.kernel.wake(task)
+            if self.kernel.wake(task):
+                # It looks at its condition again, and what that reads others may change before.
+                task.access = self.key | WRITE
         self.waiters = kept
         self.wasted_wakes += woken == 0
         return woken

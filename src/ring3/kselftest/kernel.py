@@ -106,6 +106,25 @@ UML_DRM = Config(
     ),
 )
 
+#: The smallest User-mode Linux with every case of lockdep's self-test: those of queued rwlocks need SMP.
+UML_LOCKDEP = Config(
+    "uml-lockdep",
+    "um",
+    "tinyconfig",
+    _enabled(
+        *(
+            "64BIT",
+            "PRINTK",
+            "BUG",
+            "SMP",
+            "DEBUG_KERNEL",
+            "PROVE_LOCKING",
+            "PROVE_RAW_LOCK_NESTING",
+        ),
+        *("DEBUG_LOCKING_API_SELFTESTS", "KALLSYMS", "FUTEX"),
+    ),
+)
+
 #: The smallest x86_64 that runs KUnit's own suites and programs from an initramfs, for QEMU.
 X86_KUNIT = Config(
     "x86-kunit",
@@ -122,7 +141,7 @@ X86_KUNIT = Config(
     ),
 )
 
-CONFIGS = {config.name: config for config in (UML_KUNIT, UML_DRM, X86_KUNIT)}
+CONFIGS = {config.name: config for config in (UML_KUNIT, UML_DRM, UML_LOCKDEP, X86_KUNIT)}
 
 _IMAGES = {"um": "linux", "x86_64": "arch/x86/boot/bzImage"}
 _TARGETS = {"um": "linux", "x86_64": "bzImage"}

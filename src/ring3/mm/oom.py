@@ -24,6 +24,12 @@ def out_of_memory(mm: Memory, gfp: int) -> bool:
     """
     kernel = mm.kernel
     current = kernel.current
+    if current.signal_pending and not current.flags & PF_KTHREAD:
+        # It is about to die and give its memory back: let it use the reserves for that.
+        if current not in mm.oom_victims:
+            mm.oom_victims.append(current)
+            reap(mm, current)
+        return True
     if not gfp & G.FS:
         return True
     if any(victim.state is not DEAD and mm.anonymous.get(victim) for victim in mm.oom_victims):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ring3.kernel.task import PF_MEMALLOC, PF_WQ_WORKER, Task
 from ring3.mm import gfp as G
 from ring3.mm import vmscan
+from ring3.mm.costs import ALLOC_ATTEMPT
 from ring3.mm.oom import out_of_memory
 from ring3.mm.zone import Folio, Memory, Zone
 
@@ -49,6 +50,7 @@ def alloc_pages(mm: Memory, gfp: int, order: int = 0) -> Folio | None:
         return folio
     mm.stats.slow_start.setdefault(task, (kernel.now(), gfp))
     folio = __alloc_pages_slowpath(mm, gfp, order)
+    mm.costs.settle()
     if task in mm.stats.slow_start:
         mm.stats.finish(task, kernel.now())
     if folio is None:
@@ -119,6 +121,7 @@ def __alloc_pages_slowpath(mm: Memory, gfp: int, order: int) -> Folio | None:
     spins = 0
     alloc_flags = _alloc_flags(gfp)
     while True:
+        mm.costs.charge(ALLOC_ATTEMPT)
         if alloc_flags & ALLOC_KSWAPD:
             vmscan.wakeup_kswapd(mm)
         folio = get_page_from_freelist(mm, gfp, order, alloc_flags)

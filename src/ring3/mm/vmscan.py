@@ -2,13 +2,16 @@
 
 The two classic page lists, file pages only: there is no swap, so anonymous memory stays.  Dirty pages are
 never written from here: they go back to the active list and the flusher is woken.  Left out: memory
-cgroups (and with them the second, full walk of do_try_to_free_pages), MGLRU, boosts of watermarks.
+cgroups, MGLRU, boosts of watermarks.
 """
 
 from __future__ import annotations
 
+from itertools import islice
+
 from ring3.kernel.task import PF_KSWAPD, PF_KTHREAD, PF_MEMALLOC, State
 from ring3.mm import gfp as G
+from ring3.mm.costs import SCAN_PAGE
 from ring3.mm.shrinker import shrink_slab
 from ring3.mm.zone import Memory
 
@@ -22,7 +25,15 @@ JIFFY = HZ // 250
 class ScanControl:
     """One reclaim in progress."""
 
-    __slots__ = ("gfp_mask", "immediate", "nr_reclaimed", "nr_to_reclaim", "priority")
+    __slots__ = (
+        "force_deactivate",
+        "gfp_mask",
+        "immediate",
+        "nr_reclaimed",
+        "nr_to_reclaim",
+        "priority",
+        "skipped_deactivate",
+    )
 
     def __init__(self, gfp_mask: int, nr_to_reclaim: int) -> None:
         self.gfp_mask = gfp_mask
@@ -30,6 +41,7 @@ class ScanControl:
         self.nr_reclaimed = 0
         self.priority = DEF_PRIORITY
         self.immediate = 0
+        self.force_deactivate = self.skipped_deactivate = False
 
 
 def try_to_free_pages(mm: Memory, gfp: int, order: int) -> int:
@@ -44,13 +56,18 @@ def do_try_to_free_pages(mm: Memory, sc: ScanControl) -> int:
     task = mm.kernel.current
     mm.reclaim_state[task] = 0
     try:
-        for sc.priority in range(DEF_PRIORITY, -1, -1):
-            before = sc.nr_reclaimed
-            shrink_node(mm, sc)
-            if sc.nr_reclaimed >= sc.nr_to_reclaim:
+        # When nothing at all went: once more (memcg_full_walk), then with the active pages made inactive.
+        for sc.force_deactivate in (False, False, True):
+            if sc.force_deactivate and not sc.skipped_deactivate:
                 break
-            if sc.nr_reclaimed == before and sc.priority == 1:
-                reclaim_throttle(mm, JIFFY)
+            for sc.priority in range(DEF_PRIORITY, -1, -1):
+                shrink_node(mm, sc)
+                if sc.nr_reclaimed >= sc.nr_to_reclaim:
+                    break
+                if sc.priority == 1 and not sc.nr_reclaimed:
+                    throttle_noprogress(mm)
+            if sc.nr_reclaimed:
+                break
     finally:
         del mm.reclaim_state[task]
     return sc.nr_reclaimed
@@ -63,6 +80,7 @@ def shrink_node(mm: Memory, sc: ScanControl) -> None:
         shrink_lruvec(mm, sc)
     if mm.shrinkers:
         shrink_slab(mm, sc.gfp_mask, sc.priority)
+    mm.costs.settle()
     sc.nr_reclaimed += mm.reclaim_state[task]
     mm.reclaim_state[task] = 0
     if sc.immediate and task.flags & PF_KSWAPD:
@@ -75,8 +93,10 @@ def shrink_lruvec(mm: Memory, sc: ScanControl) -> None:
     mm.kernel.point("shrink_lruvec", mm, mm.key | 1)
     scan_inactive = len(mm.inactive) >> sc.priority
     scan_active = len(mm.active) >> sc.priority
-    if scan_active and len(mm.inactive) < len(mm.active):
+    if scan_active and (sc.force_deactivate or len(mm.inactive) < len(mm.active)):
         _shrink_active_list(mm, scan_active)
+    elif scan_active:
+        sc.skipped_deactivate = True
     if not scan_inactive and sc.priority == 0:
         scan_inactive = len(mm.inactive)
     while scan_inactive > 0:
@@ -88,7 +108,8 @@ def shrink_lruvec(mm: Memory, sc: ScanControl) -> None:
 
 
 def _shrink_active_list(mm: Memory, count: int) -> None:
-    for folio in list(mm.active)[:count]:
+    mm.costs.charge(SCAN_PAGE * count)
+    for folio in list(islice(mm.active, count)):
         del mm.active[folio]
         folio.active = False
         mm.inactive[folio] = None
@@ -98,7 +119,8 @@ def _shrink_inactive_list(mm: Memory, sc: ScanControl, count: int) -> int:
     """Isolate a batch, free what is clean and unused, put the rest back."""
     from ring3.mm.page_alloc import free_pages
 
-    batch = list(mm.inactive)[:count]
+    batch = list(islice(mm.inactive, count))
+    mm.costs.charge(SCAN_PAGE * len(batch))
     for folio in batch:
         del mm.inactive[folio]
         folio.isolated = True
@@ -111,13 +133,11 @@ def _shrink_inactive_list(mm: Memory, sc: ScanControl, count: int) -> int:
         elif folio.writeback:
             sc.immediate += 1
             mm.inactive[folio] = None
-        elif folio.dirty or folio.referenced:
+        elif folio.dirty or folio.referenced or folio.pins:
             dirty += folio.dirty
             folio.referenced = False
             folio.active = True
             mm.active[folio] = None
-        elif folio.pins:
-            mm.inactive[folio] = None
         else:
             folio.mapping.remove(folio)
             freed += folio.pages
@@ -134,6 +154,16 @@ def reclaim_throttle(mm: Memory, timeout: int) -> None:
         mm.kernel.cond_resched()
         return
     mm.kernel.sleep(timeout)
+
+
+def throttle_noprogress(mm: Memory) -> None:
+    """Wait a jiffy, if what is dirty or under writeback is half of the page lists; else only yield."""
+    pages = [*mm.inactive, *mm.active]
+    write_pending = sum(folio.dirty or folio.writeback for folio in pages)
+    if mm.kswapd_failures >= MAX_RECLAIM_RETRIES or 2 * write_pending <= len(pages):
+        mm.kernel.cond_resched()
+    else:
+        reclaim_throttle(mm, JIFFY)
 
 
 def allow_direct_reclaim(mm: Memory) -> bool:

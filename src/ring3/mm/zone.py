@@ -13,6 +13,7 @@ from ring3.kernel.core import Kernel
 from ring3.kernel.locks import Mutex
 from ring3.kernel.task import PF_KTHREAD, PF_MEMALLOC, Task
 from ring3.kernel.wait import WaitQueue
+from ring3.mm.costs import Costs
 from ring3.mm.watermarks import Settings, watermarks
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Memory:
 
     ``zones`` are (name, pages) from the lowest up; requests fall back downwards.  Watermarks follow from
     ``settings`` as the kernel computes them, unless ``marks`` gives (min, low, high) for every zone.
+    ``costs``: work takes virtual time (ring3.mm.costs); otherwise only sleeps do.
     """
 
     def __init__(
@@ -86,8 +88,10 @@ class Memory:
         settings: Settings | None = None,
         *,
         marks: Sequence[tuple[int, int, int]] | None = None,
+        costs: bool = False,
     ) -> None:
         self.kernel = kernel
+        self.costs = Costs(kernel, on=costs)
         self.key = kernel.new_key()
         self.zones = [Zone(name, managed) for name, managed in zones]
         if marks is None:

@@ -12,7 +12,7 @@ from ring3.kernel.core import Kernel
 from ring3.kernel.schedulers import RandomScheduler
 from ring3.reclaim.outcome import Outcome, run
 from ring3.reclaim.policies import POLICIES, policy
-from ring3.reclaim.scenarios import CURRENT, WORKLOADS, scenario
+from ring3.reclaim.scenarios import CURRENT, WORKLOADS, scenario, with_programs
 from ring3.report import Table
 
 #: Visible steps after which a run counts as endless; the workloads take some thousands.
@@ -21,11 +21,15 @@ MAX_STEPS = 1_000_000
 
 @dataclass(frozen=True)
 class Job:
-    """One run: names, and the seed of the schedule (0: tasks in turn, never preempted)."""
+    """One run: names, and the seed of the schedule (0: tasks in turn, never preempted).
+
+    ``programs``: pages of running programs that the machine has besides.
+    """
 
     policy: str
     scenario: str
     seed: int
+    programs: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,12 @@ class Row:
     throughput: float | None
 
 
-def jobs(policies: Sequence[str], scenarios: Sequence[str], seeds: int) -> list[Job]:
+def jobs(
+    policies: Sequence[str], scenarios: Sequence[str], seeds: int, programs: int = 0
+) -> list[Job]:
     """Every combination; a schedule in turn and ``seeds`` random ones each."""
     return [
-        Job(p, s, seed)
+        Job(p, s, seed, programs)
         for p in policies or POLICIES
         for s in scenarios or [*CURRENT, *WORKLOADS]
         for seed in range(seeds + 1)
@@ -89,7 +95,8 @@ def run_seeded(job: Job) -> Outcome:
     """The full outcome of one job; the same job gives the same outcome."""
     scheduler = RandomScheduler(job.seed, MAX_STEPS) if job.seed else None
     kernel = Kernel(scheduler=scheduler)
-    return run(scenario(job.scenario), policy(job.policy)(), kernel)
+    wanted = with_programs(scenario(job.scenario), job.programs)
+    return run(wanted, policy(job.policy)(), kernel, costs=True)
 
 
 def cell(outcome: Outcome, seed: int) -> Cell:
@@ -201,4 +208,4 @@ def table(found: Sequence[Row], title: str = "Policies") -> Table:
 
 
 def _micro(ns: int | None) -> str:
-    return "-" if ns is None else f"{ns / 1000:,.0f} µs"
+    return "-" if ns is None else f"{ns / 1000:,.1f} µs"

@@ -64,7 +64,7 @@ _PARTS: tuple[tuple[str, str, str], ...] = (
     ("reclaim:drop_caches", r"drop_slab|drop_caches_sysctl_handler", "dropping caches by hand"),
     (
         "shrinker",
-        r"(super_cache_scan|\w+_(?:shrink_scan|scan_objects|shrinker_scan))",
+        r"(super_cache_scan|prune_super|\w+_(?:shrink_scan|scan_objects|shrinker_scan))",
         "a shrinker",
     ),
     ("route", r"prune_icache_sb", "inodes from the LRU: linked, or nobody's"),
@@ -76,6 +76,7 @@ _PARTS: tuple[tuple[str, str, str], ...] = (
         "overlayfs lets go of a file",
     ),
     ("unlinked", r"iput|iput_final", "an inode loses its last user"),
+    ("evict", r"evict", "an inode is taken out of memory"),
     ("eviction", r"(\w+?)_(?:evict_inode|delete_inode)", "the inode of {1} is evicted"),
     ("need", r"fat(?:12)?_ent_bread|fat_ent_read", "a block of the file allocation table"),
     ("need", r"__fat_write_inode", "the block with the directory entry"),
@@ -114,7 +115,7 @@ _INFERRED: tuple[tuple[str, int], ...] = (
     (r"jbd2__?journal_start|start_this_handle", G.GFP_NOFS | G.NOFAIL),
 )
 
-#: What a hung task waits for, by the innermost function that tells.
+#: What a hung task waits for, the most telling function first.
 _WAITS: tuple[tuple[str, str], ...] = (
     (r"__wait_on_freeing_inode|find_inode(?:_fast)?", "an inode that is being evicted"),
     (r"start_this_handle|jbd2_log_wait_commit|add_transaction_credits", "the journal to commit"),
@@ -123,7 +124,9 @@ _WAITS: tuple[tuple[str, str], ...] = (
     (r"__mutex_lock|mutex_lock", "a mutex"),
     (r"rwsem_down_(?:read|write)_slowpath|down_read|down_write", "a semaphore"),
     (r"folio_wait_bit\w*|io_schedule\w*|bit_wait_io|__wait_on_buffer", "I/O"),
+    (r"xfs_buf_submit\w*|xfs_buf_iowait|submit_bio_wait|rq_qos_wait|wbt_wait", "I/O"),
     (r"flush_work|__flush_work|flush_workqueue|__flush_workqueue", "a workqueue"),
+    (r"wait_for_completion\w*|__wait_for_common", "a completion"),
     (r"schedule_timeout|msleep", "time to pass"),
 )
 
@@ -143,14 +146,27 @@ _UNLINKED = re.compile(
 def explain(splat: Splat) -> Explanation:
     """Walk ``splat`` bottom to top and say what it shows."""
     answer = Explanation(splat.kind, splat.headline, splat.task, [])
-    outermost_first = list(reversed(splat.frames))
-    for frame in outermost_first:
+    frames = _stack(splat)
+    for frame in reversed(frames):
         _take(answer, frame)
-    names = [frame.function for frame in splat.frames]
+    names = [frame.function for frame in frames]
     _flags(answer, splat, names)
     answer.scenario = _scenario(answer, names)
     _judge(answer, splat, names)
     return answer
+
+
+def _stack(splat: Splat) -> list[SplatFrame]:
+    """The stack to walk: the report's own, or of a lockdep report the one in its chain that reclaims."""
+    stacks = [splat.frames, *(frames for _, frames in splat.chain)]
+    for frames in stacks:
+        if any(
+            part.startswith(("reclaim", "shrinker")) and re.fullmatch(pattern, frame.function)
+            for frame in frames
+            for part, pattern, _ in _PARTS
+        ):
+            return frames
+    return splat.frames
 
 
 def _take(answer: Explanation, frame: SplatFrame) -> None:
@@ -185,6 +201,11 @@ def _take(answer: Explanation, frame: SplatFrame) -> None:
 
 def _flags(answer: Explanation, splat: Splat, names: list[str]) -> None:
     if splat.mode:
+        if "(" not in splat.mode:
+            answer.verdict.append(
+                f"The mask {splat.mode} is printed without names, as before Linux 4.6: its bits were others."
+            )
+            return
         with suppress(BadInput):
             answer.flags = G.parse_gfp(splat.mode)
         return
@@ -216,11 +237,15 @@ def _judge(answer: Explanation, splat: Splat, names: list[str]) -> None:
     if splat.kind == "lockdep":
         _judge_locks(answer, splat)
     if splat.kind == "hung task":
-        for name in names:
-            waits = next((text for pattern, text in _WAITS if re.fullmatch(pattern, name)), None)
-            if waits:
-                say(f"The task waits for {waits} ({name}).")
-                break
+        waits = [
+            (order, text, name)
+            for name in names
+            for order, (pattern, text) in enumerate(_WAITS)
+            if re.fullmatch(pattern, name)
+        ]
+        if waits:
+            _, text, name = min(waits)
+            say(f"The task waits for {text} ({name}).")
     if not answer.entry:
         if splat.kind != "lockdep":
             say("No reclaim is on this stack.")
@@ -245,7 +270,9 @@ def _judge(answer: Explanation, splat: Splat, names: list[str]) -> None:
             )
     elif answer.eviction and splat.kind != "lockdep":
         say("Eviction inside reclaim is on the stack, but no allocation of it is.")
-    elif answer.entry and not answer.eviction:
+    elif not answer.eviction and "evict" in names:
+        say("An inode is evicted inside reclaim, by functions that are not known here.")
+    elif not answer.eviction:
         say("Reclaim is on the stack, but no inode is evicted.")
 
 

@@ -15,7 +15,7 @@ from ring3.cluster import each
 from ring3.errors import BadInput
 from ring3.kernel.core import Kernel
 from ring3.kernel.explore import exhaustive, sample, show, shrink, timeline
-from ring3.kernel.explore.outcome import Finding, decode, encode, run_once
+from ring3.kernel.explore.outcome import Finding, Observer, Program, decode, encode, run_once
 from ring3.kernel.schedulers import Recorded
 from ring3.reclaim.outcome import Outcome, judge
 from ring3.reclaim.policies import POLICIES, policy
@@ -27,6 +27,8 @@ from ring3.timeline import Timeline
 KINDS = ("deadlock", "livelock", "panic", "leak", "warn", "oom")
 #: Random schedules, then as many PCT ones, of each scenario by default.
 DEFAULT_SCHEDULES = 100
+#: Schedules of a scenario that are gone through for the largest bound on preemptions that they allow.
+BUDGET = 500
 MAX_STEPS = 20_000
 
 
@@ -49,21 +51,61 @@ class Counterexample:
         return f"{self.scenario}/{self.finding.schedule}"
 
 
+@dataclass(frozen=True)
+class Coverage:
+    """What was run of one scenario.
+
+    ``preemptions``: every schedule with at most so many was run (see ring3.kernel.explore.exhaustive for
+    what counts); None when not even those without.  ``complete``: those were all there are.
+    ``enumerated`` are schedules run for that, the last bound's cut off or not; ``sampled`` random and PCT
+    ones.
+    """
+
+    scenario: str
+    preemptions: int | None = None
+    complete: bool = False
+    enumerated: int = 0
+    sampled: int = 0
+
+    @property
+    def schedules(self) -> int:
+        """Runs, some of them of the same schedule."""
+        return self.enumerated + self.sampled
+
+    def __str__(self) -> str:
+        if self.complete:
+            return f"every schedule ({self.enumerated:,})"
+        parts = []
+        if self.preemptions is not None:
+            bound = f"at most {self.preemptions} preemption{'s' * (self.preemptions != 1)}"
+            parts.append(f"every schedule with {bound} ({self.enumerated:,})")
+        elif self.enumerated:
+            parts.append(f"{self.enumerated:,} schedules, not all with that bound")
+        if self.sampled:
+            parts.append(f"{self.sampled:,} drawn")
+        return ", ".join(parts)
+
+
 @dataclass
 class Exploration:
-    """What was searched for one policy.  ``found`` holds the shortest counterexample of each kind;
-    ``covered`` how many schedules of each scenario were run, ``whole`` for which scenarios those were all
-    within the bound on preemptions."""
+    """What was searched for one policy.  ``found`` holds the shortest counterexample of each kind."""
 
     policy: str
-    covered: dict[str, int] = field(default_factory=dict)
-    whole: list[str] = field(default_factory=list)
+    covered: list[Coverage] = field(default_factory=list)
     found: dict[str, Counterexample] = field(default_factory=dict)
 
     @property
     def schedules(self) -> int:
-        """Schedules of all scenarios together."""
-        return sum(self.covered.values())
+        """Runs of all scenarios together."""
+        return sum(each.schedules for each in self.covered)
+
+    @property
+    def bound(self) -> int | None:
+        """Every schedule of every scenario with at most so many preemptions was run."""
+        bounds = [each.preemptions for each in self.covered if not each.complete]
+        if not bounds:
+            return None
+        return None if None in bounds else min(bound for bound in bounds if bound is not None)
 
     @property
     def worst(self) -> Counterexample | None:
@@ -115,13 +157,14 @@ def explore(
     *,
     schedules: int = DEFAULT_SCHEDULES,
     preemptions: int | None = None,
+    budget: int = BUDGET,
     done: Callable[[], None] = lambda: None,
 ) -> Exploration:
     """Search for failures of a policy in ``scenarios``, by default CURRENT: the small ones of the kernel as
     it is.
 
-    ``schedules`` random and as many PCT schedules of each; with ``preemptions`` instead every schedule
-    that interrupts a task at most so often, up to twice ``schedules``.
+    Of each, every schedule with at most ``preemptions`` is run; without a number, with none, one, two... as
+    far as BUDGET schedules go, and then, unless those were all, ``schedules`` random and as many PCT ones.
     """
     policy(policy_name)
     result = Exploration(policy_name)
@@ -134,23 +177,35 @@ def explore(
             _collect(result, wanted, kernel, wrong)
 
         if preemptions is None:
-            seeds = range(1, schedules + 1)
-            for strategy in ("random", "pct"):
-                sample(run, strategy, seeds, max_steps=MAX_STEPS, observe=observe)
-            result.covered[wanted.name] = 2 * schedules
+            cover = _deepen(wanted.name, run, observe, budget)
+            if not cover.complete:
+                for strategy in ("random", "pct"):
+                    seeds = range(1, schedules + 1)
+                    sample(run, strategy, seeds, max_steps=MAX_STEPS, observe=observe)
+                cover = replace(cover, sampled=2 * schedules)
         else:
-            got = exhaustive(
-                run,
-                preemptions=preemptions,
-                max_schedules=2 * schedules,
-                max_steps=MAX_STEPS,
-                observe=observe,
-            )
-            result.covered[wanted.name] = got.schedules
-            if got.schedules < 2 * schedules:
-                result.whole.append(wanted.name)
+            got = exhaustive(run, preemptions=preemptions, max_steps=MAX_STEPS, observe=observe)
+            reached = preemptions if got.exhausted else None
+            cover = Coverage(wanted.name, reached, got.complete, got.schedules)
+        result.covered.append(cover)
         done()
     return result
+
+
+def _deepen(name: str, run: Program, observe: Observer, budget: int) -> Coverage:
+    """Allow one preemption more at a time, as long as all schedules fit into ``budget``."""
+    cover = Coverage(name)
+    bound = 0
+    while True:
+        got = exhaustive(
+            run, preemptions=bound, max_schedules=budget, max_steps=MAX_STEPS, observe=observe
+        )
+        if not got.exhausted:
+            return cover if cover.preemptions is not None else replace(cover, enumerated=budget)
+        cover = Coverage(name, bound, got.complete, got.schedules)
+        if got.complete:
+            return cover
+        bound += 1
 
 
 def _collect(
@@ -259,10 +314,28 @@ def table(results: Sequence[Exploration]) -> Table:
             [
                 result.policy,
                 result.schedules,
+                "-" if result.bound is None else result.bound,
                 shows,
-                worst.message if worst is not None else "",
-                f"ring3 reclaim explore {result.policy} --replay {worst.name}" if worst else "",
+                worst.name if worst is not None else "",
             ]
         )
-    columns = ("policy", "#schedules", "shows", "the worst of it", "again")
-    return Table("Counterexamples", columns, rows)
+    columns = ("policy", "#schedules", "#preemptions", "shows", "replay")
+    note = (
+        "Every schedule with at most so many preemptions was run, and some more.  Again:"
+        " ring3 reclaim explore POLICY --replay REPLAY"
+    )
+    return Table("Counterexamples", columns, rows, note)
+
+
+def coverage_table(result: Exploration) -> Table:
+    """What was run of each scenario, and what it showed."""
+    shown = {kind: example.scenario for kind, example in result.found.items()}
+    rows: list[list[object]] = [
+        [
+            each.scenario,
+            str(each),
+            ", ".join(kind for kind in KINDS if shown.get(kind) == each.scenario),
+        ]
+        for each in result.covered
+    ]
+    return Table("", ("scenario", "covered", "shortest example of"), rows)

@@ -59,10 +59,15 @@ class Outcome:
         return tuple(kind for kind, holds in kinds if holds)
 
 
-def run(scenario: Scenario, eviction: Eviction, kernel: Kernel | None = None) -> Outcome:
-    """Run ``scenario`` under ``eviction``, by default on a kernel that runs tasks in turn."""
+def run(
+    scenario: Scenario, eviction: Eviction, kernel: Kernel | None = None, *, costs: bool = False
+) -> Outcome:
+    """Run ``scenario`` under ``eviction``, by default on a kernel that runs tasks in turn.
+
+    ``costs``: work takes virtual time (ring3.mm.costs).
+    """
     kernel = kernel or Kernel()
-    world = World(scenario, eviction, kernel)
+    world = World(scenario, eviction, kernel, costs=costs)
     try:
         try:
             start(world)

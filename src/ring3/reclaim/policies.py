@@ -9,10 +9,9 @@ from __future__ import annotations
 from ring3.errors import Unsupported
 from ring3.fs.eviction import Eviction
 from ring3.fs.inode import I_DIRTY, I_FREEING, Inode, inode_add_lru
+from ring3.fs.inodegc import InodeGc
 from ring3.fs.super import SuperBlock
-from ring3.kernel.memalloc import memalloc_nofs
 from ring3.kernel.task import PF_KSWAPD, PF_MEMALLOC
-from ring3.kernel.workqueue import WQ_MEM_RECLAIM, Work, Workqueue
 from ring3.mm.mempool import Mempool
 from ring3.mm.page_alloc import ALLOC_NO_WATERMARKS, alloc_pages, get_page_from_freelist
 from ring3.mm.zone import Folio, Memory
@@ -219,44 +218,25 @@ class SkipUnlinked(Policy):
         return inode.nlink != 0
 
 
-class Worker:
-    """Evicts inodes later, in a worker of its own that reclaim does not wait for."""
-
-    def __init__(self, sb: SuperBlock) -> None:
-        self.sb = sb
-        self.inodes: list[Inode] = []
-        self.queue = Workqueue(sb.kernel, f"inodegc/{sb.name}", flags=WQ_MEM_RECLAIM)
-        self.work = Work(sb.kernel, self.run, name=f"inodegc-{sb.name}")
-
-    def add(self, inode: Inode) -> None:
-        """Evict ``inode``, which is I_FREEING, later."""
-        self.inodes.append(inode)
-        self.queue.queue(self.work)
-
-    def run(self) -> None:
-        with memalloc_nofs(self.sb.kernel):
-            while self.inodes:
-                self.sb.evict(self.inodes.pop(0))
-
-
 class InodegcForAll(Policy):
     """Every filesystem hands inodes that need work to a worker, as XFS does."""
 
     name = "inodegc"
     source = "Chinner"
     reading = (
-        "unclean inodes are always evicted by a worker, whoever drops them; others on the spot"
+        "unclean inodes are always evicted by a worker, whoever drops them, with XFS's shrinker and its "
+        "wait for the worker; others on the spot"
     )
 
     def __init__(self) -> None:
-        self.workers: dict[SuperBlock, Worker] = {}
+        self.inodegc: dict[SuperBlock, InodeGc] = {}
 
     def mount(self, sb: SuperBlock) -> None:
-        self.workers[sb] = Worker(sb)
+        self.inodegc[sb] = InodeGc(sb.mm, sb.name, sb.evict)
 
     def dispose(self, inode: Inode) -> None:
         if inode.sb.fs.unclean(inode):
-            self.workers[inode.sb].add(inode)
+            self.inodegc[inode.sb].queue(inode)
         else:
             inode.sb.evict(inode)
 
@@ -320,22 +300,22 @@ class ReclaimHard(Policy):
     source = "Kara, April 2026"
     reading = (
         "the filesystem sets I_RECLAIM_HARD when work becomes pending; under PF_MEMALLOC flagged inodes "
-        "go to a worker, and nothing else changes"
+        "go to a worker like XFS's, and nothing else changes"
     )
 
     def __init__(self) -> None:
         self.hard: set[Inode] = set()
-        self.workers: dict[SuperBlock, Worker] = {}
+        self.inodegc: dict[SuperBlock, InodeGc] = {}
 
     def mount(self, sb: SuperBlock) -> None:
-        self.workers[sb] = Worker(sb)
+        self.inodegc[sb] = InodeGc(sb.mm, sb.name, sb.evict)
 
     def pending(self, inode: Inode) -> None:
         self.hard.add(inode)
 
     def dispose(self, inode: Inode) -> None:
         if self.in_reclaim(inode.sb) and inode in self.hard:
-            self.workers[inode.sb].add(inode)
+            self.inodegc[inode.sb].queue(inode)
         else:
             inode.sb.evict(inode)
         self.hard.discard(inode)

@@ -6,7 +6,7 @@ reports; the larger ones, WORKLOADS, are what `ring3 reclaim compare` measures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ring3.errors import Unsupported
 from ring3.fs.block import BlockDevice
@@ -17,13 +17,14 @@ from ring3.fs.f2fs import F2FS
 from ring3.fs.fat import FAT
 from ring3.fs.inode import Inode, iget, iput, mark_inode_dirty
 from ring3.fs.jbd2 import jbd2_journal_start, jbd2_journal_stop
-from ring3.fs.mapping import get_folio
+from ring3.fs.mapping import AddressSpace, get_folio
 from ring3.fs.overlayfs import OVERLAYFS
 from ring3.fs.super import Filesystem, SuperBlock
 from ring3.fs.writeback import Flusher
 from ring3.fs.xfs import XFS
 from ring3.kernel.core import Kernel
 from ring3.mm import gfp as G
+from ring3.mm.costs import BLOCK_REQUEST, PAGE_FAULT
 from ring3.mm.oom import reap
 from ring3.mm.page_alloc import alloc_pages
 from ring3.mm.slab import PAGE_SIZE, Cache
@@ -45,9 +46,10 @@ class Scenario:
     operations on files each.  ``own_page``: an inode takes a whole page, so that each eviction
     frees memory; inode numbers are ``stride`` apart: 16 puts each into a group and a block of the
     table of its own.  ``lookups``: a task looks inodes up inside a transaction while another asks for a
-    commit (ext4 only): "wait" for those being freed, or "nowait".  ``before`` names a change that the
-    kernel has made since; such a scenario is searched only when it is asked for.  ``latency`` is
-    that of the disk, in virtual ns.
+    commit (ext4 only): "wait" for those being freed, or "nowait".  ``text`` pages of running programs lie
+    on the page lists, always in use: reclaim has to look at them all before it gives up.  ``before``
+    names a change that the kernel has made since; such a scenario is searched only when it is asked
+    for.  ``latency`` is that of the disk, in virtual ns.
     """
 
     name: str
@@ -65,22 +67,28 @@ class Scenario:
     users: int = 0
     operations: int = 0
     flusher: bool = False
-    latency: int = 100_000
+    latency: int = BLOCK_REQUEST
     own_page: bool = True
     stride: int = 1
     lookups: str = ""
     before: str = ""
     hold: int = 0
+    text: int = 0
 
 
 class World:
-    """A scenario under way: the kernel and everything in it.  ``done`` counts finished operations."""
+    """A scenario under way: the kernel and everything in it.  ``done`` counts finished operations.
 
-    def __init__(self, scenario: Scenario, eviction: Eviction, kernel: Kernel) -> None:
+    ``costs``: work takes virtual time, too, and not only sleep and I/O.
+    """
+
+    def __init__(
+        self, scenario: Scenario, eviction: Eviction, kernel: Kernel, *, costs: bool = False
+    ) -> None:
         self.scenario = scenario
         self.eviction = eviction
         self.kernel = kernel
-        self.mm = Memory(kernel, [("Normal", scenario.pages)], marks=[scenario.marks])
+        self.mm = Memory(kernel, [("Normal", scenario.pages)], marks=[scenario.marks], costs=costs)
         self.bdev = BlockDevice(kernel, self.mm, latency=scenario.latency)
         self.supers: list[SuperBlock] = []
         self.done = 0
@@ -105,6 +113,7 @@ def start(world: World) -> None:
     sb = world.mount(FILESYSTEMS[scenario.fs])
     top = world.mount(OVERLAYFS) if scenario.overlay else None
     kernel.call(_populate, world, sb, top)
+    kernel.call(_run_programs, world)
     _take_memory(world)
     if scenario.kswapd:
         start_kswapd(world.mm)
@@ -145,6 +154,16 @@ def _populate(world: World, sb: SuperBlock, top: SuperBlock | None) -> None:
         dput(over)
 
 
+def _run_programs(world: World) -> None:
+    """The page cache of the programs that run."""
+    text = AddressSpace(world.mm, "programs")
+    for page in range(world.scenario.text):
+        folio = get_folio(text, page, G.GFP_HIGHUSER | G.MOVABLE)
+        assert folio is not None
+        folio.pins += 1
+        folio.uptodate = True
+
+
 def _take_memory(world: World) -> None:
     """Leave ``headroom`` pages above the low watermark.  Nobody can be killed for these."""
     mm = world.mm
@@ -171,6 +190,8 @@ def page_fault(mm: Memory) -> bool:
     """A page of anonymous memory for the running task; False when it was killed for it."""
     task = mm.kernel.current
     folio = alloc_pages(mm, G.GFP_HIGHUSER | G.MOVABLE)
+    mm.costs.charge(PAGE_FAULT)
+    mm.costs.settle()
     if folio is None or task.signal_pending:
         if folio is not None:
             mm.anonymous.setdefault(task, []).append(folio)
@@ -241,6 +262,8 @@ def use_file(sb: SuperBlock, ino: int, turn: int) -> bool:
     folio = get_folio(file.mapping, 0, G.GFP_HIGHUSER | G.MOVABLE)
     if folio is None:
         return False
+    sb.mm.costs.charge(PAGE_FAULT)
+    sb.mm.costs.settle()
     if turn % 4 == 1:
         file.mapping.dirty(folio)
         mark_inode_dirty(file)
@@ -251,6 +274,11 @@ def use_file(sb: SuperBlock, ino: int, turn: int) -> bool:
         d_delete(dentry)
     dput(dentry)
     return True
+
+
+def with_programs(wanted: Scenario, pages: int) -> Scenario:
+    """``wanted`` on a machine that is larger by ``pages`` of running programs."""
+    return replace(wanted, text=wanted.text + pages, pages=wanted.pages + pages)
 
 
 def _reports() -> list[Scenario]:

@@ -55,16 +55,20 @@ class Splat:
 
 _PREFIXES = re.compile(
     r"""(?: [>|]+[ ]?                                             # quoted in a mail
+    | \d{1,9}[ ](?=[A-Z][a-z]{2}[ ]{1,2}\d)                          # numbered lines
     | (?:[A-Z][a-z]{2}[ ]{1,2}\d{1,2}[ ][\d:]{8}|\d{4}-\d\d-\d\dT\S{8,32})[ ]\S{1,255}[ ]kernel:[ ]?
     | kern[ ]{1,4}:\w{1,8}[ ]{0,4}:[ ]?                            # dmesg -x
     | <\d{1,3}>                                                   # a raw log level
     | \[[ ]{0,12}\d{1,12}\.\d{1,9}\][ ]?                            # seconds since boot
+    | \[[A-Z][a-z]{2}[ ][A-Z][a-z]{2}[ ]{1,2}\d{1,2}[ ][\d:]{8}[ ]\d{4}\][ ]?    # dmesg -T
     | \[[ ]{0,8}[TC]\d{1,10}\][ ]?                                 # task or CPU
     | \#012 )""",
     re.VERBOSE,
 )
 _FRAME = re.compile(
-    r"""\s{0,40} (?:</?[A-Z]{1,12}>\s{0,8})? (?:\[<[0-9a-f]{4,16}>\]\s)? (?P<unsure>\?\s)?
+    r"""\s{0,40} (?:</?[A-Z]{1,12}>\s{0,8})?
+    (?:\[<[0-9a-f]{4,16}>\]\s|\[[0-9a-f]{8,16}\]\s\[[0-9a-f]{8,16}\]\s)?
+    (?P<unsure>\?\s)?
     (?P<function>[A-Za-z_][\w.$]{0,200})
     (?:\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8}|\s\((?P<model>[\w.]{1,80}:\d{1,6})\))?
     (?:\s\[(?P<module>[\w-]{1,64})[^\]]{0,80}\])?
@@ -85,9 +89,11 @@ _HUNG = re.compile(
     r"INFO: task (?P<task>.{1,64}):(?P<pid>\d{1,10}) blocked .{0,20}for more than \d+"
 )
 _FAILURE = re.compile(
-    r"(?P<task>.{1,64}): page allocation failure: order:\d+, mode:(?P<mode>\S{1,400})"
+    r"(?P<task>.{1,64}): page allocation failure[:.] order:\d+, mode:(?P<mode>\S{1,400})"
 )
 _LOCK = re.compile(r"\((?P<name>.{1,200}?)\)\{")
+_USAGE = re.compile(r"inconsistent \{[^}]{0,40}RECLAIM_FS")
+_TAKES = re.compile(r"(?P<task>\S{1,64})/(?P<pid>\d{1,10}) \[HC.{0,40}\] takes:")
 _COMM = re.compile(r"PID: (?P<pid>\d{1,10}) Comm: (?P<task>.{1,64}?)(?: Tainted| Not tainted|$)")
 _WARN_TASK = re.compile(r", CPU#\d{1,5}: (?P<task>.{1,64})/(?P<pid>\d{1,10})$")
 _AT = re.compile(
@@ -208,6 +214,7 @@ def _context(
 ) -> tuple[list[SplatFrame], str, bool]:
     """What ``line`` says besides being a frame: (where frames go now, what comes next, was it used)."""
     text = line.strip()
+    frames: list[SplatFrame]
     if not splat.mode:
         _with_mode(splat, text)
     if hit := _COMM.search(text):
@@ -220,6 +227,16 @@ def _context(
         return section, expect, True
     if splat.kind != "lockdep":
         return section, expect, False
+    if hit := _USAGE.match(text):  # before Linux 4.14 reclaim was no lock, but bits of usage
+        splat.held = "fs_reclaim"
+        return section, "", True
+    if hit := _TAKES.match(text):
+        splat.task, splat.pid = hit["task"], int(hit["pid"])
+        return section, "wanted", True
+    if text.endswith("state was registered at:"):
+        frames = []
+        splat.chain.append((splat.wanted, frames))
+        return frames, "", True
     if "is trying to acquire" in text or text.startswith("but task is already holding"):
         name = re.match(r"(?P<task>.{1,64})/(?P<pid>\d{1,10}) is trying", text)
         if name:
@@ -229,7 +246,7 @@ def _context(
         return splat.frames, "", True
     lock = _LOCK.search(text)
     if text.startswith("-> #") and lock:
-        frames: list[SplatFrame] = []
+        frames = []
         splat.chain.append((lock["name"], frames))
         return frames, "", True
     if lock and expect:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ring3.kernel.core import Kernel
+from ring3.kernel.core import YIELD, Kernel
 from ring3.kernel.explore.outcome import Finding, Observer, Program, Result, encode, run_once
 from ring3.kernel.explore.reduced import Reduced
 from ring3.kernel.schedulers import Preemptive, next_fresh
@@ -22,14 +22,15 @@ def exhaustive(
 ) -> Result:
     """Run ``program`` under every schedule.
 
-    ``reduce`` skips schedules that cannot be told apart from one that was run.  ``preemptions`` bounds how
-    often a task is interrupted that could have gone on (and turns the reduction off, which would miss
-    schedules under a bound).  Different failures are reported once each.  ``observe`` is called with
+    ``reduce`` skips schedules that cannot be told apart from one that was run; it relies on what tasks
+    share being locks, waits, :class:`Shared` or announced by Kernel.touch, and on time that passes only in
+    sleeps.  ``preemptions`` bounds how often a task is interrupted that could have gone on, or somebody
+    else than the next in line follows one that yields, and turns the reduction off, which would miss
+    schedules under a bound.  Different failures are reported once each.  ``observe`` is called with
     every kernel at the end of its run, and (kind, message) of what went wrong in it.
     """
-    bounded = preemptions is not None
     search: Reduced | _Plain = (
-        _Plain(max_steps, preemptions) if bounded or not reduce else Reduced(max_steps)
+        Reduced(max_steps) if reduce and preemptions is None else _Plain(max_steps, preemptions)
     )
     result = Result()
     carriers: list[Carrier] = []
@@ -52,7 +53,8 @@ def exhaustive(
         if wrong is not None and stop_at_first:
             return result
         if not search.advance():
-            result.complete = not bounded and not search.cut
+            result.complete = not search.cut and not (isinstance(search, _Plain) and search.bounded)
+            result.exhausted = not search.cut
             return result
         if max_schedules is not None and result.schedules >= max_schedules:
             return result
@@ -68,6 +70,7 @@ class _Plain(Preemptive):
         super().__init__(max_steps)
         self.bound = bound
         self.cut = False  # some run was too long
+        self.bounded = False  # somewhere the bound left a choice out
         self.fixed = 0  # this many choices repeat the run before
         self.runners: list[int] = []  # per step: who ran last
         self.others: list[list[int]] = []  # per step: choices not made yet
@@ -96,11 +99,17 @@ class _Plain(Preemptive):
                 self.runner = tid
                 task = self.choose(kernel, runnable)
                 before = kernel.tasks[tid]
-                # Leaving a task that has blocked, ended, or yielded is no preemption.
-                if before.state is RUNNING and before.access >= 0:
-                    goes_on = tid
+                # Leaving a task that has blocked or ended is no preemption.  After one that has yielded the
+                # next in line goes on: polling loops would make the bound meaningless otherwise.
+                if before.state is RUNNING:
+                    if before.access >= 0:
+                        goes_on = tid
+                    elif before.access == YIELD:
+                        goes_on = task.tid
                 if self.bound is None or not goes_on or spent < self.bound:
                     others = [other.tid for other in runnable if other is not task]
+                else:
+                    self.bounded = True
             tid = task.tid
         self.choices.append(task.tid)
         self.runners.append(tid)

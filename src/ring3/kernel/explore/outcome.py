@@ -38,7 +38,8 @@ class Finding:
 
 @dataclass
 class Result:
-    """What an exploration covered.  ``complete``: no schedule that could differ was left out.
+    """What an exploration covered.  ``complete``: no schedule that could differ was left out; ``exhausted``:
+    none within the bound on preemptions was.
 
     ``schedules`` counts runs to an end, ``pruned`` runs given up because an equivalent one was seen.
     """
@@ -47,6 +48,7 @@ class Result:
     pruned: int = 0
     steps: int = 0
     complete: bool = False
+    exhausted: bool = False
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, finding: Finding | None) -> None:
