@@ -67,11 +67,13 @@ def run(
     memory: int = 512,
     machine: Machine = "microvm",
     boot_time: float = BOOT_TIME,
+    limit: int = LIMIT,
     on_line: Callable[[str], None] | None = None,
 ) -> Boot:
     """Boot ``image`` once: KUnit's suites (``suites`` is a glob of their names), then ``tests``.
 
-    ``boot_time`` is what the kernel and KUnit may take, in seconds; each test has its own time on top.
+    ``boot_time`` is what the kernel and KUnit may take, in seconds; each test has its own time on top, and
+    may print ``limit`` bytes.
     """
     arch = user_arch(image)
     words = ["printk.devkmsg=on", "ignore_loglevel", "printk.time=1", "log_buf_len=4M", *cmdline]
@@ -90,7 +92,7 @@ def run(
             place = f"/{_TESTS}/{number}-{test.program.name}"
             shutil.copy2(test.program, root / place.lstrip("/"))
             seconds = max(1, round(test.timeout))
-            lines.append(f"{_plain(test.name)} {seconds} {LIMIT} {place}\n")
+            lines.append(f"{_plain(test.name)} {seconds} {limit} {place}\n")
         (root / "list").write_text("".join(lines))
         end = "off" if image.arch == "um" else "restart"
         return boot(
@@ -99,7 +101,7 @@ def run(
             cmdline=[*words, "--", "/list", end],
             memory=memory,
             timeout=boot_time + sum(test.timeout for test in tests),
-            limit=(64 << 20) + len(tests) * 2 * LIMIT,
+            limit=(64 << 20) + len(tests) * 2 * limit,
             machine=machine,
             on_line=on_line,
         )

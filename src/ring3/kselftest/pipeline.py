@@ -123,6 +123,7 @@ def run_in_kernel(
             memory=memory,
             machine=at,
             boot_time=boot_time,
+            limit=options.limit,
             on_line=on_line,
         )
     session = machine.read(result.log, [test.name for test in ready], arch.name)
