@@ -25,6 +25,7 @@ KNOWN = {
     "virtio_pcidev.c": "User-mode Linux has no PCI device number unless one is given",
     "dma-fence-chain.c": "7.2 lets user space put a chain in a chain: a timeline's point is exported as a "
     "sync_file and imported as a point.  ring3 warns at the same place.",
+    "dma_fence_chain_lock_key": "the same: the locks of both chains are of one lockdep class",
 }
 
 _HERE = Path(__file__).parent
@@ -105,8 +106,15 @@ class RealKernel:
 
 def complaints(log: str) -> list[str]:
     """The warnings, BUGs and lockdep's reports in a kernel's log, without the known ones."""
-    found = ktap.reports(log.splitlines())
-    return [line for line in found if not any(known in line for known in KNOWN)]
+    lines = log.splitlines()
+    found = []
+    for number, line in enumerate(lines):
+        first = ktap.reports([line])
+        # (What a report is about follows in its next lines.)
+        about = "\n".join(lines[number : number + 8])
+        if first and not any(known in about for known in KNOWN):
+            found += first
+    return found
 
 
 def _run(command: list[str]) -> None:
