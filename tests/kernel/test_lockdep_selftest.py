@@ -478,8 +478,9 @@ def test_every_verdict_is_that_of_a_kernel_that_boots(tmp_path: Path) -> None:
         pytest.skip(str(missing))
     log = tmp_path / "log"
     # Into a file: User-mode Linux drops what a pipe does not take at once.
-    words = [image.path, "mem=128M", f"uml_dir={tmp_path}", "con=null", "con0=fd:0,fd:1"]
+    words = [image.path, "mem=256M", f"uml_dir={tmp_path}", "con=null", "con0=fd:0,fd:1"]
     words += ["console=tty0", "debug_locks_verbose=-1", "panic=-1", "ignore_loglevel"]
+    words += ["log_buf_len=16M"]
     with log.open("wb") as out:
         subprocess.run(
             words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=300, check=False
