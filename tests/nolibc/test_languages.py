@@ -26,6 +26,8 @@ ALWAYS = (
     *("x86_64", "i386", "arm64", "armthumb", "riscv64", "ppc", "ppc64", "s390x"),
     *("mips32be", "mips64le", "m68k", "sparc64", "parisc32"),
 )
+#: zig's compiler dies of a pointer in .fini_array there, whatever the program; C++ always has one.
+CRASHES = {("sparc64", "zig")}
 PUBLIC = sorted(
     name for name in generate.headers([ARCHS["x86_64"]]) if not name.startswith("nolibc")
 )
@@ -45,6 +47,8 @@ def _check(arch, kind: str, standard: str, sources: list[Path]) -> None:
             pytest.skip(f"no {words[0]}")
     # zig fails where a compilation leaves no object.
     only = ["-c", "-o", str(sources[0]) + ".o"] if kind == "zig" else ["-fsyntax-only"]
+    if kind == "zig":  # of the flags that it adds itself for MIPS
+        only.append("-Wno-option-ignored")
     language = "c++" if standard in CPLUSPLUS else "c"
     done = subprocess.run(
         [
@@ -109,7 +113,11 @@ def test_all_together_on_every_variant(variant, tmp_path):
     for kind in kinds:
         standards = ("c89", "c2x") if kind == "gcc" else ("c89", "c2x", "c++98", "c++20")
         for standard in standards:
-            _check(arch, kind, standard, sources)
+            if (variant, kind) in CRASHES and standard in CPLUSPLUS:
+                with pytest.raises(AssertionError):
+                    _check(arch, kind, standard, sources)
+            else:
+                _check(arch, kind, standard, sources)
 
 
 CLASSES = r"""

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from ring3.arch.model import Arch, ElfIdent, Entry, Guard, Signals, Syscall, Toolchain
 
+# The upper half has names for doubles only.
+_FLOATS_64 = (*range(32), *range(32, 64, 2))
 
-def _syscall(trap: str, branch: str, floats: range) -> Syscall:
+
+def _syscall(trap: str, branch: str, floats: tuple[int, ...]) -> Syscall:
     return Syscall(
         instruction=f"ta {trap}\n{branch} 1f\nnop\nsub %%g0, %%o0, %%o0\n1:",
         number="g1",
@@ -72,7 +75,7 @@ SPARC32 = Arch(
     name="sparc32",
     family="sparc",
     elf=ElfIdent(machine=2, bits=32, endian="big"),
-    syscall=_syscall("0x10", "bcc", range(32)),
+    syscall=_syscall("0x10", "bcc", tuple(range(32))),
     condition="defined(__sparc__) && !defined(__arch64__)",
     entry=_entry(
         "st",
@@ -97,7 +100,7 @@ SPARC64 = Arch(
     name="sparc64",
     family="sparc",
     elf=ElfIdent(machine=43, bits=64, endian="big"),
-    syscall=_syscall("0x6d", "bcc,pt %%xcc,", range(63)),
+    syscall=_syscall("0x6d", "bcc,pt %%xcc,", _FLOATS_64),
     condition="defined(__sparc__) && defined(__arch64__)",
     entry=_entry(
         "stx",

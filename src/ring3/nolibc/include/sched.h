@@ -139,6 +139,9 @@ NOLIBC_FN int clone(int (*function)(void *), void *stack, int flags, void *arg, 
 		return -1;
 	}
 #ifdef NOLIBC_FORK2
+	(void)parent_tid;
+	(void)tls;
+	(void)child_tid;
 	if (flags & ~0xff) {
 		NOLIBC_SET_ERRNO(EINVAL);
 		return -1;
