@@ -79,6 +79,8 @@ def _smallest(
                     *compiler.command,
                     *build.header_flags(compiler, compat=compat),
                     *build.known_flags((*build.TUNED, *flags, *extra), compiler),
+                    # main's parameters are the program's affair, which LTO need not regret.
+                    *(["-Wno-lto-type-mismatch"] if compiler.kind == "gcc" else []),
                     *rest,
                     *("-o", str(made)),
                     *build.link_flags(compiler),

@@ -59,6 +59,8 @@ static void printf_others(void)
 	SHOW("printf %20lld|", "%20lld|", 1234567890123LL);
 	SHOW("printf %-20lld|", "%-20lld|", -1LL);
 	SHOW("printf %020lld", "%020lld", -1234567890123LL);
+	SHOW("printf %--5d|", "%--5d|", 1234567);
+	SHOW("printf %00hd", "%00hd", 1234567);
 	SHOW("printf %s", "%s", "abc");
 	SHOW("printf %5s", "%5s", "abc");
 	SHOW("printf %-5s|", "%-5s|", "abc");

@@ -114,7 +114,7 @@ NOLIBC_FN void __nolibc_format(struct __nolibc_out *out, const char *f, va_list 
 				*number = *number * 10 + c - '0';
 			} else if (NOLIBC_NUMBERS && c < 128 &&
 				   (c & 64 ? NOLIBC_LENGTHS : __nolibc_wants_fields ? NOLIBC_FLAGS : 0) & bit) {
-				if (c == 'L' || spec.flags & bit)
+				if (c == 'L' || (c & 64 && spec.flags & bit))
 					spec.flags |= NOLIBC_TWICE;
 				spec.flags |= bit;
 			} else {
