@@ -140,4 +140,4 @@ def test_sections_and_sidecars_come_first(tmp_path, needs, monkeypatch, how):
     if how is How.SIDECAR:
         build_id = next(iter((tmp_path / "cache" / "ring3" / "sframe").glob("*/*.sframe")))
         identity = build_id.parent.name + build_id.stem
-        assert facts.sidecar(identity) == sidecar.path(identity)
+        assert facts.sidecar(identity) == str(sidecar.path(identity))
