@@ -6,7 +6,7 @@ interleaving reaches.  Exploration must see the same ends: the same final values
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ring3.kernel import Completion, Kernel, Mutex, RwSem, Semaphore, Shared
@@ -208,8 +208,21 @@ def ends_of_kernel(explore, program):
     return ends, result
 
 
+#: The down can use the first up, so that what lies between both may come after it.
+TWO_UPS = [
+    [("lock", 0), ("up", 0), ("unlock", 0), ("read", 0), ("write", 0), ("up", 0)],
+    [("down", 0), ("write", 0)],
+]
+TWO_COMPLETES = [
+    [("complete", 0), ("read", 0), ("write", 0), ("complete", 0)],
+    [("wait", 0), ("write", 0)],
+]
+
+
 @settings(max_examples=250, deadline=None)
 @given(PROGRAMS)
+@example(TWO_UPS)
+@example(TWO_COMPLETES)
 def test_reduced_exploration_sees_every_end_of_the_model(program):
     ends, result = ends_of_kernel(exhaustive, program)
     assert result.complete

@@ -7,6 +7,7 @@ unlock then commutes with every attempt to lock, which partial-order reduction e
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -305,16 +306,20 @@ class RtMutex(Mutex):
 
 
 class Semaphore(Lock):
-    """struct semaphore: a count; lockdep does not follow it, as anyone may up() it."""
+    """struct semaphore: a count; lockdep does not follow it, as anyone may up() it.
 
-    __slots__ = ("count", "released", "waiters")
+    The nth down is let through by the nth up (not counting what was there at first), however many came
+    later: what follows a down comes after that up only, and exploration tries the rest in other orders.
+    """
+
+    __slots__ = ("count", "ups", "waiters")
     what = "semaphore"
 
     def __init__(self, kernel: Kernel, name: str, count: int = 1) -> None:
         super().__init__(kernel, name)
         self.map = None
         self.count = count
-        self.released = -1
+        self.ups: deque[int] = deque()  # the steps of those that no down has used yet
         self.waiters: list[Task] = []
 
     def down(self) -> None:
@@ -323,8 +328,7 @@ class Semaphore(Lock):
         if kernel.current.preempt_count:
             kernel.sleep_in_atomic("down")
         if self.count > 0:
-            self.count -= 1
-            kernel.current.woken_step = self.released
+            self._take()
         else:
             self.waiters.append(kernel.current)
             kernel.block(self)
@@ -336,9 +340,14 @@ class Semaphore(Lock):
         kernel.touch(self.key | STATE | WRITE)
         if self.count <= 0:
             return False
-        self.count -= 1
-        kernel.current.woken_step = self.released
+        self._take()
         return True
+
+    def _take(self) -> None:
+        # What the semaphore began with goes first.
+        initial = self.count > len(self.ups)
+        self.count -= 1
+        self.kernel.current.woken_step = -1 if initial else self.ups.popleft()
 
     def up(self) -> None:
         kernel = self.kernel
@@ -347,7 +356,7 @@ class Semaphore(Lock):
             kernel.wake(self.waiters.pop(0))
         else:
             self.count += 1
-            self.released = kernel.step
+            self.ups.append(kernel.step)
 
 
 # Interrupts and softirqs of the CPU that the running task is on.

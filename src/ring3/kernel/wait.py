@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -135,16 +136,20 @@ _ALL = 1 << 31
 
 
 class Completion:
-    """Something that will be done once per :meth:`complete`, or for good after :meth:`complete_all`."""
+    """Something that will be done once per :meth:`complete`, or for good after :meth:`complete_all`.
 
-    __slots__ = ("done", "kernel", "key", "name", "released", "waiters")
+    The nth wait is let through by the nth complete, however many came later (see :class:`Semaphore`).
+    """
+
+    __slots__ = ("completes", "done", "for_good", "kernel", "key", "name", "waiters")
 
     def __init__(self, kernel: Kernel, name: str = "completion") -> None:
         self.kernel = kernel
         self.name = name
         self.key = kernel.new_key()
         self.done = 0
-        self.released = -1  # the step of the latest complete
+        self.completes: deque[int] = deque()  # the steps of those that no wait has used yet
+        self.for_good = -1  # the step of complete_all
         self.waiters: list[Task] = []
 
     def wait(self, *, timeout: int | None = None, state: State = State.UNINTERRUPTIBLE) -> int:
@@ -170,9 +175,7 @@ class Completion:
             kernel.block(self, state, left)
             if task in self.waiters:
                 self.waiters.remove(task)
-        if self.done != _ALL:
-            self.done -= 1
-        task.woken_step = self.released
+        self._take(task)
         return 0 if deadline is None else max(1, deadline - kernel.now())
 
     def try_wait(self) -> bool:
@@ -181,10 +184,13 @@ class Completion:
         self.kernel.touch(self.key | STATE)
         if not self.done:
             return False
+        self._take(self.kernel.current)
+        return True
+
+    def _take(self, task: Task) -> None:
         if self.done != _ALL:
             self.done -= 1
-        self.kernel.current.woken_step = self.released
-        return True
+        task.woken_step = self.completes.popleft() if self.completes else self.for_good
 
     def is_done(self) -> bool:
         """completion_done."""
@@ -194,17 +200,18 @@ class Completion:
     def complete(self) -> None:
         """Let one waiter go, now or later."""
         self.kernel.point("complete", self, self.key | STATE | WRITE)
-        self.released = self.kernel.step
         if self.done != _ALL:
             self.done += 1
+            self.completes.append(self.kernel.step)
         if self.waiters:
             self.kernel.wake(self.waiters.pop(0))
 
     def complete_all(self) -> None:
         """Let every waiter go, for good."""
         self.kernel.point("complete_all", self, self.key | STATE | WRITE)
-        self.released = self.kernel.step
-        self.done = _ALL
+        if self.done != _ALL:
+            self.for_good = self.kernel.step
+            self.done = _ALL
         while self.waiters:
             self.kernel.wake(self.waiters.pop(0))
 
@@ -212,6 +219,7 @@ class Completion:
         """reinit_completion: forget what was completed."""
         self.kernel.touch(self.key | STATE | WRITE)
         self.done = 0
+        self.completes.clear()
 
     def __repr__(self) -> str:
         return f"completion {self.name}"
