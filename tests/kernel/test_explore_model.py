@@ -14,6 +14,8 @@ from ring3.kernel.explore import exhaustive, sample
 from ring3.kernel.explore.outcome import decode, encode
 
 LOCKS, VARS = 2, 2
+FAILED = 90
+FOR_GOOD = 1000  # completions done, after complete_all
 
 OPS = st.one_of(
     st.tuples(st.just("read"), st.integers(0, VARS - 1)),
@@ -22,6 +24,9 @@ OPS = st.one_of(
     st.tuples(st.just("complete"), st.just(0)),
     st.tuples(st.just("down"), st.just(0)),
     st.tuples(st.just("up"), st.just(0)),
+    # Those that fail put FAILED into the register.
+    st.tuples(st.sampled_from(["trywait", "trydown"]), st.just(0)),
+    st.tuples(st.sampled_from(["complete_all", "reinit"]), st.just(0)),
 )
 
 
@@ -145,9 +150,23 @@ def _step(program, state, me):
     elif op == "wait":
         if not done:
             return []
-        done -= 1
+        done -= done != FOR_GOOD
+    elif op == "trywait":
+        if done:
+            done -= done != FOR_GOOD
+        else:
+            regs = _put(regs, me, FAILED)
     elif op == "complete":
-        done += 1
+        done += done != FOR_GOOD
+    elif op == "complete_all":
+        done = FOR_GOOD
+    elif op == "reinit":
+        done = 0
+    elif op == "trydown":
+        if count:
+            count -= 1
+        else:
+            regs = _put(regs, me, FAILED)
     elif op == "down":
         if not count:
             return []
@@ -185,8 +204,12 @@ def kernel_program(program):
                     getattr(sems[which], f"{down}_{way}")()
                 elif op == "wait":
                     done.wait()
-                elif op == "complete":
-                    done.complete()
+                elif op in ("complete", "complete_all", "reinit"):
+                    getattr(done, op)()
+                elif op == "trywait":
+                    register = register if done.try_wait() else FAILED
+                elif op == "trydown":
+                    register = register if semaphore.down_trylock() else FAILED
                 else:
                     getattr(semaphore, op)()
 

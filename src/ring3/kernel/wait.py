@@ -204,7 +204,7 @@ class Completion:
             self.done += 1
             self.completes.append(self.kernel.step)
         if self.waiters:
-            self.kernel.wake(self.waiters.pop(0))
+            self._wake()
 
     def complete_all(self) -> None:
         """Let every waiter go, for good."""
@@ -213,11 +213,18 @@ class Completion:
             self.for_good = self.kernel.step
             self.done = _ALL
         while self.waiters:
-            self.kernel.wake(self.waiters.pop(0))
+            self._wake()
+
+    def _wake(self) -> None:
+        task = self.waiters.pop(0)
+        if self.kernel.wake(task):
+            # It looks at ``done`` again; another wait or a reinit may come before.
+            task.access = self.key | WRITE
 
     def reinit(self) -> None:
-        """reinit_completion: forget what was completed."""
-        self.kernel.touch(self.key | STATE | WRITE)
+        """reinit_completion: forget what was completed, even if who was woken for it has not run yet."""
+        self.kernel.point("reinit_completion", self, self.key | STATE | WRITE)
+        self.kernel.touch(self.key | WRITE)
         self.done = 0
         self.completes.clear()
 
