@@ -58,6 +58,8 @@ ARM64 = Arch(
     toolchain=Toolchain(
         gcc="aarch64-linux-gnu",
         gcc_package="gcc-aarch64-linux-gnu",
+        # libgcc's helpers for atomics ask glibc's __getauxval which instructions there are.
+        gcc_flags=("-mno-outline-atomics",),
         clang="aarch64-linux-gnu",
         zig="aarch64-linux-none",
         musl="aarch64-linux-musl",
