@@ -208,7 +208,7 @@ WIDTHS = [
     _byte("vector", "uint(u8vec4(x, y, x, y).zwxy.y) * 3u"),
     _half("add", "x + y"),
     _half("mul", "x * y"),
-    _half("fma", "fma(x, y, x)", 4),
+    _half("fma", "fma(x, abs(y), x)", 2),  # of one sign: rounding twice, as allowed, shows little
     _half("minmax", "min(x, y) + max(x, float16_t(0.5))"),
     _half("round", "floor(x) + ceil(y) + trunc(x)"),
     _half("compare", "x < y ? x : -y"),

@@ -63,6 +63,7 @@ class GemObject:
         self.resv = resv or self.own_resv
         self.handle_count = 0
         self.dma_buf: GemDmaBuf | None = None
+        self._kept: GemDmaBuf | None = None
         self.import_source: DmaBuf | None = None
         self.label = ""
         self._pages: Pages | None = None
@@ -97,6 +98,20 @@ class GemObject:
 
     def check_export(self) -> None:
         """Raises EINVAL when the driver does not share it."""
+
+    def keep(self, dma_buf: GemDmaBuf) -> None:
+        """Hold on to its dma-buf, exported or imported again, as long as there are handles."""
+        if self._kept is None:
+            self._kept = dma_buf
+            dma_buf.get()
+
+    def let_go(self) -> None:
+        """The last handle is gone, and with it what :meth:`keep` holds."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.put()  # its release frees the object
+        else:
+            self.maybe_free()
 
     def handle_gone(self) -> None:
         """The last handle of all files was closed."""
@@ -176,7 +191,7 @@ def handle_dropped(file: DrmFile, obj: GemObject) -> None:
     file.device.gem_closed(file, obj)
     if obj.handle_count == 0:
         obj.handle_gone()
-    obj.maybe_free()
+        obj.let_go()
 
 
 def export(file: DrmFile, handle: int, *, writable: bool = True) -> GemDmaBuf:
@@ -191,6 +206,7 @@ def export(file: DrmFile, handle: int, *, writable: bool = True) -> GemDmaBuf:
         obj.dma_buf.get()
     else:
         obj.dma_buf = GemDmaBuf(obj, writable=writable)
+    obj.keep(obj.dma_buf)
     return obj.dma_buf
 
 
@@ -201,4 +217,7 @@ def import_(file: DrmFile, dma_buf: DmaBuf) -> int:
     else:
         obj = file.device.imported(dma_buf)
     known = file.objects.find(obj)
-    return known if known is not None else handle_create(file, obj)
+    handle = known if known is not None else handle_create(file, obj)
+    if isinstance(dma_buf, GemDmaBuf) and dma_buf.obj is obj:
+        obj.keep(dma_buf)
+    return handle
