@@ -22,7 +22,7 @@ check: set-up
 
 set-up: .set-up/python .set-up/machine
 
-.set-up/python: requirements.lock pyproject.toml scripts/set-up-python
+.set-up/python: requirements.lock pyproject.toml scripts/set-up-python scripts/ring3
 	scripts/set-up-python $(PYTHON)
 	@mkdir -p $(@D) && touch $@
 
