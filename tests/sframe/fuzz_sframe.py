@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import resource
 import struct
 import sys
 import tempfile
@@ -112,6 +113,7 @@ with (
     from ring3.sframe.symbols import read_perf_map
 
 MACHINES = [arch.by_name(name) for name in cfi.ARCHS]
+MOST_MEMORY = 2 << 30  # bytes
 MOST_CODE = 1 << 16  # bytes: a few thousand pieces at most
 
 
@@ -409,7 +411,9 @@ def main() -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds(options.target)):
         (corpus / f"seed-{number}").write_bytes(seed)
-    limits = ["-timeout=10", "-rss_limit_mb=2048"]
+    # libFuzzer's own limit reads the peak of getrusage(2), which execve leaves as the parent had it.
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
+    limits = ["-timeout=10", "-rss_limit_mb=0"]
     atheris.Setup([sys.argv[0], *limits, *rest, str(corpus)], lambda data: run(target, data))
     atheris.Fuzz()
 
