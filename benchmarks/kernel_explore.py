@@ -132,8 +132,12 @@ def rate(run: Callable[[], int]) -> float:
 
 
 def explored(run: Callable[..., int | None], **options: object) -> int:
-    result = exhaustive(run, max_schedules=SCHEDULES, **options)
-    return result.schedules + result.pruned
+    """Explore until SCHEDULES were run, from the start again where there are fewer."""
+    done = 0
+    while done < SCHEDULES:
+        result = exhaustive(run, max_schedules=SCHEDULES, **options)
+        done += result.schedules + result.pruned
+    return done
 
 
 def main() -> None:

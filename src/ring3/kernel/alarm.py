@@ -25,28 +25,28 @@ class Alarm:
 
 
 class Alarms:
-    """Pending alarms, the first due first; those due at one time in the order they were set."""
+    """Pending alarms, the first due first; those due at one time in the order they were set.
 
-    __slots__ = ("_count", "_heap")
+    ``heap`` is empty when there are none, not even cancelled ones.
+    """
+
+    __slots__ = ("_count", "heap")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Alarm]] = []
+        self.heap: list[tuple[int, int, Alarm]] = []
         self._count = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._heap)
 
     def add(self, alarm: Alarm) -> None:
         self._count += 1
-        heapq.heappush(self._heap, (alarm.deadline, self._count, alarm))
+        heapq.heappush(self.heap, (alarm.deadline, self._count, alarm))
 
     def next_deadline(self) -> int | None:
         """When the next pending alarm is due."""
-        heap = self._heap
+        heap = self.heap
         while heap and heap[0][2].fn is None:
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
     def pop(self) -> Alarm:
         """The first alarm, which :meth:`next_deadline` has shown to be pending."""
-        return heapq.heappop(self._heap)[2]
+        return heapq.heappop(self.heap)[2]

@@ -65,6 +65,40 @@ class Kernel(Console, Context, Outside):
     turns the lock validator on.  ``carriers`` are stacks left over from earlier kernels, for reuse.
     """
 
+    # Python makes a dictionary for each object with so many attributes, which a search notices.
+    __slots__ = (
+        "_alarms",
+        "_dead",
+        "_keys",
+        "_limit",
+        "_pick",
+        "_posts",
+        "_spawned",
+        "_until",
+        "_wanted",
+        "boot",
+        "carriers",
+        "clock",
+        "closing",
+        "current",
+        "external",
+        "failed",
+        "fresh",
+        "hub",
+        "lockdep",
+        "log",
+        "parts",
+        "point",
+        "runnable",
+        "scheduler",
+        "step",
+        "stopped",
+        "tasks",
+        "touch",
+        "tracer",
+        "warnings",
+    )
+
     def __init__(
         self,
         *,
@@ -402,12 +436,27 @@ class Kernel(Console, Context, Outside):
         if self.external is not None:
             self.external.close()
 
+    def forget(self) -> None:
+        """Unwind what still sleeps and let go of all, when this kernel is not used any more.
+
+        Its memory then comes free at once and its stacks can be used again; a search would otherwise keep
+        the garbage collector busy.
+        """
+        if len(self.tasks) - 1 != self._dead:
+            self.close()
+        self.tasks.clear()
+        self.parts.clear()
+        self.point = _no_point
+        self.scheduler = None
+        self._pick = _first
+        del self.boot, self.current
+
     def _next(self) -> Task | None:
         """Who runs now; None hands control to the loop in :meth:`run`."""
         if self._posts:
             self._drain()
         while True:
-            if self._alarms and (due := self.next_deadline()) is not None:
+            if self._alarms.heap and (due := self._alarms.next_deadline()) is not None:
                 now = self.clock.now()
                 if due <= now or not (self.runnable or self.clock.real):
                     if self._limit is not None and due > self._limit:

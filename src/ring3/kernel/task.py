@@ -121,7 +121,8 @@ class Task:
     ) -> None:
         self.kernel = kernel
         self.tid = tid
-        self.key = kernel.new_key()
+        kernel._keys += 4
+        self.key = kernel._keys
         self.interruptible = False  # interrupts may be aimed at it (Interrupt.aim)
         self.name = name
         self.fn = fn

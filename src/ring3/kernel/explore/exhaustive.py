@@ -48,8 +48,7 @@ def exhaustive(
         if wrong is not None:
             steps = len(search.choices)
             result.add(Finding(wrong[0], wrong[1], encode(search.choices), steps))
-        if kernel.stopped or wrong is not None:
-            kernel.close()
+        kernel.forget()
         if wrong is not None and stop_at_first:
             return result
         if not search.advance():

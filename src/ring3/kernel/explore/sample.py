@@ -41,8 +41,7 @@ def sample(
         result.steps += kernel.step + 1
         if observe is not None:
             observe(kernel, wrong)
-        if wrong is not None or kernel.stopped:
-            kernel.close()
+        kernel.forget()
         if wrong is not None:
             choices = scheduler.choices
             result.add(Finding(wrong[0], wrong[1], encode(choices), len(choices)))
