@@ -8,7 +8,7 @@ import sys
 
 TYPE_CHECKING = False  # typing takes as long to import as the shortest command to run
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 class Ring3Error(Exception):
@@ -44,6 +44,15 @@ class MissingPart(Ring3Error):
 
 class Unsupported(Ring3Error):
     """Well-formed input that asks for what ring3 does not do, named."""
+
+
+def one_of(name: str, names: Iterable[str]) -> str:
+    """The remedy for a wrong ``name``: the one of ``names`` that is much like it, or all of them."""
+    from difflib import get_close_matches
+
+    known = list(names)
+    close = get_close_matches(name[:80], known, n=1)
+    return f"did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
 
 
 def exit_code(run: Callable[[], int]) -> int:

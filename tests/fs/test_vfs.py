@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ring3.fs.block import BlockDevice
+from ring3.fs.block import FAULTS, BlockDevice, Fault
 from ring3.fs.buffer import brelse, sb_bread
 from ring3.fs.dcache import d_alloc, d_delete, d_lookup, dput
 from ring3.fs.eviction import Eviction
@@ -36,12 +36,10 @@ from ring3.mm.zone import Memory
 class Machine:
     """A kernel with plenty of memory and one mount."""
 
-    def __init__(
-        self, fs: Filesystem = FAT, *, lockdep: bool = False, **device: frozenset[int]
-    ) -> None:
+    def __init__(self, fs: Filesystem = FAT, *, lockdep: bool = False) -> None:
         self.kernel = Kernel(lockdep=lockdep)
         self.mm = Memory(self.kernel, [("Normal", 1024)], marks=[(8, 10, 12)])
-        self.bdev = BlockDevice(self.kernel, self.mm, **device)
+        self.bdev = BlockDevice(self.kernel, self.mm)
         self.sb = SuperBlock(self.mm, fs, self.bdev)
 
     def get(self, ino: int) -> Inode:
@@ -328,7 +326,8 @@ def test_the_flusher_cleans() -> None:
 
 
 def test_device_faults() -> None:
-    m = Machine(bad=frozenset({7}), lost=frozenset({8}))
+    m = Machine()
+    m.bdev.fault = Fault("bad", "", reads=True, blocks=frozenset({7}))
 
     def read(block: int) -> bool:
         folio = sb_bread(m.sb, block)
@@ -343,6 +342,8 @@ def test_device_faults() -> None:
     assert m.kernel.now() == begin
     assert not m.kernel.call(read, 7)
     assert m.kernel.now() == begin + m.bdev.latency
+    assert m.bdev.errors == 1
+    m.bdev.fault, m.bdev.requests = FAULTS["lost"], 0
     with pytest.raises(WouldDeadlock, match="I/O of block 8"):
         m.kernel.call(read, 8)
 

@@ -9,13 +9,14 @@ import click
 from ring3.cli import Group
 from ring3.cli.output import console, emit_json, finding, progress
 from ring3.cluster import executor
+from ring3.fs.block import FAULTS
 from ring3.reclaim import compare as study
 from ring3.reclaim import explore as search
 from ring3.reclaim import splats
 from ring3.reclaim.explain import explain
 from ring3.reclaim.explain import text as explanation_text
 from ring3.reclaim.policies import POLICIES, policy
-from ring3.reclaim.scenarios import CURRENT, SCENARIOS, WORKLOADS, scenario
+from ring3.reclaim.scenarios import CURRENT, SCENARIOS, WORKLOADS, scenario, with_fault
 from ring3.report import Table, to_terminal
 
 
@@ -30,6 +31,7 @@ def reclaim() -> None:
         "ring3 reclaim compare",
         "ring3 reclaim compare as-today i-reclaim-hard --seeds 20",
         "ring3 reclaim compare --scenario overlay-ext4-kswapd --json",
+        "ring3 reclaim compare --fault read-error",
     ],
 )
 @click.argument("policies", nargs=-1)
@@ -48,6 +50,7 @@ def reclaim() -> None:
     show_default=True,
     help="Pages of running programs that each machine has besides, always in use.",
 )
+@click.option("--fault", type=click.Choice(list(FAULTS)), help="What is wrong with the disk.")
 @click.option("--workers", type=click.IntRange(1), help="Processes [default: one a core].")
 @click.option("--cluster", help="A Dask scheduler, tcp://HOST:PORT.")
 @click.option("--json", "as_json", is_flag=True)
@@ -57,6 +60,7 @@ def compare_command(
     scenarios: tuple[str, ...],
     seeds: int,
     programs: int,
+    fault: str | None,
     workers: int | None,
     cluster: str | None,
     as_json: bool,
@@ -66,7 +70,7 @@ def compare_command(
         policy(name)
     for name in scenarios:
         scenario(name)
-    work = study.jobs(policies, scenarios, seeds, programs)
+    work = study.jobs(policies, scenarios, seeds, programs, fault or "")
     with progress() as bars, executor(cluster, workers) as pool:
         task = bars.add_task("runs", total=len(work))
         cells = study.compare(work, pool, lambda: bars.advance(task))
@@ -91,13 +95,26 @@ def policies_command(as_json: bool) -> None:
 @reclaim.command("scenarios", examples=["ring3 reclaim scenarios"])
 @click.option("--json", "as_json", is_flag=True)
 def scenarios_command(as_json: bool) -> None:
-    """The scenarios that are explored, and the larger workloads that are measured."""
+    """The scenarios that are explored, the larger workloads that are measured, and faults of the disk.
+
+    SCENARIO+FAULT is a scenario, too.
+    """
     every = [*SCENARIOS.values(), *WORKLOADS.values()]
     if as_json:
-        emit_json([vars(each) for each in every])
+        faults = [{**vars(each), "blocks": None} for each in FAULTS.values()]
+        emit_json({"scenarios": [vars(each) for each in every], "faults": faults})
     else:
         rows = [[each.name, each.title] for each in every]
-        to_terminal([Table("", ("scenario", "what happens"), rows)], console())
+        faulty = [[f"+{each.name}", each.title] for each in FAULTS.values()]
+        to_terminal(
+            [
+                Table("", ("scenario", "what happens"), rows),
+                Table(
+                    "", ("fault", "once memory is short"), faulty, "As in fat-linked-direct+slow."
+                ),
+            ],
+            console(),
+        )
 
 
 @reclaim.command(
@@ -122,6 +139,7 @@ def scenarios_command(as_json: bool) -> None:
     type=click.IntRange(0),
     help="Only every schedule with at most so many, however long that takes.",
 )
+@click.option("--fault", type=click.Choice(list(FAULTS)), help="What is wrong with the disk.")
 @click.option(
     "--workers", type=click.IntRange(1), help='Processes for "all" [default: one a core].'
 )
@@ -135,6 +153,7 @@ def explore_command(
     scenarios: tuple[str, ...],
     schedules: int,
     preemptions: int | None,
+    fault: str | None,
     workers: int | None,
     cluster: str | None,
     replay: str | None,
@@ -145,18 +164,20 @@ def explore_command(
 
     Exit code 1 when there is one.
     """
+    names = with_fault(scenarios or CURRENT, fault or "")
     if policy_name == "all":
-        _explore_all(schedules, workers, cluster, as_json)
+        if preemptions is not None or replay is not None or perfetto is not None:
+            raise click.UsageError("--preemptions, --replay and --perfetto are for one policy")
+        _explore_all(names, schedules, workers, cluster, as_json)
         return
     name = replay
     result: search.Exploration | None = None
     if name is None:
         with progress() as bars:
-            count = len(scenarios) or len(CURRENT)
-            task = bars.add_task(policy_name, total=count)
+            task = bars.add_task(policy_name, total=len(names))
             result = search.explore(
                 policy_name,
-                scenarios,
+                names,
                 schedules=schedules,
                 preemptions=preemptions,
                 done=lambda: bars.advance(task),
@@ -165,6 +186,7 @@ def explore_command(
         name = worst.name if worst else None
         if not as_json:
             shows = ", ".join(k for k in search.KINDS if k in result.found) or "nothing goes wrong"
+            count = len(names)
             scenarios_are = "1 scenario" if count == 1 else f"{count} scenarios"
             click.echo(f"{policy_name}: {result.schedules:,} schedules of {scenarios_are}: {shows}")
             to_terminal([search.coverage_table(result)], console())
@@ -187,10 +209,12 @@ def explore_command(
         finding()
 
 
-def _explore_all(schedules: int, workers: int | None, cluster: str | None, as_json: bool) -> None:
+def _explore_all(
+    scenarios: list[str], schedules: int, workers: int | None, cluster: str | None, as_json: bool
+) -> None:
     with progress() as bars, executor(cluster, workers) as pool:
         task = bars.add_task("policies", total=len(POLICIES))
-        results = search.all_policies(schedules, pool, lambda: bars.advance(task))
+        results = search.all_policies(scenarios, schedules, pool, lambda: bars.advance(task))
     if as_json:
         emit_json(
             [

@@ -8,10 +8,11 @@ extent blocks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from ring3.fs.buffer import brelse, sb_bread, sb_getblk
 from ring3.fs.inode import Inode, clear_inode, mark_inode_dirty
-from ring3.fs.jbd2 import Journal, jbd2_journal_start, jbd2_journal_stop, kjournald2
+from ring3.fs.jbd2 import Handle, Journal, jbd2_journal_start, jbd2_journal_stop, kjournald2
 from ring3.fs.mapping import AddressSpace, get_folio, truncate_inode_pages_final
 from ring3.fs.super import Filesystem, SuperBlock
 from ring3.mm import gfp as G
@@ -47,7 +48,8 @@ class Ext4Inode:
 
 def ext4_fill_super(sb: SuperBlock) -> None:
     journal = Journal(sb.mm, sb.name, COMMIT)
-    sb.kernel.kthread_run(kjournald2, journal, sb.bdev.submit_bio_wait, name=f"jbd2/{sb.name}")
+    write = partial(sb.bdev.submit_bio_wait, write=True)
+    sb.kernel.kthread_run(kjournald2, journal, write, name=f"jbd2/{sb.name}")
     # ext4_mb_init: the buddy cache's inode allocates without __GFP_FS.
     buddies = AddressSpace(sb.mm, f"{sb.name} buddy cache", G.GFP_NOFS)
     status = KmemCache(sb.mm, Cache("ext4_extent_status", 40))
@@ -64,12 +66,14 @@ def ext4_preallocate(inode: Inode) -> None:
     inode.sb.eviction.pending(inode)
 
 
-def ext4_unlink(inode: Inode) -> None:
-    """Take the last name away: in a transaction, onto the orphan list."""
+def ext4_unlink(inode: Inode) -> bool:
+    """Take the last name away: in a transaction, onto the orphan list.  False when there is none to be had."""
     journal = inode.sb.private.journal
-    jbd2_journal_start(journal)
+    if jbd2_journal_start(journal) is None:
+        return False
     inode.nlink = 0
     jbd2_journal_stop(journal)
+    return True
 
 
 def ext4_evict_inode(inode: Inode) -> None:
@@ -78,7 +82,9 @@ def ext4_evict_inode(inode: Inode) -> None:
         ext4_clear_inode(inode)
         return
     journal = inode.sb.private.journal
-    ext4_journal_start(journal)
+    if ext4_journal_start(journal) is None:
+        ext4_clear_inode(inode)  # the inode stays on the disk, an orphan
+        return
     try:
         ext4_truncate(inode)
         ext4_free_inode(inode)
@@ -86,8 +92,8 @@ def ext4_evict_inode(inode: Inode) -> None:
         jbd2_journal_stop(journal)
 
 
-def ext4_journal_start(journal: Journal) -> None:
-    jbd2_journal_start(journal)
+def ext4_journal_start(journal: Journal) -> Handle | None:
+    return jbd2_journal_start(journal)
 
 
 def ext4_truncate(inode: Inode) -> None:
@@ -164,9 +170,9 @@ def __es_alloc_extent(status: KmemCache) -> Slab | None:
 def ext4_dirty(inode: Inode) -> None:
     """Change the inode in a transaction, as every write does."""
     journal = inode.sb.private.journal
-    jbd2_journal_start(journal)
-    mark_inode_dirty(inode)
-    jbd2_journal_stop(journal)
+    if jbd2_journal_start(journal) is not None:
+        mark_inode_dirty(inode)
+        jbd2_journal_stop(journal)
 
 
 def ext4_unclean(inode: Inode) -> bool:

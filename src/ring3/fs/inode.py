@@ -219,10 +219,10 @@ def write_inode_now(inode: Inode) -> None:
     sb = inode.sb
     for folio in list(inode.mapping.folios.values()):
         if folio.dirty:
-            sb.bdev.submit_bio_wait(folio.index)
+            sb.bdev.submit_bio_wait(folio.index, write=True)
             inode.mapping.clean(folio)
     if inode.state & I_DIRTY:
-        sb.bdev.submit_bio_wait(sb.inode_block(inode.ino))
+        sb.bdev.submit_bio_wait(sb.inode_block(inode.ino), write=True)
         inode.state &= ~I_DIRTY
     sb.dirty.pop(inode, None)
     if not inode.count:

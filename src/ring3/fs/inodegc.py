@@ -19,6 +19,9 @@ from ring3.mm.shrinker import SHRINK_STOP, ShrinkControl, Shrinker
 from ring3.mm.zone import Memory
 
 JIFFY = 4_000_000  # ns at HZ=250
+INODES_PER_CLUSTER = (
+    32  # of 512 bytes in a cluster of 16 KiB: beyond so many the worker begins at once
+)
 MAX_BACKLOG = 4 * 64  # XFS_INODEGC_MAX_BACKLOG: inodes, before who queues more has to wait
 SHRINKER_COUNT = 1 << 12  # so that the shrinker is called at every priority
 FOR_EVER = 1 << 62  # LONG_MAX: nothing is left to ask for
@@ -42,7 +45,8 @@ class InodeGc:
         kernel = self.kernel
         kernel.point("inodegc_queue", self, self.key | 1)
         self.inodes.append(inode)
-        self.workqueue.mod_delayed(self.work, JIFFY)
+        many = len(self.inodes) > INODES_PER_CLUSTER + 1
+        self.workqueue.mod_delayed(self.work, 0 if many else JIFFY)
         if kernel.current.flags & PF_MEMALLOC_NOFS:
             return
         if self.shrinker_hits or len(self.inodes) > MAX_BACKLOG:

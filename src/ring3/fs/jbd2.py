@@ -1,10 +1,13 @@
 """A journal of transactions, as far as waiting for it goes (fs/jbd2, Linux 7.2).
 
 A handle joins the running transaction; while that is being closed, new handles wait, and closing waits for
-every open handle.  So whoever holds a handle and cannot go on stops everybody else.
+every open handle.  So whoever holds a handle and cannot go on stops everybody else.  A commit that cannot
+be written aborts the journal: from then on no handle is given out.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from ring3.kernel.core import Kernel
 from ring3.kernel.memalloc import memalloc_nofs_restore, memalloc_nofs_save
@@ -30,6 +33,7 @@ class Journal:
         self.handles: dict[Task, Handle] = {}
         self.updates = 0  # handles that the running transaction has had
         self.locked = False  # it is being closed
+        self.aborted = False
         self.commits = 0
         self.handle_cache = KmemCache(mm, HANDLE)
         self.wait = WaitQueue(mm.kernel, f"jbd2/{name}")
@@ -56,8 +60,11 @@ class Handle:
         self.depth = 1
 
 
-def jbd2_journal_start(journal: Journal) -> Handle:
-    """Join the running transaction; sleeps while it is being closed.  Allocations are then GFP_NOFS."""
+def jbd2_journal_start(journal: Journal) -> Handle | None:
+    """Join the running transaction; sleeps while it is being closed.  Allocations are then GFP_NOFS.
+
+    None when the journal is aborted (EROFS).
+    """
     kernel = journal.kernel
     task = kernel.current
     handle = journal.handles.get(task)
@@ -65,7 +72,10 @@ def jbd2_journal_start(journal: Journal) -> Handle:
         handle.depth += 1
         return handle
     slab = journal.handle_cache.alloc(G.GFP_NOFS | G.NOFAIL)
-    start_this_handle(journal)
+    if not start_this_handle(journal):
+        if slab is not None:
+            journal.handle_cache.free(slab)
+        return None
     handle = Handle(slab, memalloc_nofs_save(kernel))
     journal.handles[task] = handle
     journal.updates += 1
@@ -74,9 +84,10 @@ def jbd2_journal_start(journal: Journal) -> Handle:
     return handle
 
 
-def start_this_handle(journal: Journal) -> None:
-    """Wait until the running transaction takes new handles."""
+def start_this_handle(journal: Journal) -> bool:
+    """Wait until the running transaction takes new handles; False when none ever will."""
     journal.wait.wait_event(lambda: not journal.locked)
+    return not journal.aborted
 
 
 def jbd2_journal_stop(journal: Journal) -> None:
@@ -96,13 +107,15 @@ def jbd2_journal_stop(journal: Journal) -> None:
         journal.handle_cache.free(handle.slab)
 
 
-def kjournald2(journal: Journal, write_block: object) -> None:
+def kjournald2(journal: Journal, write_block: Callable[[int], bool]) -> None:
     """The thread: when a transaction is to be closed, wait for its handles, write, open the next."""
     while True:
         journal.commit_wait.wait_event(
             lambda: journal.locked and not journal.handles, state=State.INTERRUPTIBLE
         )
-        write_block(journal.commit_block)  # type: ignore[operator]
+        if not write_block(journal.commit_block):
+            journal.kernel.printk(f"Aborting {journal!r}")
+            journal.aborted = True
         journal.updates = 0
         journal.commits += 1
         journal.locked = False

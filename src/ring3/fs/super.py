@@ -31,7 +31,8 @@ class Filesystem:
 
     None is the VFS default.  ``unclean`` says whether evicting an inode means more than giving memory
     back; ``pin`` reads every page that this takes and holds it.  ``prepare`` brings an inode into such a
-    state: a preallocation on a linked file, or whatever the filesystem leaves for later.
+    state: a preallocation on a linked file, or whatever the filesystem leaves for later.  ``unlink`` takes the
+    last name away, or returns False.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Filesystem:
     nr_cached_objects: Callable[[SuperBlock], int] | None = None
     free_cached_objects: Callable[[SuperBlock, int], int] | None = None
     prepare: Callable[[Inode], None] | None = None
-    unlink: Callable[[Inode], None] | None = None
+    unlink: Callable[[Inode], bool] | None = None
     unclean: Callable[[Inode], bool] = field(default=lambda inode: inode.nlink == 0)
     pin: Callable[[Inode], list[Folio]] | None = None
 

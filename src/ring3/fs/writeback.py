@@ -47,7 +47,7 @@ def writeback_sb_inodes(sb: SuperBlock) -> None:
         for folio in [f for f in inode.mapping.folios.values() if f.dirty and not f.writeback]:
             write_folio(sb, folio)
         if inode.state & I_DIRTY:
-            sb.bdev.submit_bio_wait(sb.inode_block(inode.ino))
+            sb.bdev.submit_bio_wait(sb.inode_block(inode.ino), write=True)
             inode.state &= ~I_DIRTY
         sb.dirty.pop(inode, None)
         if not inode.count and not inode.freed:
@@ -60,6 +60,6 @@ def write_folio(sb: SuperBlock, folio: Folio) -> None:
     folio.wait = WaitQueue(sb.kernel, f"writeback of {folio!r}")
     if folio.mapping is not None:
         folio.mapping.clean(folio)
-    sb.bdev.submit_bio_wait(folio.index)
+    sb.bdev.submit_bio_wait(folio.index, write=True)
     folio.writeback = False
     folio.wait.wake_up_all()

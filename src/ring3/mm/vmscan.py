@@ -170,6 +170,10 @@ def allow_direct_reclaim(mm: Memory) -> bool:
     """Whether more than half of the reserve below the min watermarks is there."""
     if mm.kswapd_failures >= MAX_RECLAIM_RETRIES:
         return True
+    # Zones with nothing on the page lists, but with free pages, are left out of the sum: nobody is made to
+    # wait for kswapd where it has no pages to reclaim.
+    if not (mm.inactive or mm.active) and mm.free:
+        return True
     reserve = sum(zone.min for zone in mm.zones)
     if not reserve or mm.free > reserve // 2:
         return True

@@ -12,7 +12,7 @@ from ring3.kernel.core import Kernel
 from ring3.kernel.schedulers import RandomScheduler
 from ring3.reclaim.outcome import Outcome, run
 from ring3.reclaim.policies import POLICIES, policy
-from ring3.reclaim.scenarios import CURRENT, WORKLOADS, scenario, with_programs
+from ring3.reclaim.scenarios import CURRENT, WORKLOADS, scenario, with_fault, with_programs
 from ring3.report import Table
 
 #: Visible steps after which a run counts as endless; the workloads take some thousands.
@@ -49,6 +49,7 @@ class Cell:
     time: int
     latencies: tuple[int, ...]
     held_back: int
+    io_errors: int
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,18 @@ class Row:
 
 
 def jobs(
-    policies: Sequence[str], scenarios: Sequence[str], seeds: int, programs: int = 0
+    policies: Sequence[str],
+    scenarios: Sequence[str],
+    seeds: int,
+    programs: int = 0,
+    fault: str = "",
 ) -> list[Job]:
-    """Every combination; a schedule in turn and ``seeds`` random ones each."""
+    """Every combination; a schedule in turn and ``seeds`` random ones each, on disks with that fault."""
+    names = with_fault(scenarios or [*CURRENT, *WORKLOADS], fault)
     return [
         Job(p, s, seed, programs)
         for p in policies or POLICIES
-        for s in scenarios or [*CURRENT, *WORKLOADS]
+        for s in names
         for seed in range(seeds + 1)
     ]
 
@@ -115,6 +121,7 @@ def cell(outcome: Outcome, seed: int) -> Cell:
         outcome.time,
         outcome.latencies,
         outcome.held_back,
+        outcome.io_errors,
     )
 
 
@@ -147,7 +154,9 @@ def _row(name: str, cells: list[Cell]) -> Row:
     ended = [
         c
         for c in cells
-        if c.scenario in WORKLOADS and c.time and not (c.deadlock or c.livelock or c.panic)
+        if c.scenario.partition("+")[0] in WORKLOADS
+        and c.time
+        and not (c.deadlock or c.livelock or c.panic)
     ]
     latencies = [ns for c in ended for ns in c.latencies]
     time = sum(c.time for c in ended)

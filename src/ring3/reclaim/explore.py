@@ -279,6 +279,7 @@ def _named(policy_name: str, name: str) -> tuple[Callable[[Kernel], Callable[[],
 
 
 def all_policies(
+    scenarios: Sequence[str] = (),
     schedules: int = DEFAULT_SCHEDULES,
     pool: Executor | None = None,
     done: Callable[[], None] = lambda: None,
@@ -287,7 +288,7 @@ def all_policies(
 
     In the order of POLICIES, the same however it is spread.
     """
-    search = partial(_search, schedules)
+    search = partial(_search, scenarios, schedules)
     found: dict[str, Exploration] = {}
     for name, result in (
         each(pool, search, POLICIES) if pool else ((p, search(p)) for p in POLICIES)
@@ -297,8 +298,8 @@ def all_policies(
     return [found[name] for name in POLICIES]
 
 
-def _search(schedules: int, policy_name: str) -> Exploration:
-    result = explore(policy_name, schedules=schedules)
+def _search(scenarios: Sequence[str], schedules: int, policy_name: str) -> Exploration:
+    result = explore(policy_name, scenarios, schedules=schedules)
     if result.worst is not None:
         result.found[result.worst.kind] = smallest(result.worst)
     return result

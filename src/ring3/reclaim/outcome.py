@@ -39,6 +39,7 @@ class Outcome:
     time: int
     latencies: tuple[int, ...] = field(repr=False)
     held_back: int
+    io_errors: int = 0
 
     @property
     def nofail_warns(self) -> tuple[Warn, ...]:
@@ -105,6 +106,7 @@ def judge(world: World, panic: str = "") -> Outcome:
         time=time,
         latencies=tuple(mm.stats.latencies),
         held_back=max(world.held_back, world.eviction.held_back()),
+        io_errors=world.bdev.errors,
     )
 
 

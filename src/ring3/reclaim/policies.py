@@ -6,7 +6,7 @@ were only ever sketched.  Adding a policy is adding a class to :data:`POLICIES`.
 
 from __future__ import annotations
 
-from ring3.errors import Unsupported
+from ring3.errors import Unsupported, one_of
 from ring3.fs.eviction import Eviction
 from ring3.fs.inode import I_DIRTY, I_FREEING, Inode, inode_add_lru
 from ring3.fs.inodegc import InodeGc
@@ -311,7 +311,8 @@ class ReclaimHard(Policy):
         self.inodegc[sb] = InodeGc(sb.mm, sb.name, sb.evict)
 
     def pending(self, inode: Inode) -> None:
-        self.hard.add(inode)
+        if inode.sb.fs.unclean(inode):  # never so in XFS, whose eviction is easy
+            self.hard.add(inode)
 
     def dispose(self, inode: Inode) -> None:
         if self.in_reclaim(inode.sb) and inode in self.hard:
@@ -346,7 +347,7 @@ POLICIES: dict[str, type[Policy]] = {
 def policy(name: str) -> type[Policy]:
     """The policy called ``name``; Unsupported with the names there are."""
     if name not in POLICIES:
-        raise Unsupported(f"no policy {name[:40]!r}", remedy=f"one of {', '.join(POLICIES)}")
+        raise Unsupported(f"no policy {name[:40]!r}", remedy=one_of(name, POLICIES))
     return POLICIES[name]
 
 

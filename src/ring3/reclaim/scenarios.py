@@ -6,10 +6,11 @@ reports; the larger ones, WORKLOADS, are what `ring3 reclaim compare` measures.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ring3.errors import Unsupported
-from ring3.fs.block import BlockDevice
+from ring3.errors import Unsupported, one_of
+from ring3.fs.block import FAULTS, BlockDevice
 from ring3.fs.dcache import d_alloc, d_delete, d_lookup, dput
 from ring3.fs.eviction import Eviction
 from ring3.fs.ext4 import EXT4
@@ -49,7 +50,8 @@ class Scenario:
     commit (ext4 only): "wait" for those being freed, or "nowait".  ``text`` pages of running programs lie
     on the page lists, always in use: reclaim has to look at them all before it gives up.  ``before``
     names a change that the kernel has made since; such a scenario is searched only when it is asked
-    for.  ``latency`` is that of the disk, in virtual ns.
+    for.  ``latency`` is that of the disk, in virtual ns.  ``fault``: what goes wrong with the disk once memory
+    is short, a name of ring3.fs.block.FAULTS.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Scenario:
     before: str = ""
     hold: int = 0
     text: int = 0
+    fault: str = ""
 
 
 class World:
@@ -115,6 +118,8 @@ def start(world: World) -> None:
     kernel.call(_populate, world, sb, top)
     kernel.call(_run_programs, world)
     _take_memory(world)
+    if scenario.fault:
+        world.bdev.fault, world.bdev.requests = FAULTS[scenario.fault], 0
     if scenario.kswapd:
         start_kswapd(world.mm)
     if scenario.flusher:
@@ -178,12 +183,13 @@ def make_unclean(inode: Inode) -> None:
         inode.sb.fs.prepare(inode)
 
 
-def unlink(inode: Inode) -> None:
-    """Take the last name away."""
-    if inode.sb.fs.unlink is not None:
-        inode.sb.fs.unlink(inode)
+def unlink(inode: Inode) -> bool:
+    """Take the last name away; False when the filesystem cannot."""
+    if inode.sb.fs.unlink is not None and not inode.sb.fs.unlink(inode):
+        return False
     inode.nlink = 0
     inode.sb.eviction.pending(inode)
+    return True
 
 
 def page_fault(mm: Memory) -> bool:
@@ -222,13 +228,13 @@ def look_up_in_transaction(world: World, sb: SuperBlock) -> None:
     """Get every cached inode, again and again, while holding a handle."""
     journal = sb.private.journal
     nowait = world.scenario.lookups == "nowait"
-    jbd2_journal_start(journal)
-    for _ in range(8):
-        for ino in list(sb.inodes):
-            inode = iget(sb, ino, nowait=nowait) if ino in sb.inodes else None
-            if inode is not None:
-                iput(inode)
-    jbd2_journal_stop(journal)
+    if jbd2_journal_start(journal) is not None:
+        for _ in range(8):
+            for ino in list(sb.inodes):
+                inode = iget(sb, ino, nowait=nowait) if ino in sb.inodes else None
+                if inode is not None:
+                    iput(inode)
+        jbd2_journal_stop(journal)
     finish(world)
 
 
@@ -269,11 +275,15 @@ def use_file(sb: SuperBlock, ino: int, turn: int) -> bool:
         mark_inode_dirty(file)
     if turn % 3 == 1:
         make_unclean(file)
-    if turn % 5 == 4:
-        unlink(file)
+    if turn % 5 == 4 and unlink(file):
         d_delete(dentry)
     dput(dentry)
     return True
+
+
+def with_fault(names: Sequence[str], fault: str) -> list[str]:
+    """The scenarios called ``names``, each on a disk with ``fault``, if any, unless it has another."""
+    return [name if "+" in name or not fault else f"{name}+{fault}" for name in names]
 
 
 def with_programs(wanted: Scenario, pages: int) -> Scenario:
@@ -365,11 +375,18 @@ REPORTS = ("fat-linked-direct", "ext4-unlinked-direct", "overlay-ext4-kswapd")
 
 
 def scenario(name: str) -> Scenario:
-    """The scenario called ``name``; Unsupported with the names there are."""
+    """The scenario called ``name``, or ``SCENARIO+FAULT``: on a disk with that fault.
+
+    Raises Unsupported with the names there are.
+    """
     every = {**SCENARIOS, **WORKLOADS}
-    if name not in every:
-        raise Unsupported(f"no scenario {name[:40]!r}", remedy=f"one of {', '.join(every)}")
-    return every[name]
+    plain, plus, fault = name.partition("+")
+    wanted = every.get(plain)
+    if wanted is None:
+        raise Unsupported(f"no scenario {plain[:40]!r}", remedy=one_of(plain, every))
+    if plus and fault not in FAULTS:
+        raise Unsupported(f"no fault {fault[:40]!r}", remedy=one_of(fault, FAULTS))
+    return replace(wanted, name=name, fault=fault) if fault else wanted
 
 
 def _workloads() -> list[Scenario]:
