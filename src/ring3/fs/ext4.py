@@ -67,7 +67,7 @@ def ext4_preallocate(inode: Inode) -> None:
 
 
 def ext4_unlink(inode: Inode) -> bool:
-    """Take the last name away: in a transaction, onto the orphan list.  False when there is none to be had."""
+    """Take the last name away: in a transaction, onto the orphan list.  False when there is none."""
     journal = inode.sb.private.journal
     if jbd2_journal_start(journal) is None:
         return False

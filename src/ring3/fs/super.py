@@ -31,8 +31,8 @@ class Filesystem:
 
     None is the VFS default.  ``unclean`` says whether evicting an inode means more than giving memory
     back; ``pin`` reads every page that this takes and holds it.  ``prepare`` brings an inode into such a
-    state: a preallocation on a linked file, or whatever the filesystem leaves for later.  ``unlink`` takes the
-    last name away, or returns False.
+    state: a preallocation on a linked file, or whatever the filesystem leaves for later.  ``unlink`` takes
+    the last name away, or returns False.
     """
 
     name: str

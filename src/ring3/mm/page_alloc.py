@@ -6,7 +6,7 @@ Source of every rule: mm/page_alloc.c, Linux 7.2.  Left out: memory policies, cp
 
 from __future__ import annotations
 
-from ring3.kernel.task import PF_MEMALLOC, PF_WQ_WORKER, Task
+from ring3.kernel.task import PF_KTHREAD, PF_MEMALLOC, PF_WQ_WORKER, Task
 from ring3.mm import gfp as G
 from ring3.mm import vmscan
 from ring3.mm.costs import ALLOC_ATTEMPT
@@ -48,11 +48,11 @@ def alloc_pages(mm: Memory, gfp: int, order: int = 0) -> Folio | None:
     if folio is not None:
         mm.stats.fast += 1
         return folio
-    mm.stats.slow_start.setdefault(task, (kernel.now(), gfp))
+    start = kernel.now()
     folio = __alloc_pages_slowpath(mm, gfp, order)
     mm.costs.settle()
-    if task in mm.stats.slow_start:
-        mm.stats.finish(task, kernel.now())
+    if not task.flags & (PF_KTHREAD | PF_MEMALLOC):  # not what eviction asks for inside of reclaim
+        mm.stats.latencies.append(kernel.now() - start)
     if folio is None:
         mm.stats.failures += 1
     return folio

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ring3.kernel.core import Kernel
 from ring3.kernel.locks import Mutex
-from ring3.kernel.task import PF_KTHREAD, PF_MEMALLOC, Task
+from ring3.kernel.task import Task
 from ring3.kernel.wait import WaitQueue
 from ring3.mm.costs import Costs
 from ring3.mm.watermarks import Settings, watermarks
@@ -149,21 +149,13 @@ class Stats:
     """What allocations cost.  ``latencies`` are virtual ns of user tasks' allocations that entered the slow
     path; ``fast`` counts those that did not."""
 
-    __slots__ = ("failures", "fast", "latencies", "oom_kills", "slow_start")
+    __slots__ = ("failures", "fast", "latencies", "oom_kills")
 
     def __init__(self) -> None:
         self.fast = 0
         self.failures = 0
         self.oom_kills = 0
         self.latencies: list[int] = []
-        #: Allocation in progress by task: (start in ns, flags).
-        self.slow_start: dict[Task, tuple[int, int]] = {}
-
-    def finish(self, task: Task, now: int) -> None:
-        """The slow path of ``task`` is over."""
-        start, _ = self.slow_start.pop(task)
-        if not task.flags & (PF_KTHREAD | PF_MEMALLOC):
-            self.latencies.append(now - start)
 
 
 def _min_free_kbytes(zones: Sequence[tuple[str, int]]) -> int:

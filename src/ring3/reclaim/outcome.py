@@ -111,9 +111,10 @@ def judge(world: World, panic: str = "") -> Outcome:
 
 
 def leaked(world: World) -> list[Inode]:
-    """Unused inodes that stay although memory is free again, everything dirty is written, and background
-    reclaim has been over every cache as often as it likes: only umount would evict them."""
+    """Unused inodes that stay although memory is free again, the disk works, everything dirty is written, and
+    background reclaim has been over every cache as often as it likes: only umount would evict them."""
     kernel = world.kernel
+    world.bdev.fault = None
     world.mm.zones[0].free += world.taken
     world.taken = 0
 

@@ -50,8 +50,8 @@ class Scenario:
     commit (ext4 only): "wait" for those being freed, or "nowait".  ``text`` pages of running programs lie
     on the page lists, always in use: reclaim has to look at them all before it gives up.  ``before``
     names a change that the kernel has made since; such a scenario is searched only when it is asked
-    for.  ``latency`` is that of the disk, in virtual ns.  ``fault``: what goes wrong with the disk once memory
-    is short, a name of ring3.fs.block.FAULTS.
+    for.  ``latency`` is that of the disk, in virtual ns.  ``fault``: what goes wrong with the disk once
+    memory is short, a name of ring3.fs.block.FAULTS.
     """
 
     name: str
