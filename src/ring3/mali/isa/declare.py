@@ -76,6 +76,7 @@ MODIFIERS: dict[str, tuple[int, int, str]] = {
     "lod_mode": (13, 3, "zero computed - - explicit computed_bias grdesc -"),
     "lod_bias_disable": (13, 1, ""),
     "lod_clamp_disable": (14, 1, ""),
+    "derivative": (15, 1, ""),
     "write_mask": (22, 4, "- r g rg b rb gb rgb a ra ga rga ba rba gba *rgba"),
     "register_type": (26, 2, "- f u s"),
     "dimension": (28, 2, "1d 2d 3d cube"),
@@ -186,7 +187,9 @@ LEA_TEX =077 op2=1@37:3 | vecsize slot | W s s s
 {_LOADS}
 LEA_BUFFER =06b | slot | W s s
 LEA_BUF_IMM =05e | slot | W s table@8:4 index@12:8
+LEA_BUF =06e | slot | W s s
 {_STORES}
+LD_CVT =070 | slot memory_access_cvt vecsize regfmt | W s+64 s@2 offset@8:8
 ST_CVT =071 | slot memory_access_cvt vecsize regfmt | R s+64 s@2 offset@8:8
 LD_TILE =078 | vecsize regfmt slot | W s s s
 ST_TILE =079 | vecsize regfmt slot | R s s s
@@ -294,6 +297,7 @@ ATOM_RETURN i64=120 op2=5@27:7 | slot compare atom_opc | W16 X s+64 offset@8:8
 TEX_FETCH =125 | {_TEX} | W16 T s+64
 TEX_SINGLE =128 | {_TEX} shadow lod_mode | W16 T s+64
 TEX_GATHER =129 | {_TEX} integer_coordinates fetch_component shadow | W16 T s+64
+TEX_GRADIENT =12a | {_TEX} lod_bias_disable lod_clamp_disable derivative | W16 T s+64
 TEX_DUAL =12f | slot skip register_type register_width secondary_register_width write_mask dimension \
 wide_indices array_enable texel_offset shadow lod_mode | W16 T s+64
 VAR_TEX_BUF_SINGLE =130 | {_VARTEX} shadow lod_mode | V s+64 s@2

@@ -36,7 +36,7 @@ def spread(value: Array, count: int) -> Array:
     return np.broadcast_to(value, (count,)) if len(value) != count else value
 
 
-def _writers(threads: Threads, sel: Selection) -> Selection:
+def writers(threads: Threads, sel: Selection) -> Selection:
     """The threads whose stores count: helper threads' do not."""
     if threads.helpers is None:
         return sel
@@ -118,7 +118,7 @@ def _store(instruction: Instruction) -> Execute:
     words = (size + 3) // 4
 
     def run(threads: Threads, sel: Selection) -> None:
-        sel = _writers(threads, sel)
+        sel = writers(threads, sel)
         count = active_count(threads, sel)
         if not count:
             return
@@ -171,7 +171,7 @@ def _atom(instruction: Instruction) -> Execute:
         return low.astype(np.uint64) | high.astype(np.uint64) << np.uint64(32)
 
     def run(threads: Threads, sel: Selection) -> None:
-        sel = _writers(threads, sel)
+        sel = writers(threads, sel)
         count = active_count(threads, sel)
         if not count:
             return

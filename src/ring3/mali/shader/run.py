@@ -19,7 +19,7 @@ from ring3.mali.events import Access, ExceptionCode, GpuFault
 from ring3.mali.isa.disasm import disassemble, text
 from ring3.mali.isa.model import Instruction, decode
 from ring3.mali.mmu import AddressSpace, TranslationFault
-from ring3.mali.shader import floats, integers, memory, stages, textures  # noqa: F401 - they fill BUILD
+from ring3.mali.shader import floats, images, integers, memory, stages, textures  # noqa: F401 - they fill BUILD
 from ring3.mali.shader.flow import (
     Condition,
     branch_condition,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ring3.errors import Unsupported
 from ring3.mali.descriptors import Sampler, Texture
 from ring3.mali.formats import pixel_format
+from ring3.mali.shader.cube import beyond
 from ring3.mali.shader.operands import Array
 from ring3.mali.shader.texels import CUBE, ONE, THREE, level_size, texel_addresses, texels
 from ring3.mali.shader.threads import Threads
@@ -27,6 +28,23 @@ AVERAGE, MINIMUM, MAXIMUM = 0, 2, 3
 
 
 @dataclass
+class Footprint:
+    """How much of a texture a fragment covers: a level, and for anisotropic filtering how many probes lie
+    along which line (n, 2), in texture coordinates from end to end."""
+
+    lod: Array  # float32, without the sampler's bias
+    probes: Array | None = None  # 1 to 16; None: 1
+    line: Array | None = None
+
+    def take(self, chosen: Array) -> Footprint:
+        return Footprint(
+            self.lod[chosen],
+            None if self.probes is None else self.probes[chosen],
+            None if self.line is None else self.line[chosen],
+        )
+
+
+@dataclass
 class Lookup:
     """One texture instruction's operands, an element a thread."""
 
@@ -35,7 +53,8 @@ class Lookup:
     layer: Array  # array layer, int64
     reference: Array | None = None  # what depths are compared with
     offset: tuple[Array, Array, Array] | None = None  # in texels
-    lod: Array | None = None  # float32, without the sampler's bias; None: level 0
+    footprint: Footprint | None = None  # None: level 0
+    least: Array | None = None  # the shader's own minimum of the level
 
 
 def border_color(sampler: Sampler, texture: Texture) -> NDArray[Any]:
@@ -66,11 +85,15 @@ def wrap(mode: int, at: Array, size: int) -> Array:
     raise Unsupported(f"wrap mode {mode} is not there yet")
 
 
-def levels_of(sampler: Sampler, texture: Texture, lod: Array) -> tuple[Array, Array, Array, Array]:
+def levels_of(
+    sampler: Sampler, texture: Texture, lod: Array, least: Array | None = None
+) -> tuple[Array, Array, Array, Array]:
     """(finer level, coarser level, weight of the coarser, magnified) for each thread."""
     low = max(sampler.minimum_lod, texture.minimum_lod) / 256
     high = min(sampler.maximum_lod, texture.maximum_lod or (1 << 13) - 1) / 256
     wanted = lod + F32(sampler.lod_bias / 256)
+    if least is not None:
+        wanted = np.maximum(wanted, least)
     wanted = np.minimum(np.maximum(np.where(np.isnan(wanted), 0, wanted), F32(low)), F32(high))
     magnified = wanted <= (0.5 if sampler.magnify_cutoff else 0.0)
     top = texture.levels - 1
@@ -94,16 +117,39 @@ class Filter:
         self.border = border_color(sampler, texture)
         self.axes = {ONE: 1, THREE: 3}.get(texture.dimension, 2)
         self.integer = pixel_format(texture.format)[0].integer
-        # Cubes reach over their edges; here the edge texel stands for the neighbour's.
-        cube = texture.dimension == CUBE
-        self.wraps = [EDGE] * 3 if cube else [sampler.wrap_s, sampler.wrap_t, sampler.wrap_r]
+        self.wraps = [sampler.wrap_s, sampler.wrap_t, sampler.wrap_r]
+        self.seamless = texture.dimension == CUBE and bool(sampler.seamless)
 
     def sample(self, lookup: Lookup) -> NDArray[Any]:
         """(n, 4) filtered values."""
-        lod = lookup.lod
-        if lod is None:
-            lod = np.zeros(len(lookup.layer), dtype=F32)
-        finer, coarser, weight, magnified = levels_of(self.sampler, self.texture, lod)
+        footprint = lookup.footprint
+        if footprint is None or footprint.probes is None or footprint.line is None:
+            return self._isotropic(lookup)
+        if self.integer:
+            return self._isotropic(lookup)
+        out: NDArray[Any] | None = None
+        for count in np.unique(footprint.probes).tolist():
+            mine = np.flatnonzero(footprint.probes == count)
+            part = _take(lookup, mine)
+            line, middle = footprint.line[mine], list(part.coordinates)
+            total: Any = 0
+            for number in range(1, count + 1):
+                share = number / (count + 1) - 0.5
+                for axis in range(min(len(middle), 2)):
+                    part.coordinates[axis] = (middle[axis] + line[:, axis] * share).astype(F32)
+                total = total + self._isotropic(part)
+            if out is None:
+                out = np.zeros((len(lookup.layer), 4), dtype=total.dtype)
+            out[mine] = total / F32(count)
+        if out is None:
+            raise AssertionError("a lookup has threads")
+        return out
+
+    def _isotropic(self, lookup: Lookup) -> NDArray[Any]:
+        footprint = lookup.footprint
+        lod = np.zeros(len(lookup.layer), dtype=F32) if footprint is None else footprint.lod
+        found = levels_of(self.sampler, self.texture, lod, lookup.least)
+        finer, coarser, weight, magnified = found
         value = self._level(lookup, finer, magnified)
         mixed = np.flatnonzero(weight > 0)
         if len(mixed):
@@ -150,6 +196,9 @@ class Filter:
     def texel(self, lookup: Lookup, level: int, at: list[Array]) -> NDArray[Any]:
         """Values of texels ``at`` (int64), wrapped; compared when the lookup has a reference."""
         size = level_size(self.texture, level)
+        face = lookup.face
+        if self.seamless:
+            face, *at = beyond(face, at[0], at[1], size[0])
         places = []
         for axis in range(3):
             if axis < self.axes:
@@ -162,7 +211,7 @@ class Filter:
         if self.axes < 3:
             layer = np.minimum(lookup.layer, self.texture.array_size - 1)
             if self.texture.dimension == CUBE:
-                layer = layer * 6 + lookup.face
+                layer = layer * 6 + face
             places[2] = layer
         levels = np.full(len(lookup.layer), level, dtype=np.int64)
         found = texel_addresses(
@@ -182,6 +231,9 @@ class Filter:
 
     def _nearest(self, lookup: Lookup, level: int) -> NDArray[Any]:
         at = [np.floor(one).astype(np.int64) for one in self._scaled(lookup, level)]
+        if self.seamless:
+            top = level_size(self.texture, level)[0] - 1
+            at = [np.clip(one, 0, top) for one in at]
         return self.texel(lookup, level, at)
 
     def _corners(self, lookup: Lookup, level: int) -> tuple[list[Array], list[Array]]:
@@ -199,9 +251,15 @@ class Filter:
         low, weights = self._corners(lookup, level)
         reduction = self.sampler.reduction
         total: NDArray[Any] | None = None
-        for corner in range(1 << self.axes):
-            at = [low[axis] + (corner >> axis & 1) for axis in range(self.axes)]
-            value = self.texel(lookup, level, at)
+        corners = [
+            self.texel(
+                lookup, level, [low[axis] + (corner >> axis & 1) for axis in range(self.axes)]
+            )
+            for corner in range(1 << self.axes)
+        ]
+        if self.seamless:
+            self._cube_corners(low, corners, level_size(self.texture, level)[0])
+        for corner, value in enumerate(corners):
             share = np.ones(len(value), dtype=F32)
             for axis, weight in enumerate(weights):
                 share = share * (weight if corner >> axis & 1 else 1 - weight)
@@ -216,6 +274,17 @@ class Filter:
         if total is None:
             raise AssertionError("a texture has an axis")
         return total
+
+    def _cube_corners(self, low: list[Array], values: list[NDArray[Any]], size: int) -> None:
+        """Three faces meet at a corner of a cube: the fourth texel is the mean of the three."""
+        for corner, value in enumerate(values):
+            missing = np.ones(len(value), dtype=bool)
+            for axis in range(2):
+                at = low[axis] + (corner >> axis & 1)
+                missing &= (at < 0) | (at >= size)
+            if missing.any():
+                others = [values[one][missing] for one in range(4) if one != corner]
+                value[missing] = sum(others) / F32(3)
 
     def gather(self, lookup: Lookup, channel: int) -> NDArray[Any]:
         """One channel of the four texels around, row by row (the shader brings them into its order)."""
@@ -236,22 +305,33 @@ def _take(lookup: Lookup, chosen: Array) -> Lookup:
         lookup.layer[chosen],
         None if lookup.reference is None else lookup.reference[chosen],
         None if offset is None else (offset[0][chosen], offset[1][chosen], offset[2][chosen]),
-        None if lookup.lod is None else lookup.lod[chosen],
+        None if lookup.footprint is None else lookup.footprint.take(chosen),
+        None if lookup.least is None else lookup.least[chosen],
     )
 
 
-def computed_lod(
-    texture: Texture, across: list[Array], down: list[Array], normalized: bool
-) -> Array:
-    """log2 of the longer footprint, from differences of coordinates to the right and below."""
+def footprint(
+    texture: Texture, sampler: Sampler, across: list[Array], down: list[Array]
+) -> Footprint:
+    """From differences of coordinates to the right and below: the longer one decides the level; with an
+    anisotropic sampler the shorter one does, and probes lie along the longer."""
     size = level_size(texture, 0)
     squares = []
     for differences in (across, down):
         total = np.zeros(len(differences[0]), dtype=np.float64)
         for axis, difference in enumerate(differences):
-            scale = size[axis] if normalized else 1
+            scale = size[axis] if sampler.normalized else 1
             total += (difference.astype(np.float64) * scale) ** 2
-        squares.append(total)
-    longest = np.maximum(squares[0], squares[1])
+        squares.append(np.where(np.isfinite(total), total, 1))
     tiny = np.float64(2.0**-60)
-    return (np.log2(np.maximum(np.where(np.isfinite(longest), longest, 1), tiny)) / 2).astype(F32)
+    longest = np.maximum(np.maximum(squares[0], squares[1]), tiny)
+    lod = np.log2(longest) / 2
+    if not (sampler.lod_algorithm and sampler.anisotropy > 1) or texture.dimension == THREE:
+        return Footprint(lod.astype(F32))
+    shortest = np.maximum(np.minimum(squares[0], squares[1]), tiny)
+    probes = np.minimum(np.ceil(np.sqrt(longest / shortest)), sampler.anisotropy).astype(np.int64)
+    chosen = squares[0] >= squares[1]
+    line = np.zeros((len(lod), 2))
+    for axis in range(min(len(across), 2)):
+        line[:, axis] = np.where(chosen, across[axis], down[axis])
+    return Footprint((lod - np.log2(probes)).astype(F32), probes, line)

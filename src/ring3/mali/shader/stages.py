@@ -27,14 +27,12 @@ from ring3.mali.shader.operands import (
     raw64,
     source32,
     store32,
-    store64,
 )
 from ring3.mali.shader.threads import Threads
 
 if TYPE_CHECKING:
     from ring3.mali.raster import Interpolator
 
-OUTPUT_TABLE = 13  # LEA_BUF_IMM: the vertex's own outputs
 _COUNTS = {"none": 1, "v2": 2, "v3": 3, "v4": 4}
 
 
@@ -86,22 +84,6 @@ def read_vector(
 
 
 # -- vertex stage ---------------------------------------------------------------------------------
-
-
-@builds("LEA_BUF_IMM")
-def _lea_buf_imm(instruction: Instruction) -> Execute:
-    table, index = instruction.immediate("table"), instruction.immediate("index")
-    if table != OUTPUT_TABLE or index:
-        raise Unsupported(f"LEA_BUF_IMM of table {table}, entry {index} is not there yet")
-    linear = source32(instruction, 0)
-    register, _ = instruction.staging(instruction.encoding.staging[0])
-
-    def run(threads: Threads, sel: Selection) -> None:
-        base, stride = stage(threads, "outputs", instruction)
-        at = linear(threads, sel).astype(np.int64) * stride + base
-        store64(threads, sel, register, at)
-
-    return run
 
 
 @builds("LD_ATTR_IMM", "LD_ATTR")

@@ -28,6 +28,11 @@ Z24 = 77
 SRGB = 1 << 20  # of a pixel format
 
 
+def unfold(table: int) -> int:
+    """Four-bit table numbers of 12 and more stand for the special tables from 60 on."""
+    return table if table < 12 else table + 48
+
+
 def read_texture(threads: Threads, table: int, index: int) -> Texture:
     found = descriptor(threads.space, threads.resources, table, index, Texture)
     if found.type != 2:

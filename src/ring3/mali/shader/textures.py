@@ -1,4 +1,4 @@
-"""Texture instructions: TEX_FETCH, TEX_SINGLE, TEX_GATHER and TEX_GRADIENT; LD_TEX, LEA_TEX and ST_CVT."""
+"""Texture instructions: TEX_FETCH, TEX_SINGLE, TEX_GATHER and TEX_GRADIENT."""
 
 from __future__ import annotations
 
@@ -10,31 +10,24 @@ from numpy.typing import NDArray
 
 from ring3.errors import Unsupported
 from ring3.mali.descriptors import Sampler, Texture, descriptor
-from ring3.mali.formats import pixel_format, to_srgb
 from ring3.mali.isa.model import Instruction
+from ring3.mali.shader.cube import direction, project
 from ring3.mali.shader.integers import Execute, builds
 from ring3.mali.shader.memory import active_count, spread
 from ring3.mali.shader.operands import (
     Array,
     Selection,
     distinct,
-    source32,
     source64,
     store32,
-    store64,
 )
-from ring3.mali.shader.sampler import Filter, Lookup, computed_lod
-from ring3.mali.shader.stages import components, read_vector, write_vector
-from ring3.mali.shader.texels import SRGB, THREE, read_texture, texel_addresses, texels
+from ring3.mali.shader.sampler import Filter, Footprint, Lookup, footprint
+from ring3.mali.shader.stages import write_vector
+from ring3.mali.shader.texels import read_texture, texel_addresses, texels, unfold
 from ring3.mali.shader.threads import Threads
 
 FACE = 29  # of a cube: above the low bits of s
 _AXES = {"1d": 1, "2d": 2, "3d": 3, "cube": 2}
-
-
-def unfold(table: int) -> int:
-    """Four-bit table numbers of 12 and more stand for the special tables from 60 on."""
-    return table if table < 12 else table + 48
 
 
 @dataclass
@@ -176,8 +169,6 @@ def read_sampler(threads: Threads, where: tuple[int, int]) -> Sampler:
     found = descriptor(threads.space, threads.resources, *where, Sampler)
     if found.type != 1:
         raise Unsupported(f"a descriptor of type {found.type} where a sampler is expected")
-    if found.lod_algorithm and found.anisotropy > 1:
-        raise Unsupported("anisotropic filtering is not there yet")
     return found
 
 
@@ -195,13 +186,16 @@ def _tex_fetch(instruction: Instruction) -> Execute:
                 return access.row(threads, mine, register).view(np.int32).astype(np.int64)
 
             zero = np.zeros(count, dtype=np.int64)
+            level = zero + handle.level
             at = [staged(register) for register in where.coordinates]
             at += [zero] * (3 - len(at))
             if where.array is not None:
                 at[2] = staged(where.array)
             offsets = access.offsets(threads, mine, handle)
             at = [one + by for one, by in zip(at, offsets, strict=True)]
-            level = zero + handle.level if where.lod is None else staged(where.lod)
+            if where.offset is not None:
+                # The fourth byte, beside three of offsets.
+                level = access.row(threads, mine, where.offset).astype(np.int64) >> 24
             texture = read_texture(threads, *handle.texture)
             found = texel_addresses(threads, texture, (at[0], at[1], at[2]), level)
             access.write(threads, mine, texels(threads, texture, found))
@@ -227,15 +221,22 @@ def quad_differences(
     return across, down
 
 
-def implicit_lod(
+def quad_footprint(
     access: Access, threads: Threads, sel: Selection, texture: Texture, sampler: Sampler
-) -> Array:
-    """The level of detail from the quad, before bias and clamps."""
+) -> Footprint | None:
+    """What the coordinates of a quad say; None where there are no quads."""
     if not threads.stages.get("quads"):
-        return np.zeros(active_count(threads, sel), dtype=np.float32)
-    rows = access.lookup(threads, None, Handle((0, 0), (0, 0))).coordinates
+        return None
+    lookup = access.lookup(threads, None, Handle((0, 0), (0, 0)))
+    rows = lookup.coordinates
+    if access.cube:
+        # Lanes may see different faces: all of a quad are seen from the face of its first.
+        base = np.arange(threads.count) & ~3
+        plane = direction(lookup.face % 6, *(2.0 * row.astype(np.float64) - 1 for row in rows))
+        seen = project(plane, lookup.face[base] % 6)
+        rows = [((one + 1) / 2).astype(np.float32) for one in seen]
     across, down = quad_differences(threads, sel, rows)
-    return computed_lod(texture, across, down, bool(sampler.normalized))
+    return footprint(texture, sampler, across, down)
 
 
 @builds("TEX_SINGLE")
@@ -249,15 +250,79 @@ def _tex_single(instruction: Instruction) -> Execute:
             texture = read_texture(threads, *handle.texture)
             sampler = read_sampler(threads, handle.sampler)
             lookup = access.lookup(threads, mine, handle)
-            given = access.where.lod
+            where = access.where
             if mode in ("computed", "computed_bias"):
-                lookup.lod = implicit_lod(access, threads, mine, texture, sampler)
-            if mode in ("explicit", "computed_bias") and given is not None:
-                by = _fixed(access.row(threads, mine, given))
-                lookup.lod = by if lookup.lod is None else lookup.lod + by
-            elif mode == "grdesc" and given is not None:
-                lookup.lod = _fixed(access.row(threads, mine, given))
+                lookup.footprint = quad_footprint(access, threads, mine, texture, sampler)
+            if mode != "zero" and where.lod is not None:
+                words = access.row(threads, mine, where.lod)
+                if mode == "computed_bias":
+                    # A bias, and a minimum in the other half.
+                    zero = np.zeros(len(words), dtype=np.float32)
+                    found = lookup.footprint or Footprint(zero)
+                    found.lod = found.lod + _fixed(words)
+                    lookup.footprint, lookup.least = found, _fixed(words >> np.uint32(16))
+                elif mode == "explicit" or where.gradient is None:
+                    lookup.footprint = Footprint(_fixed(words))
+                else:
+                    line = access.row(threads, mine, where.gradient)
+                    lookup.footprint = unpack_gradient(words, line)
             access.write(threads, mine, Filter(threads, texture, sampler).sample(lookup))
+
+    return run
+
+
+# A gradient descriptor is two words.  The lower half of the first is the level of detail: shaders read it.
+# The rest is ours: the number of probes, and the line that they lie on as two float16.
+
+
+def pack_gradient(found: Footprint, bias: float) -> tuple[Array, Array]:
+    """A footprint as TEX_GRADIENT returns it; ``bias`` is added to the level."""
+    level = np.clip(np.rint((found.lod.astype(np.float64) + bias) * 256), -(1 << 15), (1 << 15) - 1)
+    words = level.astype(np.int64).astype(np.uint32) & np.uint32(0xFFFF)
+    if found.probes is None or found.line is None:
+        return words, np.zeros_like(words)
+    line = np.ascontiguousarray(found.line.astype(np.float16)).view(np.uint32)[:, 0]
+    return words | found.probes.astype(np.uint32) << np.uint32(16), line
+
+
+def unpack_gradient(words: Array, line: Array) -> Footprint:
+    probes = (words >> np.uint32(16)).astype(np.int64)
+    if not probes.any():
+        return Footprint(_fixed(words))
+    ends = np.ascontiguousarray(line).view(np.float16).reshape(-1, 2)
+    return Footprint(_fixed(words), np.clip(probes, 1, 16), ends.astype(np.float64))
+
+
+@builds("TEX_GRADIENT")
+def _tex_gradient(instruction: Instruction) -> Execute:
+    access = Access(instruction)
+    given = instruction.flag("derivative")
+    biased, clamped = (not instruction.flag(f"lod_{name}_disable") for name in ("bias", "clamp"))
+    register, _ = instruction.staging(instruction.encoding.staging[1])
+    axes = len(access.where.coordinates)
+
+    def run(threads: Threads, sel: Selection) -> None:
+        for mine, handle in access.textures(threads, sel):
+            texture = read_texture(threads, *handle.texture)
+            sampler = read_sampler(threads, handle.sampler)
+            found: Footprint | None
+            if given:
+                # Two differences of each axis: to the right, then below.
+                rows = [
+                    access.row(threads, mine, register + number).view(np.float32)
+                    for number in range(2 * axes)
+                ]
+                found = footprint(texture, sampler, rows[::2], rows[1::2])
+            else:
+                found = quad_footprint(access, threads, mine, texture, sampler)
+            found = found or Footprint(np.zeros(active_count(threads, mine), dtype=np.float32))
+            bias = sampler.lod_bias / 256 if biased else 0.0
+            if clamped:
+                low, high = sampler.minimum_lod / 256 - bias, sampler.maximum_lod / 256 - bias
+                found.lod = np.clip(found.lod, np.float32(low), np.float32(high))
+            both = pack_gradient(found, bias)
+            for place, channel in enumerate(access.channels[:2]):
+                store32(threads, mine, access.target + place, both[channel & 1])
 
     return run
 
@@ -275,81 +340,5 @@ def _tex_gather(instruction: Instruction) -> Execute:
             sampler = read_sampler(threads, handle.sampler)
             lookup = access.lookup(threads, mine, handle)
             access.write(threads, mine, Filter(threads, texture, sampler).gather(lookup, channel))
-
-    return run
-
-
-def _coordinates(
-    texture: Texture, lanes: int, low: Array, high: Array
-) -> tuple[Array, Array, Array]:
-    """x and y in the halves of one register; z and the array layer in those of the other."""
-    xy, zw = spread(low, lanes).astype(np.int64), spread(high, lanes).astype(np.int64)
-    z, layer = zw & 0xFFFF, zw >> 16
-    if texture.dimension == THREE:
-        return xy & 0xFFFF, xy >> 16, z
-    # Of an image without depth, only z = 0 is inside: shaders put there what does not fit into 16 bits.
-    return xy & 0xFFFF, xy >> 16, np.where(z == 0, layer, -1)
-
-
-@builds("LD_TEX_IMM", "LD_TEX", "LEA_TEX_IMM", "LEA_TEX")
-def _ld_tex(instruction: Instruction) -> Execute:
-    name = instruction.encoding.mnemonic
-    low, high = source32(instruction, 0), source32(instruction, 1)
-    handle = None if name.endswith("IMM") else source32(instruction, 2)
-    register, _ = instruction.staging(instruction.encoding.staging[0])
-    address_only = name.startswith("LEA")
-    kind = instruction.modifier("regfmt")
-
-    def run(threads: Threads, sel: Selection) -> None:
-        if handle is None:
-            table, index = unfold(instruction.immediate("table")), instruction.immediate("index")
-        else:
-            where = distinct(handle(threads, sel))
-            if len(where) > 1:
-                raise Unsupported(f"{name} of an index that diverges is not there yet")
-            table, index = where[0] >> 24, where[0] & 0xFFFFFF
-        texture = read_texture(threads, table, index)
-        lanes = active_count(threads, sel)
-        place = _coordinates(texture, lanes, low(threads, sel), high(threads, sel))
-        found = texel_addresses(threads, texture, place, np.zeros_like(place[0]))
-        at, _ = found
-        if address_only:
-            store64(threads, sel, register, at)
-            store32(threads, sel, register + 2, np.array([texture.format], dtype=np.uint32))
-            return
-        values = texels(threads, texture, found)[:, : components(instruction)]
-        write_vector(threads, sel, register, values, kind)
-
-    return run
-
-
-@builds("ST_CVT")
-def _st_cvt(instruction: Instruction) -> Execute:
-    address, conversion = source64(instruction, 0), source32(instruction, 1)
-    offset = instruction.immediate("offset")
-    register, _ = instruction.staging(instruction.encoding.staging[0])
-    count, kind = components(instruction), instruction.modifier("regfmt")
-
-    def run(threads: Threads, sel: Selection) -> None:
-        if threads.helpers is not None:
-            chosen = np.arange(threads.count) if sel is None else sel
-            sel = chosen[~threads.helpers[chosen]]
-        lanes = active_count(threads, sel)
-        if not lanes:
-            return
-        formats = distinct(conversion(threads, sel))
-        if len(formats) > 1:
-            raise Unsupported("ST_CVT with formats that diverge is not there yet")
-        memory, order = pixel_format(formats[0] & (1 << 22) - 1)
-        form = "u32" if kind == "auto" and memory.integer else kind
-        values = read_vector(threads, sel, register, count, form)
-        stored = np.zeros((lanes, memory.channels), dtype=values.dtype)
-        for channel, place in enumerate(order[:count]):
-            if place < memory.channels:
-                stored[:, place] = values[:, channel]
-        if formats[0] & SRGB:
-            stored[:, :3] = to_srgb(stored[:, :3])
-        at = spread(address(threads, sel), lanes).view(np.int64) + offset
-        threads.store(at, memory.pack(stored))
 
     return run
