@@ -243,6 +243,7 @@ class Framebuffer(Descriptor):
     pre_frame_1: int = at(0, 3, 3)
     post_frame: int = at(0, 6, 3)
     frame_argument: int = at(2, 0, 64)
+    sample_locations: int = at(4, 0, 64)
     frame_shaders: int = at(6, 0, 64)
     width: int = at(8, 0, 16, plus=1)
     height: int = at(8, 16, 16, plus=1)
@@ -267,12 +268,16 @@ class ZsExtension(Descriptor):
     BYTES = 64
     zs_format: int = at(0, 0, 4)
     zs_block: int = at(0, 4, 4)
+    zs_msaa: int = at(0, 8, 2)
     s_format: int = at(0, 16, 4)
     s_block: int = at(0, 20, 4)
+    s_msaa: int = at(0, 24, 2)
     zs_base: int = at(8, 0, 64)
     zs_row_stride: int = at(10)
+    zs_surface_stride: int = at(11)
     s_base: int = at(12, 0, 64)
     s_row_stride: int = at(14)
+    s_surface_stride: int = at(15)
 
 
 @dataclass(frozen=True)

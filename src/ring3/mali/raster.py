@@ -12,7 +12,7 @@ compared bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ _LIMIT = 1 << 22  # snapped coordinates beyond +-16384 pixels are clipped away f
 F32 = np.float32
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
+Masks = NDArray[np.uint32]
 
 
 @dataclass
@@ -82,15 +83,19 @@ def orient(triangles: Triangles, front_ccw: bool) -> tuple[Triangles, Ints]:
 
 @dataclass
 class Runs:
-    """Runs of pixels: triangle, row, first column, length; in order of triangle, then row."""
+    """Runs of pixels: triangle, row, first column, length; in order of triangle, then row.
+
+    ``spans``, with more than one sample a pixel: first and last + 1 column of each sample, (samples, n).
+    """
 
     triangle: Ints
     y: Ints
     x: Ints
     length: Ints
+    spans: tuple[Ints, Ints] | None = None
 
-    def chunks(self, size: int = CHUNK) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """(triangle, x, y) of fragments, about ``size`` at a time, in order."""
+    def chunks(self, size: int = CHUNK) -> Iterator[tuple[Ints, Ints, Ints, Masks | None]]:
+        """(triangle, x, y, samples covered) of fragments, about ``size`` at a time, in order."""
         ends = np.cumsum(self.length)
         start = 0
         while start < len(ends):
@@ -108,20 +113,52 @@ class Runs:
                 if one
                 else np.repeat(self.triangle[start:stop], length)
             )
-            yield which, column, row
+            if self.spans is None:
+                yield which, column, row, None
+            else:
+                mask = np.zeros(total, dtype=np.uint32)
+                for sample, (low, high) in enumerate(zip(*self.spans, strict=True)):
+                    inside = column >= np.repeat(low[start:stop], length)
+                    inside &= column < np.repeat(high[start:stop], length)
+                    mask |= inside.astype(np.uint32) << np.uint32(sample)
+                some = mask != 0
+                yield which if one else which[some], column[some], row[some], mask[some]
             start = stop
 
 
-def scan(corners: Ints, box: tuple[int, int, int, int]) -> Runs:
-    """The runs of triangles (n, 3, 2) with positive area, inside ``box`` (x0, y0, x1, y1; ends excluded)."""
+def scan(
+    corners: Ints, box: tuple[int, int, int, int], samples: Sequence[tuple[int, int]] = ((0, 0),)
+) -> Runs:
+    """The runs of triangles (n, 3, 2) with positive area, inside ``box`` (x0, y0, x1, y1; ends excluded).
+
+    ``samples``: where in a pixel it is sampled, from its centre, in 1/256.
+    """
     x0, y0, x1, y1 = box
-    # Pixel centres have coordinates that are multiples of 256: rows whose centre can be inside.
-    top = np.maximum(-(-corners[:, :, 1].min(axis=1) // SUBPIXEL), y0)
-    bottom = np.minimum(corners[:, :, 1].max(axis=1) // SUBPIXEL + 1, y1)
+    # Pixel centres have coordinates that are multiples of 256: rows where a sample can be inside.
+    above, below = max(y for _, y in samples), min(y for _, y in samples)
+    top = np.maximum(-(-(corners[:, :, 1].min(axis=1) - above) // SUBPIXEL), y0)
+    bottom = np.minimum((corners[:, :, 1].max(axis=1) - below) // SUBPIXEL + 1, y1)
     rows = np.maximum(bottom - top, 0)
     triangle = np.repeat(np.arange(len(corners)), rows)
     y = np.arange(len(triangle)) - np.repeat(np.cumsum(rows) - rows - top, rows)
-    low, high = np.full(len(y), x0), np.full(len(y), x1)
+    if len(samples) == 1:
+        low, high = _span(corners - np.array(samples[0]), triangle, y, (x0, x1))
+        some = high > low
+        return Runs(triangle[some], y[some], low[some], (high - low)[some])
+    spans = [_span(corners - np.array(place), triangle, y, (x0, x1)) for place in samples]
+    lows, highs = (np.stack([span[end] for span in spans]) for end in range(2))
+    empty = highs <= lows
+    low = np.where(empty, x1, lows).min(axis=0)
+    high = np.where(empty, x0, highs).max(axis=0)
+    some = high > low
+    return Runs(
+        triangle[some], y[some], low[some], (high - low)[some], (lows[:, some], highs[:, some])
+    )
+
+
+def _span(corners: Ints, triangle: Ints, y: Ints, bounds: tuple[int, int]) -> tuple[Ints, Ints]:
+    """First and last + 1 column whose centre is inside, for rows ``y`` of triangles."""
+    low, high = np.full(len(y), bounds[0]), np.full(len(y), bounds[1])
     for edge in range(3):
         start, end = corners[:, edge], corners[:, (edge + 1) % 3]
         dx, dy = end[:, 0] - start[:, 0], end[:, 1] - start[:, 1]
@@ -140,9 +177,7 @@ def scan(corners: Ints, box: tuple[int, int, int, int]) -> Runs:
         high = np.where(step > 0, np.minimum(high, bound + 1), high)
         low = np.where(step < 0, np.maximum(low, ceiling), low)
         high = np.where(level & (reach < 0), low, high)
-    length = high - low
-    some = length > 0
-    return Runs(triangle[some], y[some], low[some], length[some])
+    return low, high
 
 
 def clip(triangles: Triangles, near: float, far: float, corners: int = 3) -> Triangles:
@@ -345,6 +380,12 @@ class Interpolator:
         if self._w is None:
             self._w = F32(1) / self.oow(None)
         return self._w if sel is None else self._w[sel]
+
+    def moved(self, sel: Selection, place: Floats) -> Interpolator:
+        """The same for the fragments of ``sel`` alone, at ``place`` (n, 2) from their pixels' centres."""
+        which = self.which if len(self.which) == 1 or sel is None else self.which[sel]
+        x, y = (self.x, self.y) if sel is None else (self.x[sel], self.y[sel])
+        return Interpolator(self.setup, which, x + place[:, 0], y + place[:, 1])
 
     def depth(self, sel: Selection) -> Floats:
         return self.plane(self.setup.position(2), sel)

@@ -61,16 +61,18 @@ _FORMAT_SIZES = {
 }
 TILED, LINEAR = 1, 2
 AFBC = (12, 13)
+SINGLE, AVERAGE, MULTIPLE, LAYERED = range(4)  # what becomes of samples in memory
 _MOST_PIXELS = 1 << 26
 Index = NDArray[np.int64]
 
 
 class Target:
-    """One render target: (height, width, bytes) in internal format."""
+    """One render target: (height, width, samples, bytes) in internal format."""
 
     def __init__(self, described: RenderTarget, frame: Framebuffer) -> None:
         self.described = described
         self.width, self.height = width, height = frame.width, frame.height
+        self.samples = 1 << frame.sample_count_log2
         self.bounds = bounds_of(frame)
         internal = described.internal_format
         self.packed: Format | None = None
@@ -91,11 +93,11 @@ class Target:
                 for low, fraction, width in places
             ]
             clear = self.packed.pack(np.array([values], dtype=np.float32)).tobytes()
-        self.words = np.empty((height * width, self.size), dtype=np.uint8)
+        self.words = np.empty((height * width * self.samples, self.size), dtype=np.uint8)
         self.words[:] = np.frombuffer(clear, dtype=np.uint8)
 
     def put(self, at: Index, values: NDArray[np.uint8]) -> None:
-        """Store bytes (n, size) at pixels ``at`` (y * width + x)."""
+        """Store bytes (n, size) at samples ``at`` ((y * width + x) * samples + sample)."""
         if self.size == 4:
             self.words.view(np.uint32)[at, 0] = np.ascontiguousarray(values).view(np.uint32)[:, 0]
         else:
@@ -175,30 +177,58 @@ class Target:
         described = self.described
         if not described.write or not described.block:
             return
-        if described.format not in _FORMAT_SIZES or described.msaa:
+        if described.format not in _FORMAT_SIZES or described.msaa == MULTIPLE:
             raise Unsupported(
                 f"write-back of format {described.format}, MSAA {described.msaa} is not there yet"
             )
+        words = self.words.reshape(-1, self.samples, self.size)
+        if described.msaa == AVERAGE and self.samples > 1:
+            surfaces = [self._resolved(words)]
+        else:
+            count = self.samples if described.msaa == LAYERED else 1
+            surfaces = [np.ascontiguousarray(words[:, sample]) for sample in range(count)]
+        for sample, surface in enumerate(surfaces):
+            base = described.base + sample * described.surface_stride
+            place = (base, described.row_stride, described.block)
+            store_image(space, place, self._stored(surface), self.bounds)
+
+    def _resolved(self, words: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(pixels, samples, size) to the mean of each pixel's samples."""
+        if self.described.internal_format == RGBA8 and not self.described.srgb:
+            total = words.astype(np.uint32).sum(axis=1)
+            return ((2 * total + self.samples) // (2 * self.samples)).astype(np.uint8)
+        if self.packed is None and self.described.internal_format != RGBA8:
+            raise Unsupported(f"the mean of {self.size}-byte pixels without a format")
+        at = np.arange(len(self.words))
+        mean = self.read(at, 0).reshape(-1, self.samples, 4).mean(axis=1, dtype=np.float64)
+        values = mean.astype(np.float32)
+        if self.packed is not None:
+            return self.packed.pack(values[:, : self.packed.channels])
+        values[:, :3] = to_srgb(values[:, :3])
+        return quantize(values)
+
+    def _stored(self, words: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Pixels (n, size) of the tile buffer as an image (height, width, size) in the format of memory."""
+        described = self.described
         size = _FORMAT_SIZES[described.format]
-        image = self.words.reshape(self.height, self.width, self.size)
-        if self.described.internal_format == RGBA8:
+        image = words.reshape(self.height, self.width, self.size)
+        if described.internal_format == RGBA8:
             order = _stored_order(described.swizzle)
             if order != (0, 1, 2, 3):
                 image = image[:, :, list(order)]
-            image = image[:, :, :size]
-        elif self.packed is not None:
+            return image[:, :, :size]
+        if self.packed is not None:
             if described.format not in _WRITTEN:
                 raise Unsupported(f"write-back format {described.format} is not there yet")
-            values = to_rgba(self.packed, _RGBA, self.words)
+            values = to_rgba(self.packed, _RGBA, words)
             values = values[:, list(_stored_order(described.swizzle))]
             kind = self.packed
             if kind.kind != "f":
                 kind, _ = pixel_format(_WRITTEN[described.format] << 12)
-            image = kind.pack(values[:, : kind.channels]).reshape(self.height, self.width, -1)
-        elif size != self.size:
+            return kind.pack(values[:, : kind.channels]).reshape(self.height, self.width, -1)
+        if size != self.size:
             raise Unsupported(f"{self.size}-byte pixels written back as {size} bytes")
-        place = (described.base, described.row_stride, described.block)
-        store_image(space, place, image, self.bounds)
+        return image
 
 
 def _stored_order(swizzle: int) -> tuple[int, ...]:
@@ -374,7 +404,8 @@ class DepthBuffer:
     """Depth and stencil of the frame, flat."""
 
     def __init__(self, frame: Framebuffer, extension: ZsExtension | None) -> None:
-        pixels = frame.width * frame.height
+        self.samples = 1 << frame.sample_count_log2
+        pixels = frame.width * frame.height * self.samples
         self.frame, self.extension = frame, extension
         self.scale = {0: 65535, 1: (1 << 24) - 1}.get(frame.z_internal)
         clear = np.array([frame.z_clear], dtype=np.float32)
@@ -445,15 +476,24 @@ class DepthBuffer:
         frame, extension = self.frame, self.extension
         if extension is None:
             return
-        shape = (frame.height, frame.width)
+        shape = (frame.height, frame.width, self.samples)
         depth, stencil = self.depth.reshape(shape), self.stencil.reshape(shape)
         if frame.z_write and extension.zs_block:
-            pixels = _zs_pixels(extension.zs_format, depth, stencil, frame.z_internal)
-            place = (extension.zs_base, extension.zs_row_stride, extension.zs_block)
-            store_image(space, place, pixels, bounds_of(frame))
+            for sample in range(self.samples if extension.zs_msaa == LAYERED else 1):
+                pixels = _zs_pixels(
+                    extension.zs_format,
+                    depth[:, :, sample],
+                    stencil[:, :, sample],
+                    frame.z_internal,
+                )
+                base = extension.zs_base + sample * extension.zs_surface_stride
+                place = (base, extension.zs_row_stride, extension.zs_block)
+                store_image(space, place, pixels, bounds_of(frame))
         if frame.stencil_write and extension.s_format == 1 and extension.s_block:
-            place = (extension.s_base, extension.s_row_stride, extension.s_block)
-            store_image(space, place, stencil[:, :, None], bounds_of(frame))
+            for sample in range(self.samples if extension.s_msaa == LAYERED else 1):
+                base = extension.s_base + sample * extension.s_surface_stride
+                place = (base, extension.s_row_stride, extension.s_block)
+                store_image(space, place, stencil[:, :, sample, None], bounds_of(frame))
 
 
 def _zs_pixels(
@@ -493,14 +533,13 @@ def load_frame(space: AddressSpace, pointer: int) -> tuple[Framebuffer, list[Tar
     """The framebuffer descriptor behind a tagged pointer, its targets and depth, cleared."""
     address = pointer & ~63
     frame = Framebuffer.read(space, address)
-    if frame.width * frame.height > _MOST_PIXELS:
+    if frame.width * frame.height << frame.sample_count_log2 > _MOST_PIXELS:
         raise GpuFault(
             ExceptionCode.DATA_INVALID_FAULT,
             address,
-            f"a frame of {frame.width} x {frame.height} pixels",
+            f"a frame of {frame.width} x {frame.height} pixels, "
+            f"{1 << frame.sample_count_log2} samples each",
         )
-    if frame.sample_count_log2:
-        raise Unsupported("multisampled frames are not there yet")
     at = address + 128
     extension = None
     if frame.has_extension:

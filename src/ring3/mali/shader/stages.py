@@ -24,6 +24,7 @@ from ring3.mali.shader.operands import (
     Read,
     Selection,
     distinct,
+    floating,
     raw64,
     source32,
     store32,
@@ -151,6 +152,48 @@ def _divided(attribute: Attribute, instances: Array) -> Array:
 
 # -- fragment stage -------------------------------------------------------------------------------
 
+Placed = Callable[["Threads", Selection, "Interpolator"], tuple["Interpolator", Selection]]
+
+
+def placed(instruction: Instruction) -> Placed:
+    """Where in their pixels fragments take a varying: at the centre, at a covered sample, at their sample, or
+    where the source says.  The interpolator there, and the selection to give it."""
+    mode, source = instruction.modifier("sample"), source32(instruction, 0)
+    retrieve = instruction.modifier("update") == "retrieve"
+
+    def run(
+        threads: Threads, sel: Selection, varyings: Interpolator
+    ) -> tuple[Interpolator, Selection]:
+        samples = threads.stages.get("samples")
+        if mode == "center" and not retrieve:
+            threads.stages.pop("placed", None)
+            return varyings, sel
+        if retrieve:
+            kept = threads.stages.get("placed")
+            if kept is None:
+                return varyings, sel
+            return varyings.moved(sel, kept if sel is None else kept[sel]), None
+        count = active_count(threads, sel)
+        word = spread(source(threads, sel), count)
+        if mode == "explicit":
+            halves = np.ascontiguousarray(word).view(np.int16).reshape(-1, 2)
+            where = halves.astype(np.float32) / np.float32(256) - np.float32(0.5)
+        elif samples is None or len(samples) == 1:
+            return varyings, sel
+        elif mode == "sample":
+            where = samples[np.minimum(word >> np.uint32(16) & 31, len(samples) - 1)]
+        else:
+            # The centroid: the centre of pixels that are covered whole, else the first sample that is.
+            covered = word & np.uint32((1 << len(samples)) - 1)
+            lowest = np.log2(np.maximum(covered & -covered.astype(np.int64), 1)).astype(np.int64)
+            whole = (covered == (1 << len(samples)) - 1) | (covered == 0)
+            where = np.where(whole[:, None], np.float32(0), samples[lowest])
+        kept = threads.stages.setdefault("placed", np.zeros((threads.count, 2), np.float32))
+        kept[slice(None) if sel is None else sel] = where
+        return varyings.moved(sel, where), None
+
+    return run
+
 
 @builds("LD_VAR_BUF_IMM", "LD_VAR_BUF")
 def _ld_var_buf(instruction: Instruction) -> Execute:
@@ -181,7 +224,7 @@ def _load_varying(
     kind: str,
 ) -> Execute:
     register, _ = instruction.staging(instruction.encoding.staging[0])
-    count = components(instruction)
+    count, place = components(instruction), placed(instruction)
 
     def run(threads: Threads, sel: Selection) -> None:
         varyings: Interpolator = stage(threads, "varyings", instruction)
@@ -191,7 +234,8 @@ def _load_varying(
             raw = varyings.flat(at, count, bits, sel)
             write_vector(threads, sel, register, raw, f"u{bits}")
             return
-        values = varyings.smooth(at, count, 16 if source == "src_f16" else 32, sel)
+        seen, all_of = place(threads, sel, varyings)
+        values = seen.smooth(at, count, 16 if source == "src_f16" else 32, all_of)
         write_vector(threads, sel, register, values, kind)
 
     return run
@@ -204,6 +248,7 @@ def _ld_var(instruction: Instruction) -> Execute:
     handle = None if immediate else source32(instruction, 0 if flat else 1)
     register, _ = instruction.staging(instruction.encoding.staging[0])
     count, kind = components(instruction), instruction.modifier("regfmt")
+    place = None if flat else placed(instruction)
 
     def run(threads: Threads, sel: Selection) -> None:
         varyings: Interpolator = stage(threads, "varyings", instruction)
@@ -216,10 +261,11 @@ def _ld_var(instruction: Instruction) -> Execute:
         # Varyings of vertex packets are addressed from 1024 on.
         at = attribute.offset - 1024
         form, _ = pixel_format(attribute.format)
-        if flat or form.integer:
+        if place is None or form.integer:
             write_vector(threads, sel, register, varyings.flat(at, count, form.bits, sel), "u32")
         else:
-            values = varyings.smooth(at, count, form.bits, sel)
+            seen, all_of = place(threads, sel, varyings)
+            values = seen.smooth(at, count, form.bits, all_of)
             write_vector(threads, sel, register, values, kind)
 
     return run
@@ -227,7 +273,7 @@ def _ld_var(instruction: Instruction) -> Execute:
 
 @builds("LD_VAR_SPECIAL")
 def _ld_var_special(instruction: Instruction) -> Execute:
-    index = instruction.immediate("index")
+    index, place = instruction.immediate("index"), placed(instruction)
     register, _ = instruction.staging(instruction.encoding.staging[0])
     kind = instruction.modifier("regfmt")
     if index not in (0, 2, 3):
@@ -239,7 +285,8 @@ def _ld_var_special(instruction: Instruction) -> Execute:
         if index == 0:
             value = varyings.point(sel)[:, :count]
         else:
-            value = (varyings.oow(sel) if index == 2 else varyings.depth(sel))[:, None]
+            seen, all_of = place(threads, sel, varyings)
+            value = (seen.oow(all_of) if index == 2 else seen.depth(all_of))[:, None]
         write_vector(threads, sel, register, value, kind)
 
     return run
@@ -247,10 +294,28 @@ def _ld_var_special(instruction: Instruction) -> Execute:
 
 @builds("ATEST")
 def _atest(instruction: Instruction) -> Execute:
-    """Alpha to coverage is off without multisampling: coverage passes."""
-    coverage = source32(instruction, 0)
+    """The coverage that is left: with alpha to coverage, alpha's share of the samples."""
+    coverage, alpha = source32(instruction, 0), floating(instruction, 1, 32)
     register, _ = instruction.staging(instruction.encoding.staging[0])
-    return lambda threads, sel: store32(threads, sel, register, coverage(threads, sel))
+
+    def run(threads: Threads, sel: Selection) -> None:
+        mask = coverage(threads, sel)
+        if threads.stages.get("alpha_to_coverage"):
+            value, count = alpha(threads, sel), len(threads.stages["samples"])
+            for sample in range(count):
+                off = ~(value >= np.float32((sample + 0.5) / count))
+                mask = mask & ~(off.astype(np.uint32) << np.uint32(sample))
+        _leave(threads, sel, mask)
+        store32(threads, sel, register, mask)
+
+    return run
+
+
+def _leave(threads: Threads, sel: Selection, mask: Array) -> None:
+    """Of the fragments' samples, these are tested and drawn."""
+    left = threads.stages.get("coverage")
+    if left is not None:
+        left[slice(None) if sel is None else sel] = mask
 
 
 @builds("ZS_EMIT")
@@ -267,7 +332,9 @@ def _zs_emit(instruction: Instruction) -> Execute:
         if s:
             stage(threads, "stencil", instruction)[every] = stencil(threads, sel) & np.uint32(255)
             threads.stages["wrote_stencil"] = True
-        store32(threads, sel, register, coverage(threads, sel))
+        mask = coverage(threads, sel)
+        _leave(threads, sel, mask)
+        store32(threads, sel, register, mask)
 
     return run
 
@@ -315,37 +382,45 @@ def write_color(
     target: int,
     color: tuple[NDArray[Any], Array],
     internal: int,
+    sample: int | None = None,
 ) -> None:
-    """Keep a colour (n, c) with its coverage until the fragment has passed its tests."""
+    """Keep a colour (n, c) with the samples that get it (``sample``: only that one) until the fragment has
+    passed its tests."""
     colors = stage(threads, "colors", instruction)
     values, mask = color
-    covered = np.broadcast_to(mask != 0, (len(values),))
+    covered = np.broadcast_to(mask, (len(values),))
     threads.stages["internal"][target] = internal
-    if sel is None and covered.all():
-        colors[target] = (values, covered)
+    key = target, sample
+    if sel is None:
+        colors[key] = (values, covered)
         return
-    old = colors.get(target)
+    old = colors.get(key)
     if old is None or old[0].shape[1] != values.shape[1]:
         shape = (threads.count, values.shape[1])
-        old = (np.zeros(shape, values.dtype), np.zeros(threads.count, dtype=bool))
+        old = (np.zeros(shape, values.dtype), np.zeros(threads.count, dtype=np.uint32))
     full = np.array(old[0]), np.array(old[1])
-    every = slice(None) if sel is None else sel
-    full[0][every] = values
-    full[1][every] = covered
-    colors[target] = full
-
-
-def _pixel_indices(instruction: Instruction, value: Array) -> int:
-    """Render target of a pixel indices descriptor: sample in bits 7:0, target in 15:8, then x and y."""
-    found = distinct(value)
-    if len(found) > 1 or found[0] >> 24 != CURRENT_PIXEL or found[0] & 255:
-        raise Unsupported(
-            f"{instruction.encoding.name} of another pixel or sample is not there yet"
-        )
-    return found[0] >> 8 & 255
+    full[0][sel] = values
+    full[1][sel] = covered
+    colors[key] = full
 
 
 CURRENT_PIXEL = 255
+
+
+def _pixel_indices(
+    threads: Threads, sel: Selection, instruction: Instruction, value: Array
+) -> list[tuple[Selection, int, int]]:
+    """Threads by render target and sample, of pixel indices descriptors: sample in bits 7:0, target in 15:8,
+    then x and y."""
+    every = np.arange(threads.count) if sel is None else sel
+    parts: list[tuple[Selection, int, int]] = []
+    found = distinct(value)
+    for one in found:
+        if one >> 24 != CURRENT_PIXEL:
+            raise Unsupported(f"{instruction.encoding.name} of another pixel is not there yet")
+        mine = sel if len(found) == 1 else every[value == one]
+        parts.append((mine, one >> 8 & 255, one & 255))
+    return parts
 
 
 @builds("LD_TILE")
@@ -356,13 +431,13 @@ def _ld_tile(instruction: Instruction) -> Execute:
 
     def run(threads: Threads, sel: Selection) -> None:
         tile = stage(threads, "tile", instruction)
-        target = _pixel_indices(instruction, where(threads, sel))
         forms = distinct(conversion(threads, sel))
         if len(forms) > 1:
             raise Unsupported("LD_TILE with formats that diverge is not there yet")
-        values = tile(target, forms[0], sel)
-        form = "u32" if kind == "auto" and values.dtype.kind != "f" else kind
-        write_vector(threads, sel, register, values[:, :count], form)
+        for mine, target, sample in _pixel_indices(threads, sel, instruction, where(threads, sel)):
+            values = tile(target, forms[0], mine, sample)
+            form = "u32" if kind == "auto" and values.dtype.kind != "f" else kind
+            write_vector(threads, mine, register, values[:, :count], form)
 
     return run
 
@@ -375,9 +450,10 @@ def _st_tile(instruction: Instruction) -> Execute:
     count, kind = components(instruction), instruction.modifier("regfmt")
 
     def run(threads: Threads, sel: Selection) -> None:
-        target = _pixel_indices(instruction, where(threads, sel))
-        values = read_vector(threads, sel, register, count, kind)
-        opaque = 1 | target << 16 | distinct(conversion(threads, sel))[0] << 32
-        write_color(threads, sel, instruction, target, (values, coverage(threads, sel)), opaque)
+        for mine, target, sample in _pixel_indices(threads, sel, instruction, where(threads, sel)):
+            values = read_vector(threads, mine, register, count, kind)
+            opaque = 1 | target << 16 | distinct(conversion(threads, mine))[0] << 32
+            color = (values, coverage(threads, mine))
+            write_color(threads, mine, instruction, target, color, opaque, sample)
 
     return run

@@ -37,8 +37,6 @@ def read_texture(threads: Threads, table: int, index: int) -> Texture:
     found = descriptor(threads.space, threads.resources, table, index, Texture)
     if found.type != 2:
         raise Unsupported(f"a descriptor of type {found.type} where a texture is expected")
-    if found.samples_log2:
-        raise Unsupported("a multisampled texture is not there yet")
     if found.minimum_level:
         raise Unsupported("a texture with a minimum level is not there yet")
     return found
@@ -60,7 +58,11 @@ def layers(texture: Texture) -> int:
 
 
 def texel_addresses(
-    threads: Threads, texture: Texture, place: tuple[Array, Array, Array], level: Array
+    threads: Threads,
+    texture: Texture,
+    place: tuple[Array, Array, Array],
+    level: Array,
+    sample: Array | None = None,
 ) -> tuple[NDArray[np.int64], Format]:
     """Addresses of texels (x, y, layer or z) of a level; NOWHERE outside the image."""
     kind, _ = pixel_format(texture.format)
@@ -70,6 +72,8 @@ def texel_addresses(
     inside = (level >= 0) & (level < texture.levels)
     if not volume:
         inside &= (layer >= 0) & (layer < layers(texture))
+    if sample is not None:
+        inside &= (sample >= 0) & (sample < 1 << texture.samples_log2)
     surfaces = level if volume else layer * texture.levels + level
     for number in distinct(surfaces[inside]) if inside.any() else ():
         plane = Plane.read(threads.space, texture.surfaces + Plane.BYTES * number)
@@ -93,6 +97,8 @@ def texel_addresses(
             raise Unsupported(f"clump ordering {plane.ordering} is not there yet")
         if volume:
             offset = offset + layer[mine] * plane.slice_stride
+        elif sample is not None:
+            offset = offset + sample[mine] * plane.slice_stride
         out[mine] = offset + plane.pointer
     return out, kind
 

@@ -192,12 +192,18 @@ def _tex_fetch(instruction: Instruction) -> Execute:
             if where.array is not None:
                 at[2] = staged(where.array)
             offsets = access.offsets(threads, mine, handle)
-            at = [one + by for one, by in zip(at, offsets, strict=True)]
+            axes = len(where.coordinates)
+            at = [
+                one + by if axis < axes else one
+                for axis, (one, by) in enumerate(zip(at, offsets, strict=True))
+            ]
             if where.offset is not None:
                 # The fourth byte, beside three of offsets.
                 level = access.row(threads, mine, where.offset).astype(np.int64) >> 24
             texture = read_texture(threads, *handle.texture)
-            found = texel_addresses(threads, texture, (at[0], at[1], at[2]), level)
+            # Of two-dimensional images, the third offset is the number of a sample.
+            sample = offsets[2] if texture.samples_log2 else None
+            found = texel_addresses(threads, texture, (at[0], at[1], at[2]), level, sample)
             access.write(threads, mine, texels(threads, texture, found))
 
     return run
