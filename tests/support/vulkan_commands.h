@@ -65,7 +65,7 @@ static VkRenderingAttachmentInfo attachment(int depth)
 }
 
 /* rendering X Y W H LAYERS then color VIEW LOAD STORE C C C C | depth/stencil VIEW LOAD STORE Z S | resolve MODE VIEW |
- * secondary */
+ * views MASK | secondary */
 static void rendering(void)
 {
 	VkRenderingAttachmentInfo colors[8], depth, stencil;
@@ -91,7 +91,9 @@ static void rendering(void)
 			last->resolveMode = number();
 			last->resolveImageView = views[object()];
 			last->resolveImageLayout = VK_IMAGE_LAYOUT_GENERAL;
-		} else if (keyed("secondary"))
+		} else if (keyed("views"))
+			info.viewMask = number();
+		else if (keyed("secondary"))
 			info.flags = VK_RENDERING_CONTENTS_SECONDARY_COMMAND_BUFFERS_BIT;
 		else
 			exit(2);

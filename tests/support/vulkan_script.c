@@ -132,7 +132,8 @@ static void start(void)
 	VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {
 		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES, &floats
 	};
-	VkPhysicalDeviceFeatures2 features = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &dots };
+	VkPhysicalDeviceMultiviewFeatures views = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_FEATURES, &dots };
+	VkPhysicalDeviceFeatures2 features = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &views };
 	static const char *const wanted[] = {
 		"VK_KHR_16bit_storage", "VK_KHR_8bit_storage", "VK_KHR_shader_float16_int8", "VK_KHR_buffer_device_address",
 		"VK_KHR_dynamic_rendering", "VK_KHR_timeline_semaphore", "VK_KHR_shader_subgroup_extended_types",
@@ -538,7 +539,9 @@ static void make_graphics(void)
 		} else if (keyed("constants")) {
 			for (int n = 0; n < 4; n++)
 				blend.blendConstants[n] = real();
-		} else if (keyed("colors")) {
+		} else if (keyed("views"))
+			rendering.viewMask = number();
+		else if (keyed("colors")) {
 			rendering.colorAttachmentCount = blend.attachmentCount = number();
 			for (uint32_t n = 0; n < blend.attachmentCount; n++)
 				formats[n] = number();

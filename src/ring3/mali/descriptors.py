@@ -160,6 +160,8 @@ class TilerContext(Descriptor):
     first_provoking_vertex: int = at(2, 18, 1)
     width: int = at(3, 0, 16, plus=1)
     height: int = at(3, 16, 16, plus=1)
+    layers: int = at(4, 0, 8, plus=1)
+    layer_offset: int = at(4, 8, 8)
     heap: int = at(6, 0, 64)
     completed_top: int = at(10, 0, 64)
     completed_bottom: int = at(12, 0, 64)
@@ -242,6 +244,7 @@ class Framebuffer(Descriptor):
     pre_frame_0: int = at(0, 0, 3)
     pre_frame_1: int = at(0, 3, 3)
     post_frame: int = at(0, 6, 3)
+    layer: int = at(0, 24, 8)
     frame_argument: int = at(2, 0, 64)
     sample_locations: int = at(4, 0, 64)
     frame_shaders: int = at(6, 0, 64)
@@ -399,6 +402,9 @@ class PolygonList(Descriptor):
     flags: int = at(16)
     size: float = at(19, kind="float")
     full_screen: int = at(20, 0, 1)  # no primitives: every pixel of the scissor rectangle
+    layer: int = at(20, 8, 8)  # of the tiler context
+    view: int = at(20, 16, 8)  # which of the positions and varyings of each vertex it uses
+    views: int = at(20, 24, 8, plus=1)  # how many there are
     min_x: int = at(17, 0, 16)
     min_y: int = at(17, 16, 16)
     max_x: int = at(18, 0, 16)

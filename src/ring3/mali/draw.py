@@ -4,6 +4,7 @@ shaders, primitives into polygon lists."""
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,12 +20,13 @@ from ring3.mali.tiler import Tiler
 
 if TYPE_CHECKING:
     from ring3.mali.cs.queue import Queue
+    from ring3.mali.mmu import AddressSpace
 
 POSITION_BYTES = 16  # x, y, z, 1/w
 PACKET = (
     4  # vertices whose extended positions lie together: four positions, then four times the rest
 )
-SECONDARY_SHADER, RESTART, LAYERS, VIEWS = 1 << 18, 1 << 19, 1 << 20, 0xFE << 24
+SECONDARY_SHADER, RESTART, LAYERS = 1 << 18, 1 << 19, 1 << 20
 EXTENDED = 2  # position FIFO format, bits 23:22
 HALF_SIZES = 2  # point size array format, bits 12:11
 _MOST_TRIANGLES = 16384
@@ -35,17 +37,19 @@ def run_idvs(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
     """Shade and bin one draw call, in batches that fit a heap chunk."""
     regs = queue.registers
     flags = regs[56] | fields["flags_override"]
-    if flags & (LAYERS | VIEWS):
-        raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, "layered rendering is not there yet")
     tiler = Tiler(queue, queue.reg64(40))
+    views = layers_of(tiler, flags)
+    stored = max(flags >> 24, 1).bit_length()  # views whose outputs each vertex has room for
     indices = read_indices(queue, flags)
     provoking = bool(tiler.context.first_provoking_vertex)
     primitives = assemble(flags & 255, indices, bool(flags & RESTART), flags >> 8 & 7, provoking)
     instances = regs[34]
-    if not len(primitives) or not instances:
+    if not len(primitives) or not instances or not views:
         return
     stride = -(-regs[48] // 16) * 16 if flags & SECONDARY_SHADER else 0
-    batch = max(1, min(_MOST_TRIANGLES, tiler.room // (3 * max(2 * POSITION_BYTES, stride))))
+    vertex = max(2 * POSITION_BYTES, stride) * stored
+    # Packets are filled up: room for some vertices more.
+    batch = max(1, min(_MOST_TRIANGLES, tiler.room // (3 * vertex) - 8))
     per_instance = len(primitives)
     for first in range(0, per_instance * instances, batch):
         numbers = np.arange(first, min(first + batch, per_instance * instances))
@@ -54,17 +58,17 @@ def run_idvs(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
         keys = corners + (instance << 32)[:, None]
         unique, inverse = np.unique(keys, return_inverse=True)
         vertices = (unique & 0xFFFFFFFF, unique >> 32)
-        positions = yield from _shade(tiler, fields, vertices, POSITION_BYTES, 0)
+        positions = yield from _shade(tiler, fields, vertices, POSITION_BYTES, stored, 0)
         size = _float(regs[60])
         varyings = 0
         if stride:
-            varyings = yield from _shade(tiler, fields, vertices, stride, 1)
+            varyings = yield from _shade(tiler, fields, vertices, stride, stored, 1)
         triangles = np.empty((len(numbers), 4), dtype="<i4")
         triangles[:, :3] = inverse.reshape(-1, 3)
         triangles[:, 3] = numbers % per_instance
         where = yield from tiler.allocate(triangles.nbytes)
         queue.space.write(where, triangles.tobytes())
-        polygons = PolygonList(
+        shared = PolygonList(
             count=len(triangles),
             triangles=where,
             positions=positions,
@@ -76,18 +80,31 @@ def run_idvs(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
             high_depth=_float(regs[45]),
             flags=flags,
             size=size,
+            views=stored,
             draw=int.from_bytes(_draw(queue, fields).pack(), "little"),
-            **bounds(read_positions(queue, positions, len(unique), flags), size, flags),
         )
-        yield from tiler.append(polygons)
+        for view, layer in views:
+            polygons = replace(shared, layer=layer, view=view)
+            box = bounds(read_positions(queue, polygons), size, flags)
+            yield from tiler.append(replace(polygons, **box))
         yield
+
+
+def layers_of(tiler: Tiler, flags: int) -> list[tuple[int, int]]:
+    """(view, layer of the tiler context) that a draw call goes to: its views, or the frame's first layer."""
+    if flags & LAYERS:
+        raise GpuFault(
+            ExceptionCode.DATA_INVALID_FAULT, 0, "a layer chosen by the vertex is not there yet"
+        )
+    views = [view for view in range(8) if flags >> 24 + view & 1] or [0]
+    inside = [(view, view + tiler.context.layer_offset & 255) for view in views]
+    return [(view, layer) for view, layer in inside if layer < tiler.context.layers]
 
 
 def run_fullscreen(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
     """Bin one primitive that covers the scissor rectangle; its draw call descriptor is in memory."""
     flags = queue.registers[56] | fields["flags_override"]
-    if flags & (LAYERS | VIEWS):
-        raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, "layered rendering is not there yet")
+    tiler = Tiler(queue, queue.reg64(40))
     draw = Draw.read(queue.space, queue.reg64(fields["dcd"]))
     polygons = PolygonList(
         full_screen=1,
@@ -97,7 +114,8 @@ def run_fullscreen(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
         max_y=65535,
         draw=int.from_bytes(draw.pack(), "little"),
     )
-    yield from Tiler(queue, queue.reg64(40)).append(polygons)
+    for _, layer in layers_of(tiler, flags):
+        yield from tiler.append(replace(polygons, layer=layer))
     yield
 
 
@@ -146,30 +164,44 @@ def read_indices(queue: Queue, flags: int) -> Indices:
     return data.astype(np.int64)
 
 
-def vertex_numbers(count: int, flags: int) -> Indices:
-    """Where the position shader puts vertex n, in units of POSITION_BYTES."""
+def vertex_numbers(count: int, slots: int) -> Indices:
+    """Where vertex n's first output is, of packets that hold ``slots`` outputs for each of four vertices."""
     at = np.arange(count)
-    if flags >> 22 & 3 != EXTENDED:
-        return at
-    return at // PACKET * (2 * PACKET) + at % PACKET
+    return at if slots == 1 else at // PACKET * (slots * PACKET) + at % PACKET
+
+
+def position_slots(flags: int, views: int) -> int:
+    """What the position shader writes for a vertex: a position a view; the extended format as much again."""
+    return views * (2 if flags >> 22 & 3 == EXTENDED else 1)
+
+
+def read_vertices(space: AddressSpace, where: int, at: Indices, size: int) -> NDArray[np.uint8]:
+    """Outputs of ``size`` bytes, of which those numbered ``at`` are wanted: (len(at), size)."""
+    raw = np.frombuffer(space.read(where, (int(at[-1]) + 1) * size), dtype=np.uint8)
+    return raw.reshape(-1, size)[at]
 
 
 def read_positions(
-    queue: Queue, where: int, count: int, flags: int
+    queue: Queue, polygons: PolygonList
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Screen positions (count, 4) and point sizes, when the shader wrote them as float16."""
-    slots = int(vertex_numbers(count, flags)[-1]) + 1
-    extended = flags >> 22 & 3 == EXTENDED
-    if extended:
-        slots += PACKET
-    raw = np.frombuffer(queue.space.read(where, slots * POSITION_BYTES), dtype=np.uint8)
-    raw = raw.reshape(slots, POSITION_BYTES)
-    at = vertex_numbers(count, flags)
-    positions = np.ascontiguousarray(raw[at]).view("<f4")
-    if not extended or flags >> 11 & 3 != HALF_SIZES:
+    """Screen positions (vertices, 4) and point sizes, when the shader wrote them as float16."""
+    flags, slots = polygons.flags, position_slots(polygons.flags, polygons.views)
+    own = slots // polygons.views
+    at = vertex_numbers(polygons.vertices, slots) + PACKET * own * polygons.view
+    raw = read_vertices(queue.space, polygons.positions, at, POSITION_BYTES)
+    positions = np.ascontiguousarray(raw).view("<f4")
+    if own == 1 or flags >> 11 & 3 != HALF_SIZES:
         return positions, None
-    rest = np.ascontiguousarray(raw[at + PACKET])
-    return positions, rest.view("<f2")[:, 0].astype(np.float32)
+    rest = read_vertices(queue.space, polygons.positions, at + PACKET, POSITION_BYTES)
+    return positions, np.ascontiguousarray(rest).view("<f2")[:, 0].astype(np.float32)
+
+
+def read_varyings(queue: Queue, polygons: PolygonList) -> NDArray[np.uint8] | None:
+    """What the varying shader wrote (vertices, bytes); None without one."""
+    if not polygons.stride:
+        return None
+    at = vertex_numbers(polygons.vertices, polygons.views) + PACKET * polygons.view
+    return read_vertices(queue.space, polygons.varyings, at, polygons.stride)
 
 
 def bounds(
@@ -200,14 +232,15 @@ def _shade(
     fields: dict[str, int],
     vertices: tuple[Indices, Indices],
     stride: int,
+    views: int,
     secondary: int,
 ) -> Generator[None, None, int]:
     """Run the position (0) or varying (1) shader over a batch; the address of its outputs."""
     queue, (index, instance) = tiler.queue, vertices
-    numbers = np.arange(len(index))
-    if not secondary:
-        numbers = vertex_numbers(len(index), queue.registers[56] | fields["flags_override"])
-    where = yield from tiler.allocate((int(numbers[-1]) + 1 + PACKET) * stride)
+    flags = queue.registers[56] | fields["flags_override"]
+    slots = views if secondary else position_slots(flags, views)
+    numbers = vertex_numbers(len(index), slots)
+    where = yield from tiler.allocate((int(numbers[-1]) + 1 + (slots - 1) * PACKET) * stride)
     srt = 2 if secondary and fields["varying_srt_select"] else 0
     fau = 10 if secondary and fields["varying_fau_select"] else 8
     tsd = 26 if secondary and fields["varying_tsd_select"] else 24

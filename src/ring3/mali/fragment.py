@@ -22,7 +22,7 @@ from ring3.mali.descriptors import (
     ShaderProgram,
     TilerContext,
 )
-from ring3.mali.draw import read_positions
+from ring3.mali.draw import read_positions, read_varyings
 from ring3.mali.events import ExceptionCode, GpuFault
 from ring3.mali.primitives import POINTS, TRIANGLES, rectangles, squares
 from ring3.mali.raster import Ints, Setup, Triangles, clip, orient, scan
@@ -73,9 +73,10 @@ def _lists(
             raise GpuFault(
                 ExceptionCode.DATA_INVALID_FAULT, where, f"no polygon list at {where:#x}"
             )
-        draw = Draw.parse(polygons.draw.to_bytes(Draw.BYTES, "little"))
-        one = prepare(queue, frame, targets, depth, draw)
-        yield from _batch(one, polygons)
+        if polygons.layer == frame.layer:
+            draw = Draw.parse(polygons.draw.to_bytes(Draw.BYTES, "little"))
+            one = prepare(queue, frame, targets, depth, draw)
+            yield from _batch(one, polygons)
         where = polygons.next
     raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, where, "the polygon list does not end")
 
@@ -132,11 +133,8 @@ def _batch(one: Pass, polygons: PolygonList) -> Iterator[None]:
         )
     if not len(corners) or not polygons.vertices:
         return
-    points, sizes = read_positions(one.queue, polygons.positions, polygons.vertices, polygons.flags)
-    varyings = None
-    if polygons.stride:
-        data = space.read(polygons.varyings, polygons.stride * polygons.vertices)
-        varyings = np.frombuffer(data, dtype=np.uint8).reshape(-1, polygons.stride)
+    points, sizes = read_positions(one.queue, polygons)
+    varyings = read_varyings(one.queue, polygons)
     triangles = Triangles(
         points[corners[:, :3]],
         corners[:, :3],

@@ -231,6 +231,7 @@ def _shade(one: Pass, setup: Setup | None, fragments: Fragments) -> Iterator[Non
         threads.registers[59] = x | y << 16
         threads.registers[60] = mask
         threads.registers[61] = mask
+        threads.registers[62] = one.frame.layer
         if fragments.sample is not None:
             threads.registers[61] |= fragments.sample.astype(np.uint32) << np.uint32(16)
         if fragments.in_quads:
