@@ -347,6 +347,7 @@ def blend_descriptor(instruction: Instruction) -> tuple[int | None, Read]:
     return named, raw64(byte, instruction.page)
 
 
+OFF = 3  # mode of a blend descriptor without a render target
 #: BLEND in shader mode sets this stage flag: the code behind it, which calls the shader, executes.
 CALLS = "calls_blend_shader"
 
@@ -365,6 +366,8 @@ def _blend(instruction: Instruction) -> Execute:
         # The second half of a blend descriptor: mode in bits 1:0, render target in 19:16.
         if internal[0] & 3 == 0:
             threads.stages[CALLS] = True
+            return
+        if internal[0] & 3 == OFF:
             return
         target = internal[0] >> 16 & 15 if named is None else named
         values = read_vector(threads, sel, register, count, kind)
