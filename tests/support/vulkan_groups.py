@@ -16,6 +16,8 @@ GROUPS: dict[str, Callable[[], list[Case]]] = {
     "interfaces": vulkan_raster.interfaces,
     "blends": vulkan_targets.blends,
     "targets": vulkan_targets.targets,
+    "multisampled": vulkan_targets.multisampled,
+    "layers": vulkan_targets.layers,
     "textures": vulkan_textures.textures,
     "images": vulkan_textures.images,
     "transfers": vulkan_transfers.transfers,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from vulkan_pictures import (
+    A1RGB5,
     B10G11R11,
     BGRA8,
     D24S8,
+    D32,
     FRAGMENT,
     INTEGERS,
     ONE,
@@ -24,7 +26,6 @@ from vulkan_pictures import (
     RG16F,
     RG32F,
     RG32UI,
-    RGB5A1,
     RGB10A2,
     RGBA4,
     RGBA8,
@@ -39,6 +40,7 @@ from vulkan_pictures import (
     RGBA32F,
     RGBA32UI,
     SRGB8,
+    VERTEX,
     Picture,
     mesh,
     simple,
@@ -72,7 +74,7 @@ def blends() -> list[Case]:
         RGBA16,
         RG8,
         RGBA4,
-        RGB5A1,
+        A1RGB5,
         RGBA8S,
     ):
         cases.append(
@@ -133,7 +135,7 @@ def targets() -> list[Case]:
         RGBA16UI,
         RGBA16I,
         RGBA4,
-        RGB5A1,
+        A1RGB5,
         RG32UI,
         R32I,
     ):
@@ -200,4 +202,106 @@ def targets() -> list[Case]:
         if name != "color":
             case.do("use 0").do("vertices 0 0 0").do("draw 3 1 0 0")
         cases.append(case.finish())
+    return cases
+
+
+_STAGE = """#version 450
+#extension GL_EXT_multiview : enable
+layout(location = 0) {0} in vec4 shade; layout(location = 0) out vec4 pixel;
+void main() {{ {1} }}
+"""
+#: What a fragment shader may ask of its samples.
+_OF_SAMPLES = {
+    "number": ("", "pixel = vec4(shade.rgb, float(gl_SampleID) / 4.0);"),
+    "mask_out": ("", "pixel = shade; gl_SampleMask[0] = 5;"),
+    "centroid": ("centroid", "pixel = shade;"),
+    "sample": ("sample", "pixel = shade;"),
+    "places": ("", "pixel = vec4(gl_SamplePosition, fract(gl_FragCoord.xy));"),
+    "mask_in": (
+        "",
+        "int m = gl_SampleMaskIn[0]; pixel = vec4(float(m) / 16.0, float(bitCount(m)) / 4.0, 0.0, 1.0);",
+    ),
+    "elsewhere": (
+        "",
+        "pixel = vec4(interpolateAtOffset(shade, vec2(0.25, -0.3)).xy, interpolateAtCentroid(shade).z, "
+        "interpolateAtSample(shade, 2).w);",
+    ),
+}
+
+
+def _multisampled(
+    name: str, settings: str = "", shader: str = FRAGMENT, *, form: int = RGBA8, zs: int = 0
+) -> Picture:
+    """Ten triangles into an image of four samples a pixel, resolved."""
+    case = Picture(name, form=form)
+    case.image(2, form, *case.size, samples=4)
+    case.do("begin").do("general 0").do("general 2")
+    if zs:
+        case.image(1, zs, *case.size, aspect=2, samples=4)
+        case.zs, case.aspect = zs, 2
+        case.do("general 1")
+    data = mesh(30, 5)
+    case.vertices(data)
+    case.pipeline(0, shader=shader, settings=f"topology 3 samples 4 {settings}")
+    parts = f"color 2 1 0 {case.clear_values()} resolve 2 0" + (" depth 1 1 0 1.0 0" if zs else "")
+    case.do("rendering 0 0", *case.size, 1, parts)
+    case.do("viewport 0 0", *case.size, 0, 1).do("scissor 0 0", *case.size)
+    case.do("use 0").do("vertices 0 0 0").do("draw 30 1 0 0")
+    return case.finish()
+
+
+def multisampled() -> list[Case]:
+    cases: list[Case] = [
+        _multisampled("samples"),
+        _multisampled("samples_depth", "depth 1 1", zs=D32),
+        _multisampled("samples_blend", "blend 1 6 7 0 1 7 0 15"),
+        _multisampled("samples_masked", "mask 6"),
+        _multisampled("samples_shaded", "shading 1.0"),
+    ]
+    for name, (qualifier, body) in _OF_SAMPLES.items():
+        cases.append(_multisampled(f"samples_{name}", shader=_STAGE.format(qualifier, body)))
+    for form in (RGBA16F, SRGB8, RGB10A2, R5G6B5):
+        cases.append(_multisampled(f"samples_format{form}", form=form))
+    return cases
+
+
+_VIEWS = """#version 450
+#extension GL_EXT_multiview : enable
+layout(location = 0) in vec4 position; layout(location = 1) in vec4 colour; layout(location = 0) out vec4 shade;
+void main() { float v = float(gl_ViewIndex); gl_Position = position + vec4(v * 0.25, 0.0, 0.0, 0.0);
+  shade = colour + vec4(v * 0.2); }
+"""
+
+
+def layers() -> list[Case]:
+    """Frames of several layers: without views, draws go to the first; with, to those of the mask."""
+    cases: list[Case] = []
+    by_view = _STAGE.format("", "pixel = shade; pixel.y *= float(gl_ViewIndex + 1) * 0.3;")
+    for name, count, mask, vertex, shader in (
+        ("layers", 3, 0, VERTEX, FRAGMENT),
+        ("layers_many", 12, 0, VERTEX, FRAGMENT),
+        ("views", 2, 3, _VIEWS, by_view),
+        ("views_some", 4, 13, VERTEX, by_view),
+        ("views_vertex", 3, 7, _VIEWS, FRAGMENT),
+    ):
+        case = Picture(name, layers=count)
+        case.vertices(mesh(9, 3))
+        case.pipeline(0, vertex, shader, f"topology 3 views {mask}")
+        case.do("begin").do("general 0")
+        case.do("rendering 0 0", *case.size, 1 if mask else count)
+        case.lines[-1] += f" color 0 1 0 {case.clear_values()} views {mask}"
+        case.do("viewport 0 0", *case.size, 0, 1).do("scissor 0 0", *case.size)
+        case.do("use 0").do("vertices 0 0 0").do("draw 9 1 0 0").do("end_rendering").do("barrier")
+        cases.append(case.take(0, layers=count))
+    # One colour for eight targets, of which one is there.
+    broadcast = """#version 450
+layout(location = 0) in vec4 shade; layout(location = 0) out vec4 pixel[8];
+void main() { for (int i = 0; i < 8; i++) pixel[i] = shade; }
+"""
+    case = Picture("broadcast")
+    case.vertices(ONE)
+    case.pipeline(0, shader=broadcast, settings="topology 3")
+    case.start()
+    case.do("use 0").do("vertices 0 0 0").do("draw 3 1 0 0")
+    cases.append(case.finish())
     return cases

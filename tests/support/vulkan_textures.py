@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from vulkan_pictures import (
+    A1RGB5,
     B10G11R11,
     BGRA8,
     D16,
@@ -20,7 +21,6 @@ from vulkan_pictures import (
     RG8,
     RG16F,
     RG32F,
-    RGB5A1,
     RGB10A2,
     RGBA4,
     RGBA8,
@@ -143,7 +143,7 @@ def textures() -> list[Case]:
         RGBA16,
         RGBA8S,
         RGBA4,
-        RGB5A1,
+        A1RGB5,
     ):
         textured(f"linear_format{form}", "pixel = abs(texture(t, at));", form=form)
     for form, kind in ((RGBA8UI, "u"), (R32UI, "u"), (RGBA8I, "i"), (RGBA32UI, "u"), (R16UI, "u")):
@@ -164,20 +164,6 @@ def textures() -> list[Case]:
     )
     textured("lod_explicit", "pixel = textureLod(t, at, at.x * 3.0);", levels=4, size=(32, 24, 1))
     textured("lod_bias", "pixel = texture(t, at * 2.0, 1.25);", levels=4, size=(32, 24, 1))
-    textured(
-        "lod_clamped",
-        "pixel = texture(t, at * 16.0);",
-        levels=4,
-        size=(32, 24, 1),
-        sampler="1 1 1 0 0 0 0.0 0.5 1.75 1.0 -1 0 0",
-    )
-    textured(
-        "gradient",
-        "pixel = textureGrad(t, at, vec2(0.1, 0.0), vec2(0.0, 0.2));",
-        levels=4,
-        size=(32, 24, 1),
-    )
-    textured("texel_fetch", "pixel = texelFetch(t, ivec2(at * vec2(16.0, 12.0)), 0);")
     textured("texel_fetch_level", "pixel = texelFetch(t, ivec2(at * vec2(8.0, 6.0)), 1);", levels=3)
     textured("gather", "pixel = textureGather(t, at, 2);")
     textured(
@@ -246,8 +232,27 @@ def textures() -> list[Case]:
         sampler=nearest.format(2),
     )
     textured(
+        "cube_gather",
+        "vec3 d = vec3(at.x - 0.5, 0.6, at.y - 0.5); pixel = textureGather(t, d, 1);",
+        size=(8, 8, 1),
+        layers=6,
+        declare="samplerCube",
+        view=3,
+        flags=16,
+    )
+    textured(
+        "cube_lod",
+        "vec3 d = vec3(at * 2.0 - 1.0, at.x - at.y); pixel = textureLod(t, d, 1.0);",
+        size=(8, 8, 1),
+        levels=3,
+        layers=6,
+        declare="samplerCube",
+        view=3,
+        flags=16,
+    )
+    textured(
         "cube_array",
-        "vec3 d = vec3(at * 2.0 - 1.0, 0.7); pixel = texture(t, vec4(d, at.x * 1.9));",
+        "vec3 d = vec3(at.x * 2.0 - 1.0, at.y * 1.93 - 1.0, 0.7); pixel = texture(t, vec4(d, at.x * 1.87));",
         size=(8, 8, 1),
         layers=12,
         declare="samplerCubeArray",
@@ -420,6 +425,22 @@ def images() -> list[Case]:
         )
         case.do("begin").do("use 0").do("dispatch 1 1 1").do("submit").save(15)
         cases.append(case)
+    case = Case("texel_buffer_array", form=RGBA32F)
+    data = np.random.default_rng(4).integers(0, 256, 256, np.uint8)
+    case.do("buffer 0", data.nbytes, case.file(data)).do(
+        "buffer 1", data.nbytes, case.file(data[::-1])
+    )
+    case.do("buffer 15", 1024).do("bufferview 0 0", RGBA8).do("bufferview 1 1", R32UI)
+    case.do("set 0", TEXEL, 0, 0, TEXEL, 1, 0, 7, 15, 0)
+    body = """#version 450
+layout(local_size_x = 64) in; layout(binding = 0) uniform samplerBuffer a; layout(binding = 1) uniform usamplerBuffer b;
+layout(binding = 2) buffer O { vec4 v[]; } o;
+void main() { int k = int(gl_LocalInvocationIndex); uvec4 w = texelFetch(b, k ^ 5);
+  o.v[k] = texelFetch(a, int(w.x % 64u)) + vec4(w & 255u); }
+"""
+    case.do("compute 0 0 0", case.shader("comp", body))
+    case.do("begin").do("use 0").do("dispatch 1 1 1").do("submit").save(15)
+    cases.append(case)
     case = Picture("sampled_in_compute", form=RGBA8, size=(24, 16))
     case.image(2, RGBA8, 16, 12, levels=3)
     case.do("image 0 1 37 24 16 1 1 1 1 11 0 0 1").do("view 0 0 1 37 1 0 1 0 1 0 0 0 0")
