@@ -7,13 +7,11 @@ in a module of its own that is imported only when it is named, so that ``ring3 -
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import Any
 
 import click
 
 from ring3 import __version__
-from ring3.errors import exit_code
 
 #: Command -> (module in ring3.cli, attribute, one line of help).  One line here adds a group.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -116,8 +114,3 @@ def run() -> int:
     except click.ClickException as error:
         error.show()
         return 2
-
-
-def main() -> None:
-    """Entry point: runs the command and turns errors into one line and an exit code."""
-    sys.exit(exit_code(run))

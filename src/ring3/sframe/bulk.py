@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ring3.sframe.elf_head import Image
 from ring3.sframe.facts import Facts
+from ring3.sframe.loops import njit
 from ring3.sframe.samples import Samples, load
 from ring3.sframe.table import (
     CFA,
@@ -180,7 +180,7 @@ def unwind(samples: Samples, known: World, limit: int = MOST_FRAMES) -> Traces:
     return Traces(first, pc[:end], mapping[:end], how[:end], stop)
 
 
-@njit(cache=True)
+@njit
 def _unwind(
     data: np.ndarray,
     big: bool,
@@ -250,7 +250,7 @@ def _unwind(
     return at
 
 
-@njit(cache=True)
+@njit
 def find_mapping(mappings: np.ndarray, low: int, end: int, pc: int) -> int:
     """Index of the mapping among ``low`` to ``end`` that holds ``pc``, or -1."""
     begin = low
@@ -267,7 +267,7 @@ def find_mapping(mappings: np.ndarray, low: int, end: int, pc: int) -> int:
     return found
 
 
-@njit(cache=True)
+@njit
 def _word(data: np.ndarray, big: bool, sample: Record, address: int) -> tuple[bool, int]:
     """The word at a stack address, if the sample holds it."""
     inside = address - sample.sp
@@ -276,7 +276,7 @@ def _word(data: np.ndarray, big: bool, sample: Record, address: int) -> tuple[bo
     return True, load(data, sample.stack + inside, 8, big)
 
 
-@njit(cache=True)
+@njit
 def _step(
     data: np.ndarray,
     big: bool,
@@ -359,7 +359,7 @@ def _step(
     return _GO_ON, ra, _FRAME_POINTER
 
 
-@njit(cache=True)
+@njit
 def _apply(
     data: np.ndarray,
     big: bool,
@@ -412,7 +412,7 @@ def _apply(
     return _GO_ON, ra & abi[8] if rule.mangled else ra
 
 
-@njit(cache=True)
+@njit
 def _value(
     data: np.ndarray,
     big: bool,

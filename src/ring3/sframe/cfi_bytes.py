@@ -10,7 +10,8 @@ callers test once an operation.  Pointer encodings: LSB Core, section 10.5.1.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ring3.sframe.loops import njit
 
 _PCREL, _TEXTREL, _DATAREL, _FUNCREL, _ALIGNED, _INDIRECT, _OMIT = (
     0x10,
@@ -23,7 +24,7 @@ _PCREL, _TEXTREL, _DATAREL, _FUNCREL, _ALIGNED, _INDIRECT, _OMIT = (
 )
 
 
-@njit(cache=True)
+@njit
 def unsigned(data, at, width, big):
     """``width`` bytes at ``at`` as an i64 (8 bytes wrap around); the caller checked the bounds."""
     value = np.int64(0)
@@ -33,7 +34,7 @@ def unsigned(data, at, width, big):
     return value
 
 
-@njit(cache=True)
+@njit
 def uleb(data, at, end):
     """(value, next position).  Bits beyond 64 are dropped."""
     value = np.int64(0)
@@ -49,7 +50,7 @@ def uleb(data, at, end):
     return value, end + 1
 
 
-@njit(cache=True)
+@njit
 def sleb(data, at, end):
     """(value, next position), signed."""
     value = np.int64(0)
@@ -67,7 +68,7 @@ def sleb(data, at, end):
     return value, end + 1
 
 
-@njit(cache=True)
+@njit
 def pointer(data, at, end, big, encoding, vaddr, bases):
     """A pointer of DW_EH_PE ``encoding`` as (value, next position, understood).
 

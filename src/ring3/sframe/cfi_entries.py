@@ -10,9 +10,9 @@ lengths, so that no entry is seen twice however much a file lies.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ring3.sframe.cfi_bytes import pointer, sleb, uleb, unsigned
+from ring3.sframe.loops import njit
 from ring3.sframe.table import Reason
 
 CIE = np.dtype(
@@ -36,7 +36,7 @@ _TRUNCATED = int(Reason.TRUNCATED)
 _AUGMENTATION = int(Reason.AUGMENTATION)
 
 
-@njit(cache=True)
+@njit
 def header(data, at, big, debug):
     """(first byte after id, end, id, its position, is CIE) of the entry at ``at``.
 
@@ -66,7 +66,7 @@ def header(data, at, big, debug):
     return body + width, body + length, id_, body, cie
 
 
-@njit(cache=True)
+@njit
 def count(data, big, debug):
     """(CIEs, FDEs, offset of the first entry that leaves the section or -1)."""
     cies = 0
@@ -85,7 +85,7 @@ def count(data, big, debug):
     return cies, fdes, np.int64(-1)
 
 
-@njit(cache=True)
+@njit
 def until_terminator(data, big):
     """Bytes of an .eh_frame that begins ``data``: up to its terminator or to what is no entry."""
     at = np.int64(0)
@@ -97,7 +97,7 @@ def until_terminator(data, big):
     return at
 
 
-@njit(cache=True)
+@njit
 def read_cies(data, big, debug, vaddr, cies):
     """Fill ``cies`` (CIE) in order of offset."""
     n = 0
@@ -112,7 +112,7 @@ def read_cies(data, big, debug, vaddr, cies):
         at = end
 
 
-@njit(cache=True)
+@njit
 def _read_cie(data, at, end, big, debug, vaddr, cie):
     """Fill one CIE from its version byte on; 0 or a Reason."""
     cie.encoding = 0
@@ -183,7 +183,7 @@ def _read_cie(data, at, end, big, debug, vaddr, cie):
     return 0
 
 
-@njit(cache=True)
+@njit
 def find_cie(cies, offset):
     """Index of the CIE at ``offset``, or -1."""
     low = 0

@@ -11,9 +11,9 @@ DWARF 5, section 7.7.1.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ring3.sframe.cfi_bytes import sleb, uleb, unsigned
+from ring3.sframe.loops import njit
 from ring3.sframe.table import CFA, DEREF, REGISTER
 
 # Kinds of symbolic values, beside CFA and REGISTER of the table.
@@ -31,7 +31,7 @@ _LIT0, _LIT31, _BREG0, _BREG31, _BREGX, _NOP = 0x30, 0x4F, 0x70, 0x8F, 0x92, 0x9
 _CONST1U, _CONST8S, _CONSTU, _CONSTS = 0x08, 0x0F, 0x10, 0x11
 
 
-@njit(cache=True)
+@njit
 def follow(data, at, end, big, pc_column, pc, on_cfa):
     """The value of the expression in ``data[at:end]`` as (kind, register, offset, pc mask).
 

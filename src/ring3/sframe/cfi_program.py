@@ -11,10 +11,10 @@ says of other registers is skipped.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ring3.sframe import cfi_expression
 from ring3.sframe.cfi_bytes import pointer, sleb, uleb, unsigned
+from ring3.sframe.loops import njit
 from ring3.sframe.table import (
     CFA,
     DEREF,
@@ -59,7 +59,7 @@ _LIMIT = 1 << 31
 _TOO_FAR = 1 << 40  # no sum or difference with another offset brings it back below the limit
 
 
-@njit(cache=True)
+@njit
 def start_state(state, abi, ra_column):
     """What holds before any instruction: the ABI's rules."""
     state[:] = 0
@@ -69,7 +69,7 @@ def start_state(state, abi, ra_column):
     state[SP_RULE] = CFA
 
 
-@njit(cache=True)
+@njit
 def _slot(register, abi, state):
     """Where the rule of ``register`` is in a state, or -1 for one that nobody follows."""
     if register == state[RA_COLUMN]:
@@ -82,7 +82,7 @@ def _slot(register, abi, state):
     return -1
 
 
-@njit(cache=True)
+@njit
 def _set(state, slot, kind, register, offset):
     if slot >= 0:
         state[slot] = kind
@@ -90,13 +90,13 @@ def _set(state, slot, kind, register, offset):
         state[slot + 2] = offset
 
 
-@njit(cache=True)
+@njit
 def _scaled(factor, align):
     """``factor * align``, or a number that fits no table when that is so large that it might wrap."""
     return factor * align if abs(factor) < _LIMIT else _TOO_FAR
 
 
-@njit(cache=True)
+@njit
 def _caller_sp(state, abi):
     """(kind, register, offset) of the caller's SP, which is what the table calls the CFA.
 
@@ -116,7 +116,7 @@ def _caller_sp(state, abi):
     return BAD, 0, _SP_RULE
 
 
-@njit(cache=True)
+@njit
 def _row_rule(state, slot, own, base, base_reg, base_offset):
     """The canonical (kind, register, offset) of a rule of register ``own``; ``base``: the table's CFA."""
     kind, register, offset = state[slot], state[slot + 1], state[slot + 2]
@@ -129,7 +129,7 @@ def _row_rule(state, slot, own, base, base_reg, base_offset):
     return canonical(kind, register, offset, base, base_reg, base_offset, own)
 
 
-@njit(cache=True)
+@njit
 def write_row(state, row, start, abi):
     """Turn ``state`` into ``row``; 0 or the Reason why it has no place in a table."""
     row.start = start
@@ -173,7 +173,7 @@ def write_row(state, row, start, abi):
     return 0
 
 
-@njit(cache=True)
+@njit
 def run(
     data, at, end, big, vaddr, bases, cie, start, size, abi, state, initial, stack, rows, first
 ):
@@ -324,7 +324,7 @@ def run(
     return n, 0
 
 
-@njit(cache=True)
+@njit
 def _set_expression(state, slot, op, data, at, end, big, abi):
     kind, register, offset, mask = cfi_expression.follow(
         data, at, end, big, abi[ABI_PC], 0, op != 0x0F
@@ -351,7 +351,7 @@ def _set_expression(state, slot, op, data, at, end, big, abi):
         _set(state, slot, kind, register, offset)
 
 
-@njit(cache=True)
+@njit
 def write_plt(data, big, state, start, abi, rows, first):
     """Write the rows of one block of the PLT at ``start`` whose rule ``state`` holds.
 

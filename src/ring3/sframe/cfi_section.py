@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ring3.sframe.cfi_bytes import pointer, uleb
 from ring3.sframe.cfi_entries import find_cie, header
 from ring3.sframe.cfi_program import IS_PLT, SCRATCH, STATE, run, start_state, write_plt
+from ring3.sframe.loops import njit
 from ring3.sframe.table import PAUTH_KEY_B, PCMASK, SIGNAL, Reason
 
 #: A function that has no place in a table; offset is that of its FDE.
@@ -21,7 +21,7 @@ _NO_CIE = int(Reason.NO_CIE)
 _SIZE = int(Reason.SIZE)
 
 
-@njit(cache=True)
+@njit
 def start_cies(data, big, vaddr, bases, cies, abi, states, rows):
     """Run the initial instructions of every CIE once."""
     stack = np.zeros((SCRATCH, STATE), np.int64)
@@ -51,7 +51,7 @@ def start_cies(data, big, vaddr, bases, cies, abi, states, rows):
             cie.reason = max(reason, 0)
 
 
-@njit(cache=True)
+@njit
 def fill(data, big, debug, vaddr, bases, cies, states, abi, functions, rows, refused):
     """Interpret every FDE; (functions, rows, refused) written."""
     stack = np.zeros((SCRATCH, STATE), np.int64)
@@ -146,7 +146,7 @@ def fill(data, big, debug, vaddr, bases, cies, states, abi, functions, rows, ref
     return n, row, out
 
 
-@njit(cache=True)
+@njit
 def _put(function, start, size, first_row, row_count, flags, rep_size):
     function.start = start
     function.size = size

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numba import njit
 
 from ring3 import report
 from ring3.arch import Arch
@@ -24,6 +23,7 @@ from ring3.sframe.elf_head import Image
 from ring3.sframe.encode import encode
 from ring3.sframe.facts import Facts
 from ring3.sframe.images import Images
+from ring3.sframe.loops import njit
 from ring3.sframe.samples import Samples, load
 from ring3.sframe.table import FUNCTION, ROW, Table
 from ring3.sframe.unwind import How, Stop
@@ -191,7 +191,7 @@ def judge(samples: Samples, reference: Traces, methods: dict[str, Traces]) -> Co
     return Comparison(len(samples), unwound, len(compared), total, ".eh_frame", rows)
 
 
-@njit(cache=True)
+@njit
 def _chains(
     data: np.ndarray, big: bool, samples: np.ndarray, first: np.ndarray, pcs: np.ndarray
 ) -> None:
@@ -208,7 +208,7 @@ def _chains(
         first[at + 1] = out
 
 
-@njit(cache=True)
+@njit
 def _match(
     first: np.ndarray,
     reference: np.ndarray,

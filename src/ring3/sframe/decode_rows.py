@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ring3.sframe.cfi_bytes import unsigned
+from ring3.sframe.loops import njit
 from ring3.sframe.section import (
     FDE_ADDR,
     FDE_SIGNAL,
@@ -63,7 +63,7 @@ def make_abi(section: Section) -> np.ndarray:
     )
 
 
-@njit(cache=True)
+@njit
 def block(data, big, version, abi, fdes, blocks, rows):
     """Decode the rows of each of ``fdes`` (all different) into ``rows``.
 
@@ -132,7 +132,7 @@ def block(data, big, version, abi, fdes, blocks, rows):
     return n, 0, 0
 
 
-@njit(cache=True)
+@njit
 def _defaults(row, abi):
     """The rules that hold where a row says nothing."""
     row.ra, row.ra_reg, row.ra_offset = SAME, 0, 0
@@ -143,7 +143,7 @@ def _defaults(row, abi):
         row.fp, row.fp_offset = CFA | DEREF, abi[ABI_FIXED_FP]
 
 
-@njit(cache=True)
+@njit
 def _default(row, info, words, count, abi, version):
     """A row of a DEFAULT function (every function of V1 and V2); 0 or a fault."""
     if count == 0:
@@ -172,7 +172,7 @@ def _default(row, info, words, count, abi, version):
     return _WORDS if count > at else 0
 
 
-@njit(cache=True)
+@njit
 def _flex(row, words, count, size, abi):
     """A row of a FLEX function: pairs of a control word and an offset; 0 or a fault."""
     if count == 0:

@@ -11,9 +11,9 @@ the byte.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ring3.arch import Arch
+from ring3.sframe.loops import njit
 from ring3.sframe.section import (
     FDE_KEY_B,
     FDE_PCMASK,
@@ -79,7 +79,7 @@ def make_abi(arch: Arch) -> np.ndarray:
     )
 
 
-@njit(cache=True)
+@njit
 def write_blocks(functions, rows, earlier, abi, version, share, big, out, blocks):
     """Write the FRE sub-section into ``out``; (bytes, rows) written.
 
@@ -147,7 +147,7 @@ def write_blocks(functions, rows, earlier, abi, version, share, big, out, blocks
     return at, total
 
 
-@njit(cache=True)
+@njit
 def _survey(function, rows, abi, version, words):
     """(needs FLEX, width of start addresses, 0 or a Reason) of a function."""
     flex = False
@@ -170,12 +170,12 @@ def _survey(function, rows, abi, version, words):
     return flex, 1 if last < 1 << 8 else 2 if last < 1 << 16 else 4, 0
 
 
-@njit(cache=True)
+@njit
 def _refuse(reason):
     return _FIRST_REASON - reason
 
 
-@njit(cache=True)
+@njit
 def _cfa_word(row, abi):
     """(the stored offset of the CFA, whether there is one)."""
     offset = np.int64(row.cfa_offset)
@@ -184,7 +184,7 @@ def _cfa_word(row, abi):
     return offset, True
 
 
-@njit(cache=True)
+@njit
 def _saved_word(kind, register, offset, abi, version):
     """(the word of a saved register, whether DEFAULT has one).  0 is "not saved"."""
     in_register = abi[_ABI_S390] and version == 2
@@ -197,7 +197,7 @@ def _saved_word(kind, register, offset, abi, version):
     return 0, False
 
 
-@njit(cache=True)
+@njit
 def _default_words(row, abi, version, words):
     """Words of a DEFAULT row: their number, _NEEDS_FLEX, or a refusal."""
     if row.ra == UNDEFINED:
@@ -233,7 +233,7 @@ def _default_words(row, abi, version, words):
     return n
 
 
-@njit(cache=True)
+@njit
 def _pair(words, n, kind, register, offset, row):
     """Append a control word and an offset; the new number of words, or 0 where it cannot be said."""
     if kind == CFA:
@@ -249,7 +249,7 @@ def _pair(words, n, kind, register, offset, row):
     return n + 2
 
 
-@njit(cache=True)
+@njit
 def _flex_words(row, abi, words):
     """Words of a FLEX row: their number or a refusal."""
     if row.ra == UNDEFINED:
@@ -284,7 +284,7 @@ def _flex_words(row, abi, words):
     return n
 
 
-@njit(cache=True)
+@njit
 def _write_rows(function, rows, abi, version, flex, width, big, out, at, words):
     """Write a function's rows at ``at``; (end, rows written)."""
     first = function.first_row
@@ -320,7 +320,7 @@ def _write_rows(function, rows, abi, version, flex, width, big, out, at, words):
     return at, count
 
 
-@njit(cache=True)
+@njit
 def _write(out, at, value, width, big):
     for i in range(width):
         shift = 8 * (width - 1 - i) if big else 8 * i
@@ -328,7 +328,7 @@ def _write(out, at, value, width, big):
     return at + width
 
 
-@njit(cache=True)
+@njit
 def _hash(out, at, end, count):
     """FNV-1a over a block's bytes."""
     value = np.uint64(0xCBF29CE484222325) ^ np.uint64(count)
@@ -337,7 +337,7 @@ def _hash(out, at, end, count):
     return np.int64((value ^ (value >> np.uint64(29))) & np.uint64(0x7FFFFFFF))
 
 
-@njit(cache=True)
+@njit
 def _equal(out, other, at, end):
     """Whether the block at ``other`` begins with the bytes ``out[at:end]``."""
     i = 0

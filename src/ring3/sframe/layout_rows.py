@@ -11,8 +11,8 @@ each other.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ring3.sframe.loops import njit
 from ring3.sframe.section import (
     FDE_ADDR,
     FRE_COUNT,
@@ -24,7 +24,7 @@ from ring3.sframe.section import (
 _ATTRIBUTE = 8  # of the aligned layouts; columns keep the number and size of words there, too
 
 
-@njit(cache=True)
+@njit
 def _bytes(data, at, width, big):
     """An unaligned number, byte by byte: in Numba the compiler merges that into one load."""
     if width == 1:
@@ -37,7 +37,7 @@ def _bytes(data, at, width, big):
     return a << 24 | b << 16 | c << 8 | d if big else d << 24 | c << 16 | b << 8 | a
 
 
-@njit(cache=True)
+@njit
 def _load(d8, d16, d32, at, width):
     """An aligned number in this machine's byte order."""
     if width == 1:
@@ -47,24 +47,24 @@ def _load(d8, d16, d32, at, width):
     return np.int64(d32[at >> 2])
 
 
-@njit(cache=True)
+@njit
 def _store(out, at, value, width):
     for i in range(width):
         out[at + i] = value >> 8 * i & 0xFF
 
 
-@njit(cache=True)
+@njit
 def _shape(info):
     """(number of words, bytes of one) by a row's info."""
     return info >> FRE_COUNT_SHIFT & FRE_COUNT, 1 << (info >> FRE_SIZE_SHIFT & FRE_SIZE)
 
 
-@njit(cache=True)
+@njit
 def _signed(value, width):
     return value - (np.int64(1) << 8 * width) if value >> (8 * width - 1) else value
 
 
-@njit(cache=True)
+@njit
 def to_aligned(data, big, fdes, out, offsets):
     """Write each block with natural alignment; the bytes used."""
     to = np.int64(0)
@@ -90,7 +90,7 @@ def to_aligned(data, big, fdes, out, offsets):
     return to
 
 
-@njit(cache=True)
+@njit
 def to_columns(data, big, fdes, out, offsets):
     """Write each block as columns; the bytes used."""
     to = np.int64(0)
@@ -126,7 +126,7 @@ def to_columns(data, big, fdes, out, offsets):
     return to
 
 
-@njit(cache=True)
+@njit
 def find_packed(d8, d16, d32, big, fdes, offsets, blocks, places):
     total = np.int64(0)
     for k in range(len(blocks)):
@@ -147,7 +147,7 @@ def find_packed(d8, d16, d32, big, fdes, offsets, blocks, places):
     return total
 
 
-@njit(cache=True)
+@njit
 def find_aligned(d8, d16, d32, big, fdes, offsets, blocks, places):
     total = np.int64(0)
     for k in range(len(blocks)):
@@ -174,7 +174,7 @@ def find_aligned(d8, d16, d32, big, fdes, offsets, blocks, places):
     return total
 
 
-@njit(cache=True)
+@njit
 def find_columns(d8, d16, d32, big, fdes, offsets, blocks, places):
     total = np.int64(0)
     for k in range(len(blocks)):
@@ -193,7 +193,7 @@ def find_columns(d8, d16, d32, big, fdes, offsets, blocks, places):
     return total
 
 
-@njit(cache=True)
+@njit
 def _column_word(d8, d16, d32, base, n, width, row):
     """The first word of a row, 0 for a row without words."""
     infos = base + n * width
@@ -205,7 +205,7 @@ def _column_word(d8, d16, d32, base, n, width, row):
     return _signed(_load(d8, d16, d32, words + row * most * size, size), size)
 
 
-@njit(cache=True)
+@njit
 def read_packed(d8, d16, d32, big, fdes, offsets):
     total = np.int64(0)
     for i in range(len(fdes)):
@@ -220,7 +220,7 @@ def read_packed(d8, d16, d32, big, fdes, offsets):
     return total
 
 
-@njit(cache=True)
+@njit
 def read_aligned(d8, d16, d32, big, fdes, offsets):
     total = np.int64(0)
     for i in range(len(fdes)):
@@ -238,7 +238,7 @@ def read_aligned(d8, d16, d32, big, fdes, offsets):
     return total
 
 
-@njit(cache=True)
+@njit
 def read_columns(d8, d16, d32, big, fdes, offsets):
     total = np.int64(0)
     for i in range(len(fdes)):

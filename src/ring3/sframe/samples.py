@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ring3 import arch
 from ring3.arch import Arch
@@ -21,6 +20,7 @@ from ring3.errors import BadInput, Unsupported
 from ring3.sframe import abi as abis
 from ring3.sframe import perf_data
 from ring3.sframe.abi import Abi
+from ring3.sframe.loops import njit
 from ring3.sframe.perf_data import Extras, PerfData
 from ring3.sframe.perf_event import Flag, SampleType
 from ring3.sframe.spaces import ImageName, World
@@ -202,7 +202,7 @@ def load(data: np.ndarray, at: int, size: int, big: bool) -> int:
     return value
 
 
-@njit(cache=True)
+@njit
 def _count(data: np.ndarray, big: bool) -> tuple[int, int]:
     samples = 0
     others = 0
@@ -219,7 +219,7 @@ def _count(data: np.ndarray, big: bool) -> tuple[int, int]:
     return samples, others
 
 
-@njit(cache=True)
+@njit
 def _fill(
     data: np.ndarray,
     big: bool,
@@ -266,7 +266,7 @@ def _fill(
         at += size
 
 
-@njit(cache=True)
+@njit
 def _sample(
     data: np.ndarray,
     big: bool,

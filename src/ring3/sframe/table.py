@@ -54,9 +54,9 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ring3.arch import Arch
+from ring3.sframe.loops import njit
 
 UNDEFINED = 0
 SAME = 1
@@ -99,10 +99,7 @@ ROW = np.dtype(
 
 
 class Reason(IntEnum):
-    """Why a function is in no table, or was left out of a section.  ``text`` is for people.
-
-    Numbers stay as they are: code that Numba cached on disk holds them.
-    """
+    """Why a function is in no table, or was left out of a section.  ``text`` is for people."""
 
     CFA_EXPRESSION = 1
     RA_EXPRESSION = 2
@@ -194,7 +191,7 @@ def empty(arch: Arch) -> Table:
     return Table(arch, np.zeros(0, FUNCTION), np.zeros(0, ROW))
 
 
-@njit(cache=True)
+@njit
 def find_function(functions: np.ndarray, pc: int) -> int:
     """Index of the function that holds ``pc``, or -1."""
     low = 0
@@ -211,7 +208,7 @@ def find_function(functions: np.ndarray, pc: int) -> int:
     return found
 
 
-@njit(cache=True)
+@njit
 def find_row(functions: np.ndarray, rows: np.ndarray, function: int, pc: int) -> int:
     """Index of the row that rules at ``pc`` in ``function``, or -1 (no such function or row)."""
     if function < 0:
@@ -231,7 +228,7 @@ def find_row(functions: np.ndarray, rows: np.ndarray, function: int, pc: int) ->
     return low - 1 if low > first else -1
 
 
-@njit(cache=True)
+@njit
 def same_rules(a: Any, b: Any) -> bool:
     """Whether two rows say the same, wherever they start."""
     return (
@@ -248,7 +245,7 @@ def same_rules(a: Any, b: Any) -> bool:
     )
 
 
-@njit(cache=True)
+@njit
 def canonical(
     kind: int, register: int, offset: int, cfa: int, cfa_reg: int, cfa_offset: int, own: int
 ) -> tuple[int, int, int]:

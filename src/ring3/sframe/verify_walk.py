@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ring3.sframe.loops import njit
 from ring3.sframe.table import PAUTH_KEY_B, PCMASK, SIGNAL, find_function, find_row, same_rules
 
 #: From pc to end row ``row`` of ``function`` and row ``other`` of ``other_function`` differ; -1: none.
@@ -27,7 +27,7 @@ DIFFERENCE = np.dtype(
 _COMPARED_FLAGS = SIGNAL | PAUTH_KEY_B
 
 
-@njit(cache=True)
+@njit
 def _until(functions, rows, function, row, pc):
     """The first address after ``pc`` where another row rules in ``function``."""
     held = functions[function]
@@ -42,7 +42,7 @@ def _until(functions, rows, function, row, pc):
     return end
 
 
-@njit(cache=True)
+@njit
 def _next_start(functions, pc):
     """The first start of a function after ``pc``, or a number beyond all."""
     low = 0
@@ -56,7 +56,7 @@ def _next_start(functions, pc):
     return functions[low].start if low < len(functions) else np.int64((1 << 63) - 1)
 
 
-@njit(cache=True)
+@njit
 def walk(functions, rows, other_functions, other_rows, found, limit):
     """Compare at every pc of ``functions``; (pieces compared, pieces that differ), -1 pieces compared
     when there are more than ``limit``.
