@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numba
-from numba.core import caching, config
+from numba.core import caching
 
 
 def _contents() -> bytes:
@@ -23,6 +24,7 @@ def _contents() -> bytes:
 
 
 _CONTENTS = _contents()
+_config: Any = numba.config  # its variables are made when it is imported
 
 
 class _UntilAnyChanges:
@@ -44,13 +46,17 @@ class OfUser(_UntilAnyChanges, caching.UserWideCacheLocator):
     """The user's own cache folder."""
 
 
-def njit(loop: Callable[..., Any]) -> Any:
-    """``numba.njit(cache=True)`` with the places above."""
-    before = config.CACHE_LOCATOR_CLASSES
-    config.CACHE_LOCATOR_CLASSES = ",".join(
+def njit(
+    loop: Callable[..., Any] | None = None, *, inline: Literal["never", "always"] = "never"
+) -> Any:
+    """``numba.njit`` with ``cache=True`` and the places above; ``inline`` as Numba has it."""
+    if loop is None:
+        return partial(njit, inline=inline)
+    before = _config.CACHE_LOCATOR_CLASSES
+    _config.CACHE_LOCATOR_CLASSES = ",".join(
         f"{__name__}.{place.__name__}" for place in (Named, Beside, OfUser)
     )
     try:
-        return numba.njit(cache=True)(loop)
+        return numba.njit(cache=True, inline=inline)(loop)
     finally:
-        config.CACHE_LOCATOR_CLASSES = before
+        _config.CACHE_LOCATOR_CLASSES = before

@@ -192,7 +192,7 @@ def _slots(machine: Arch) -> np.ndarray:
     return slots
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def load(data: np.ndarray, at: int, size: int, big: bool) -> int:
     """An integer of ``size`` bytes at byte ``at`` of ``data``; the caller knows that it is inside."""
     value = 0
