@@ -26,7 +26,7 @@ def executor(cluster: str | None = None, workers: int | None = None) -> Iterator
     """Yield an executor: ``workers`` local processes (default: one a usable core), or those of the
     Dask scheduler at ``cluster`` (``tcp://HOST:PORT``).
 
-    Raises :class:`MissingPart` when no scheduler answers there within ten seconds.
+    Raises :class:`MissingPart` when no scheduler answers there within ten seconds, or none with workers.
     """
     if cluster is None:
         count = workers or len(os.sched_getaffinity(0))
@@ -44,6 +44,15 @@ def executor(cluster: str | None = None, workers: int | None = None) -> Iterator
             f"no Dask scheduler answers: {error}",
             where=cluster,
             remedy="start one with `dask scheduler` and `dask worker ADDRESS`",
+        ) from None
+    try:
+        client.wait_for_workers(1, timeout=10)
+    except TimeoutError:
+        client.close()
+        raise MissingPart(
+            "the Dask scheduler has no workers",
+            where=cluster,
+            remedy=f"start some with `dask worker {cluster}`",
         ) from None
     try:
         yield client.get_executor()
