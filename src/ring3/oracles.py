@@ -34,6 +34,10 @@ ORACLES: dict[str, tuple[Tree, str]] = {
             "an assembler that writes SFrame V2",
         ),
         (
+            Tree("go", "bookworm", "amd64", ("golang-1.19-go",)),
+            "pprof, which reads exported profiles, and programs of another linker to add .sframe to",
+        ),
+        (
             Tree("kernel", "sid", "amd64", ("linux-image-cloud-amd64",), closure=True),
             "a kernel image and modules with ORC (layout of Linux 6.4 and later)",
         ),

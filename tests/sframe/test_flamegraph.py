@@ -1,5 +1,6 @@
 """The flame graph in a real browser: drawn, searched, zoomed, without a network."""
 
+import html
 import re
 import subprocess
 import tempfile
@@ -12,7 +13,7 @@ from ring3.sframe import outputs
 from ring3.sframe.flamegraph import flame_graph
 from ring3.sframe.profile import Function, Profile
 
-NAMES = ["spin", "main", "</script><b>", "operator<<", "[kernel]"]
+NAMES = ["spin", "main", "</script><b>", "operator<<", "[kernel]", "größe<T&>::\"'\u2028日本"]
 
 
 def profile(stacks: list[tuple[int, ...]], counts: list[int]) -> Profile:
@@ -20,7 +21,7 @@ def profile(stacks: list[tuple[int, ...]], counts: list[int]) -> Profile:
     return Profile("a <title>", functions, stacks, counts, 1e6, "nanoseconds")
 
 
-MADE = profile([(0, 1), (0, 1, 2), (0, 1, 2, 4), (0, 3)], [10, 30, 20, 40])
+MADE = profile([(0, 1), (0, 1, 2), (0, 1, 2, 4), (0, 3), (0, 1, 5)], [5, 30, 20, 40, 5])
 
 
 def dom(page: str, script: str = "") -> str:
@@ -31,21 +32,24 @@ def dom(page: str, script: str = "") -> str:
             out.write(page.replace("</body>", f"<script>{script}</script></body>"))
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
         options += ["--disable-background-networking", "--disable-component-update"]
+        options += ["--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr"]
         options += [f"--user-data-dir={folder}/profile", "--window-size=1000,800"]
         command = ["chromium", *options, "--dump-dom", f"file://{path}"]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    # What the console says, of a fault in the script or of a host that is looked for.
+    assert "CONSOLE" not in done.stderr
     return done.stdout
 
 
-def boxes(html: str) -> dict[str, tuple[float, str]]:
+def boxes(page: str) -> dict[str, tuple[float, str]]:
     """Text before the comma of each box's title -> (width in percent, classes)."""
     found = {}
-    graph = html[html.index('id="graph"') :]
+    graph = page[page.index('id="graph"') :]
     for tag in re.findall(r"<button[^>]*>", graph):
         title = re.search(r'title="([^"]*?) \(|title="([^",]*)', tag)
         width = re.search(r"width: ([\d.]+)%", tag)
         classes = re.search(r'class="([^"]*)"', tag)
-        name = (title[1] or title[2]).replace("&lt;", "<").replace("&gt;", ">")
+        name = html.unescape(title[1] or title[2])
         found[name] = (float(width[1]), classes[1] if classes else "")
     return found
 
@@ -62,6 +66,7 @@ def test_in_a_browser(needs):
         "</script><b>": 50,
         "operator<<": 40,
         "[kernel]": 20,
+        NAMES[5]: 5,
     }
     searched = dom(page, "search.value = 'operator'; search.oninput();")
     assert [name for name, (_, c) in boxes(searched).items() if "found" in c] == ["operator<<"]
@@ -72,6 +77,9 @@ def test_in_a_browser(needs):
     assert round(zoomed["</script><b>"][0]) == 83
     assert "operator<<" not in zoomed
     assert "above" in zoomed["spin"][1]
+    assert boxes(dom(flame_graph(profile([], [])), "search.value = 'a'; search.oninput();")) == {
+        "all": (100, "found")
+    }
 
 
 def test_nothing_in_it_ends_the_script():
@@ -82,7 +90,7 @@ def test_nothing_in_it_ends_the_script():
 
 
 stacks = st.lists(
-    st.tuples(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.integers(1, 9))
+    st.tuples(st.lists(st.integers(0, len(NAMES) - 1), min_size=1, max_size=40), st.integers(1, 9))
 )
 
 

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 
 def emit_json(answer: Any) -> None:
-    """Print ``answer`` as JSON, one document, stable key order as given."""
-    click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    """Print ``answer`` as JSON, one document, stable key order as given.
+
+    Bytes of a file's name that are no UTF-8 are written as Python has them, "\\udcff" for 0xff.
+    """
+    text = json.dumps(answer, indent=2, ensure_ascii=False)
+    click.echo(text.encode(errors="backslashreplace").decode())
 
 
 def finding() -> None:

@@ -69,7 +69,7 @@ function hue(text) {
   for (const char of text) value = (value * 31 + char.codePointAt(0)) % 3600;
   return 15 + value % 330;
 }
-function percent(value, of) { return (100 * value / of).toFixed(2) + "%"; }
+function percent(value, of) { return (of && 100 * value / of).toFixed(2) + "%"; }
 function words(node) {
   const file = node.file ? " (" + node.file + ")" : "";
   return node.name + file + ", " + node.total.toLocaleString() + " samples, "

@@ -25,7 +25,7 @@ def collapsed(profile: Profile) -> str:
     for stack, count in zip(profile.stacks, profile.counts, strict=True):
         names = (profile.functions[index].name for index in stack)
         # The format knows neither quotes nor escapes.
-        line = ";".join(name.replace(";", ":").replace("\n", " ") for name in names)
+        line = ";".join(" ".join(name.replace(";", ":").splitlines()) for name in names)
         lines[line] = lines.get(line, 0) + count
     return "".join(f"{line} {count}\n" for line, count in sorted(lines.items()))
 

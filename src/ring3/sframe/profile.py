@@ -68,7 +68,7 @@ def make(samples: Samples, known: World, traces: Traces) -> Profile:
     functions: dict[Function, int] = {}
 
     def number(name: str, file: str) -> int:
-        return functions.setdefault(Function(name, file), len(functions))
+        return functions.setdefault(Function(_text(name), _text(file)), len(functions))
 
     of_frame = _functions_of_frames(samples, known, traces, number)
     kernel, incomplete = number(KERNEL, ""), number(INCOMPLETE, "")
@@ -97,7 +97,12 @@ def make(samples: Samples, known: World, traces: Traces) -> Profile:
     unit = "nanoseconds" if samples.event == "cpu-clock" else "count"
     period = float(samples.samples["period"].mean()) if len(samples) else 0.0
     title = " ".join(samples.extras.command) or samples.path.name
-    return Profile(title, list(functions), stacks, counts, period, unit)
+    return Profile(_text(title), list(functions), stacks, counts, period, unit)
+
+
+def _text(name: str) -> str:
+    """``name`` in UTF-8: names of files are bytes, and the formats are not."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _functions_of_frames(
