@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,51 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         write_atomically(tmp_path / "no" / "x", "")
     assert caught.value.filename == str(tmp_path / "no")
+
+
+def test_a_file_like_another(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("")
+    if os.geteuid() == 0:
+        os.chown(other, 1, 2)
+    other.chmod(0o4711)
+    os.setxattr(other, "user.note", b"kept")
+    write_atomically(tmp_path / "x", b"new", like=other)
+    made, wanted = (tmp_path / "x").stat(), other.stat()
+    assert (made.st_mode, made.st_uid, made.st_gid) == (
+        wanted.st_mode,
+        wanted.st_uid,
+        wanted.st_gid,
+    )
+    assert os.getxattr(tmp_path / "x", "user.note") == b"kept"
+
+
+def test_another_users_rights_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who cannot give a file away gets no set-user-ID program out of it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a file of another user")
+    other = tmp_path / "other"
+    other.write_text("")
+    os.chown(other, 1, 2)
+    other.chmod(0o6755)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    write_atomically(tmp_path / "x", b"new", like=other)
+    assert (tmp_path / "x").stat().st_mode & 0o7777 == 0o755
+
+
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _TO_STDOUT]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    assert done.stdout == b"text"
+
+
+_TO_STDOUT = "from ring3.files import write_atomically; write_atomically('/dev/stdout', 'text')"
 
 
 def test_the_cache_folder_follows_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,7 @@ _PROGRAMS = [
             ("elfutils",),
         ),
         ("programs", "perf", "recordings of others to read", ("perf",), ("linux-perf",)),
+        ("programs", "patchelf", "rewrites our programs in tests", ("patchelf",), ("patchelf",)),
         ("programs", "chromium", "opens the pages in tests", ("chromium",), ("chromium",)),
         ("programs", "musl", "sizes to compare nolibc with", ("musl-gcc",), ("musl-tools",)),
         ("programs", "glslang", "GLSL to SPIR-V", ("glslangValidator",), ("glslang-tools",)),

@@ -9,37 +9,63 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes | str, *, mode: int | None = None) -> None:
+def write_atomically(
+    path: Path, data: bytes | bytearray | str, *, like: Path | None = None
+) -> None:
     """Write ``data`` to ``path`` so that at every moment the old or the new content is there, whole.
 
-    Keeps the mode of a file that it replaces unless ``mode`` says otherwise; follows symlinks to the
-    file they name.
+    Keeps the mode of a file that it replaces, or takes mode, owner and extended attributes of the file
+    ``like``, as far as this user may; follows symlinks to the file they name.
     """
     # These bring half the library, and most commands write nothing.
     import tempfile
     from pathlib import Path
 
     path = Path(path)
-    if path.is_symlink():
-        path = path.resolve()
     if isinstance(data, str):
         data = data.encode()
+    if path.is_file() and path.is_symlink():
+        path = path.resolve()
     if not path.parent.is_dir():
         raise FileNotFoundError(2, "no such folder", str(path.parent))
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)  # /dev/stdout, a pipe: there is nothing to replace
-        return
-    if mode is None:
-        mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)  # /dev/stdout, a pipe: there is nothing to replace
+            return
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(data)
+            if like is not None:
+                _become_like(temporary, like)
+            else:
+                mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
+                Path(temporary).chmod(mode)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        error.filename = str(path)  # of the temporary file nobody knows
+        error.filename2 = None
         raise
+
+
+def _become_like(path: str, like: Path) -> None:
+    kept = os.stat(like)
+    mode = kept.st_mode & 0o7777
+    try:
+        os.chown(path, kept.st_uid, kept.st_gid)
+    except OSError:
+        made = os.stat(path)
+        if (made.st_uid, made.st_gid) != (kept.st_uid, kept.st_gid):
+            mode &= ~0o6000  # set-user-ID of another user is another right
+    for name in os.listxattr(like):
+        try:
+            os.setxattr(path, name, os.getxattr(like, name))
+        except OSError:
+            continue  # not every file system and user can
+    os.chmod(path, mode)
 
 
 def require_regular(path: Path | str) -> None:

@@ -48,6 +48,36 @@ def test_it_runs_and_the_input_is_untouched(flags, needs, tmp_path):
     assert verdict.compared > 10
 
 
+@pytest.mark.parametrize("flags", [[], ["-no-pie"], ["-static"], ["-static-pie"]])
+@pytest.mark.parametrize(
+    "command",
+    ["strip -o {1} {0}", "objcopy {0} {1}", "llvm-strip -o {1} {0}", "patchelf --output {1} {0}"],
+)
+def test_other_tools_keep_it_running(command, flags, needs, tmp_path):
+    """binutils writes a program's segments anew, each where the last one ended."""
+    needs("gcc")
+    needs(command.split()[0])
+    plain = build(tmp_path, *flags)
+    convert.add(plain, tmp_path / "b")
+
+    def through(path: Path) -> tuple[str, int]:
+        copy = path.with_suffix(".copy")
+        words = command.format(path, copy).split()
+        subprocess.run(words, capture_output=True, check=False)
+        if not copy.exists():
+            return "", -1
+        done = subprocess.run([copy], capture_output=True, text=True, check=False)
+        return done.stdout, done.returncode
+
+    # Some do not take static programs, with or without a section more.
+    expected = through(plain)
+    assert through(tmp_path / "b") == expected
+    if command.split()[0] in ("strip", "objcopy"):
+        assert expected == ("41 0\n", 7)
+        verdict, _ = verify.check(tmp_path / "b.copy", load.sframe(tmp_path / "b.copy"))
+        assert verdict.differences == 0
+
+
 @pytest.mark.parametrize(("machine", "gcc"), [("aarch64", "arm64"), ("s390x", "s390x")])
 def test_it_runs_on_other_architectures(machine, gcc, needs, tmp_path):
     path = build(tmp_path, "-static", compiler=needs(f"{machine}-linux-gnu-gcc"))

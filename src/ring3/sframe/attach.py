@@ -8,7 +8,6 @@ chapters "ELF Header", "Sections" and "Program Header"; PT_GNU_SFRAME: the SFram
 
 from __future__ import annotations
 
-import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,17 +43,21 @@ class Attached:
 def attach(path: Path, output: Path, make: Callable[[int], Encoded]) -> tuple[Attached, Encoded]:
     """Write ``output``: the ELF file at ``path`` with the section that ``make(vaddr)`` encodes.
 
-    ``path`` is only read; ``output`` gets its mode and is written whole or not at all.  Raises BadInput
-    for headers that lie, Unsupported for an object file (the assembler writes those), for a file that
-    has a .sframe section already, and for one whose .bss is larger than 256 MiB.
+    ``path`` is only read; ``output`` gets its mode, owner and extended attributes and is written whole or
+    not at all.  Raises BadInput for headers that lie, Unsupported for an object file (the assembler writes
+    those), for a file that has a .sframe section already, and for one whose .bss is larger than 256 MiB.
     """
     with Elf(path) as elf:
         if elf.type not in ("ET_EXEC", "ET_DYN") or elf.bits != 64:
             raise Unsupported("only linked 64-bit files can take a section", where=str(path))
         if elf.section(".sframe"):
-            raise Unsupported("it has a .sframe section already", where=str(path))
+            raise Unsupported(
+                "it has a .sframe section already",
+                where=str(path),
+                remedy="`ring3 sframe convert FILE -o OUT` writes another one beside it",
+            )
         order = "<" if elf.endian == "little" else ">"
-        image = bytes(elf.data)
+        image = bytearray(elf.data)
     fields = list(struct.unpack_from(order + _EHDR, image, _EHDR_AT))
     phoff, shoff, _, _, phentsize, phnum, shentsize, shnum, shstrndx = fields
     if phentsize != _PHDR_SIZE or (shnum and shentsize != _SHDR_SIZE):
@@ -91,13 +94,13 @@ def attach(path: Path, output: Path, make: Callable[[int], Encoded]) -> tuple[At
         body += bytes(-len(body) % 8)
         fields[1], fields[7] = place + len(body), len(shdrs)
         body += b"".join(struct.pack(order + _SHDR, *header) for header in shdrs)
-    result = bytearray(image) + bytes(place - len(image)) + body
-    struct.pack_into(order + _EHDR, result, _EHDR_AT, *fields)
-    write_atomically(output, bytes(result), mode=stat.S_IMODE(path.stat().st_mode))
+    image += bytes(place - len(image)) + body
+    struct.pack_into(order + _EHDR, image, _EHDR_AT, *fields)
+    write_atomically(output, image, like=path)
     return Attached(output, vaddr, offset, size), encoded
 
 
-def _table(image: bytes, form: str, offset: int, count: int, path: Path) -> list[list[int]]:
+def _table(image: bytearray, form: str, offset: int, count: int, path: Path) -> list[list[int]]:
     size = struct.calcsize(form)
     if offset + count * size > len(image):
         raise BadInput("headers lie outside the file", where=f"{path}+{offset:#x}")
@@ -105,7 +108,11 @@ def _table(image: bytes, form: str, offset: int, count: int, path: Path) -> list
 
 
 def _place(phdrs: list[list[int]], length: int, path: Path) -> tuple[int, int]:
-    """File offset and address of the first byte to append: behind all that is loaded, on a page."""
+    """File offset and address of the first byte to append: in a page behind all that is loaded.
+
+    Where in that page: as far as the last segment's bytes reach into theirs.  objcopy and strip write
+    segments one behind the other, and move program headers to where that leaves them; so they fit.
+    """
     loads = [header for header in phdrs if header[0] == _PT_LOAD]
     if not loads:
         raise Unsupported("nothing of it is loaded", where=str(path))
@@ -113,7 +120,8 @@ def _place(phdrs: list[list[int]], length: int, path: Path) -> tuple[int, int]:
     distance = first[3] - first[2]
     page = max([_PAGE_MIN, *(header[7] for header in loads)])
     end = max(*(header[3] + header[6] for header in loads), length + distance)
-    base = -(-end // page) * page
+    last = max(loads, key=lambda header: header[3])
+    base = -(-end // page) * page + (last[2] + last[5] + 7 & ~7) % page
     if page & page - 1 or distance < 0 or base >> 63:
         raise BadInput("segments at impossible addresses", where=str(path))
     if base - distance - length > _HOLE_MAX:
