@@ -1,6 +1,6 @@
 """The library's own tests: C programs that print the same with nolibc as with the host's libc.
 
-About 1,300 cases a variant.  What an emulator or a compiler gets wrong is named in FAULTS.
+About 1,900 cases a variant.  What an emulator or a compiler gets wrong is named in FAULTS.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ring3.errors import MissingPart
 from ring3.nolibc import build, generate, toolchain
 
 SOURCES = Path(__file__).parent / "c"
-PROGRAMS = ("few", "numbers", "text", "real", "system", "edges", "wide", "random")
+PROGRAMS = ("few", "numbers", "text", "real", "system", "edges", "wide", "random", "suites", "far")
 #: Both x86, big and little endian, 32 and 64 bits, aligned and unaligned pairs, stack arguments.
 ALWAYS = (
     *("x86_64", "i386", "arm64", "armthumb", "riscv64", "ppc", "ppc64", "s390x"),
@@ -28,6 +28,9 @@ FAULTS = {
     ("mipsn32be", "system"): "qemu-mipsn32 cuts 64-bit arguments",
     ("mipsn32le", "edges"): "qemu-mipsn32el cuts 64-bit arguments",
     ("mipsn32be", "edges"): "qemu-mipsn32 cuts 64-bit arguments",
+    ("mipsn32le", "far"): "qemu-mipsn32el cuts 64-bit arguments",
+    ("mipsn32be", "far"): "qemu-mipsn32 cuts 64-bit arguments",
+    ("parisc32", "far"): "newer than 7.2, qemu-hppa cuts 64-bit arguments",
     ("sparc32", "random"): "no libgcc for sparc32 here, and the program itself divides",
     ("alpha", "random"): "linked without libgcc, and the program itself divides",
     ("riscv32", "random"): "no libgcc for rv32 here, and the program itself divides",
@@ -73,7 +76,8 @@ def _check(arch, name: str, expected, folder: Path, **options) -> None:
 def test_same_as_the_hosts_libc(variant, program, expected, tmp_path, request):
     if (variant, program) in FAULTS:
         reason = FAULTS[variant, program]
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+        strict = "newer" not in reason  # than the system's, which may be what runs it
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=strict))
     _check(ARCHS[variant], program, expected, tmp_path)
 
 

@@ -30,7 +30,16 @@ enum {
 #define DTTOIF(type) ((type) << 12)
 #define IFTODT(mode) (((mode) & 0170000) >> 12)
 
-/* The kernel's struct linux_dirent64 with room for the longest name. */
+/* What getdents64 writes. */
+struct linux_dirent64 {
+	ino_t d_ino;
+	off_t d_off;
+	unsigned short d_reclen;
+	unsigned char d_type;
+	char d_name[];
+};
+
+/* The same with room for the longest name. */
 struct dirent {
 	ino_t d_ino;
 	off_t d_off;

@@ -4,6 +4,7 @@
 #include "nolibc/start.h"
 #include <asm/errno.h>
 
+#define MAX_ERRNO 4095
 #ifndef ENOTSUP
 #define ENOTSUP EOPNOTSUPP
 #endif

@@ -19,6 +19,7 @@ struct flock {
 	off_t l_len;
 	pid_t l_pid;
 };
+#define flock64 flock
 
 #ifndef F_LOCK
 #define F_ULOCK 0

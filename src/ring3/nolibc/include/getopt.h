@@ -86,7 +86,12 @@ NOLIBC_FN int __nolibc_long_option(const char *word, size_t n, const struct opti
 			continue;
 		if (!options[at].name[n])
 			return at;
-		found = found == -1 ? at : -2;
+		/* Several that mean the same are no choice. */
+		if (found == -1)
+			found = at;
+		else if (found < 0 || options[at].has_arg != options[found].has_arg ||
+			 options[at].flag != options[found].flag || options[at].val != options[found].val)
+			found = -2;
 	}
 	return found;
 }

@@ -64,8 +64,13 @@
 #include "sys/un.h"
 #include "sys/utsname.h"
 #include "sys/wait.h"
+#include "termios.h"
 #include "time.h"
 #include "unistd.h"
+/* The kernel's headers that come with upstream's. */
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <linux/signal.h>
 
 #define container_of(pointer, type, member)                                                      \
 	((type *)(void *)((char *)(pointer) - offsetof(type, member)))

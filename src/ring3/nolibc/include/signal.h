@@ -192,4 +192,53 @@ NOLIBC_FN int sigaltstack(const stack_t *set, stack_t *old)
 	return NOLIBC_INT(__NR_sigaltstack, NOLIBC_P(set), NOLIBC_P(old));
 }
 
+#define SIG_HOLD ((sighandler_t)2)
+
+/* System V's: one signal more or less in the mask. */
+NOLIBC_FN int __nolibc_mask_one(int how, int signal, sigset_t *old)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	return sigaddset(&set, signal) ? -1 : sigprocmask(how, &set, old);
+}
+
+NOLIBC_FN int sighold(int signal)
+{
+	return __nolibc_mask_one(SIG_BLOCK, signal, NULL);
+}
+
+NOLIBC_FN int sigrelse(int signal)
+{
+	return __nolibc_mask_one(SIG_UNBLOCK, signal, NULL);
+}
+
+NOLIBC_FN int sigignore(int number)
+{
+	return signal(number, SIG_IGN) == SIG_ERR ? -1 : 0;
+}
+
+NOLIBC_FN int sigpause(int signal)
+{
+	sigset_t mask;
+
+	if (sigprocmask(SIG_BLOCK, NULL, &mask) || sigdelset(&mask, signal))
+		return -1;
+	return sigsuspend(&mask);
+}
+
+/* The handler and, but for SIG_HOLD, the signal let through; what was there before. */
+NOLIBC_FN sighandler_t sigset(int number, sighandler_t handler)
+{
+	struct sigaction set, old;
+	sigset_t mask;
+
+	memset(&set, 0, sizeof(set));
+	set.sa_handler = handler;
+	if (sigaction(number, handler == SIG_HOLD ? NULL : &set, &old) ||
+	    __nolibc_mask_one(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, number, &mask))
+		return SIG_ERR;
+	return sigismember(&mask, number) ? SIG_HOLD : old.sa_handler;
+}
+
 #endif

@@ -80,6 +80,32 @@ typedef uint64_t uint_fast64_t;
 #define SIG_ATOMIC_MIN (-SIG_ATOMIC_MAX - 1)
 #define WCHAR_MAX __WCHAR_MAX__
 #define WINT_MAX __WINT_MAX__
+#ifdef __WCHAR_UNSIGNED__
+#define WCHAR_MIN 0
+#else
+#define WCHAR_MIN (-WCHAR_MAX - 1)
+#endif
+#if defined(__WINT_UNSIGNED__) || !defined(__clang__)
+#define WINT_MIN 0
+#else
+#define WINT_MIN (-WINT_MAX - 1)
+#endif
+
+/* C23. */
+#define PTRDIFF_WIDTH (__SIZEOF_POINTER__ * 8)
+#define SIZE_WIDTH (__SIZEOF_SIZE_T__ * 8)
+#define INTPTR_WIDTH (__SIZEOF_POINTER__ * 8)
+#define UINTPTR_WIDTH INTPTR_WIDTH
+#define INTMAX_WIDTH 64
+#define UINTMAX_WIDTH 64
+#define INT8_WIDTH 8
+#define INT16_WIDTH 16
+#define INT32_WIDTH 32
+#define INT64_WIDTH 64
+#define UINT8_WIDTH 8
+#define UINT16_WIDTH 16
+#define UINT32_WIDTH 32
+#define UINT64_WIDTH 64
 
 #define INT8_C(c) c
 #define INT16_C(c) c

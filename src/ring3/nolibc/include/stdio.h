@@ -144,6 +144,7 @@ NOLIBC_FN NOLIBC_PRINTF(2, 3) int asprintf(char **to, const char *format, ...)
 }
 
 #include "nolibc/format_needs.h"
+#include "nolibc/process.h"
 
 /* Spelt as in linux/fs.h, which may come after. */
 #define RENAME_NOREPLACE (1 << 0)

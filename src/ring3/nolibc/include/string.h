@@ -217,10 +217,46 @@ NOLIBC_FN void *memmem(const void *in, size_t size, const void *what, size_t n)
 	return NULL;
 }
 
+/* Digits compare as numbers; after leading zeros as a fraction. */
+NOLIBC_FN int strverscmp(const char *a, const char *b)
+{
+	size_t at, run = 0, end;
+	int zeros = 1;
+
+	for (at = 0; a[at] == b[at]; at++) {
+		if (!a[at])
+			return 0;
+		if (!isdigit(a[at])) {
+			run = at + 1;
+			zeros = 1;
+		} else if (a[at] != '0') {
+			zeros = 0;
+		}
+	}
+	if (isdigit(a[run]) && a[run] != '0' && isdigit(b[run]) && b[run] != '0') {
+		/* Of two numbers the longer one is larger. */
+		for (end = at; isdigit(a[end]); end++)
+			if (!isdigit(b[end]))
+				return 1;
+		if (isdigit(b[end]))
+			return -1;
+	} else if (zeros && run < at && (isdigit(a[at]) || isdigit(b[at]))) {
+		return (unsigned char)(a[at] - '0') - (unsigned char)(b[at] - '0');
+	}
+	return (unsigned char)a[at] - (unsigned char)b[at];
+}
+
 NOLIBC_FN void explicit_bzero(void *to, size_t n)
 {
 	memset(to, 0, n);
 	__asm__ volatile("" : : "r" (to) : "memory");
+}
+
+NOLIBC_FN void *memset_explicit(void *to, int c, size_t n)
+{
+	memset(to, c, n);
+	__asm__ volatile("" : : "r" (to) : "memory");
+	return to;
 }
 
 NOLIBC_FN size_t strspn(const char *s, const char *set)

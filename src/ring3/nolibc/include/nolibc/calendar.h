@@ -3,6 +3,8 @@
 #define NOLIBC_CALENDAR_H
 
 #include "timespec.h"
+#include "integers.h"
+#include "../strings.h"
 
 struct tm {
 	int tm_sec, tm_min, tm_hour, tm_mday, tm_mon, tm_year, tm_wday, tm_yday, tm_isdst;
@@ -99,69 +101,173 @@ NOLIBC_FN void tzset(void)
 {
 }
 
-/* The conversions of the C standard's "C" locale that need no names of others. */
+/* The n-th of names that each end with a 0; "?" where there is none. */
+NOLIBC_FN const char *__nolibc_name(const char *names, int n, int count)
+{
+	if (n < 0 || n >= count)
+		return "?";
+	while (n--)
+		names += strlen(names) + 1;
+	return names;
+}
+
+/* Days beyond 52 weeks that a year has: 1 or 2.  Years from 1900. */
+NOLIBC_FN int __nolibc_days_over(int year)
+{
+	year = year % 400 + 700;
+	return 1 + (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
+}
+
+/* ISO 8601: a week begins on Monday and belongs to the year that has its Thursday: *years later. */
+NOLIBC_FN int __nolibc_iso_week(const struct tm *from, int *years)
+{
+	int monday = (from->tm_wday + 6) % 7, week = (from->tm_yday - monday + 10) / 7;
+	int first = (monday - from->tm_yday % 7 + 7) % 7; /* 1 January's day, from Monday */
+	int over = __nolibc_days_over(from->tm_year);
+
+	*years = 0;
+	if (!week) {
+		*years = -1;
+		over = __nolibc_days_over(from->tm_year - 1);
+		first = (first - over + 7) % 7;
+		week = 52 + (first == 3 || (first == 2 && over == 2));
+	} else if (week == 53 && first != 3 && (first != 2 || over == 1)) {
+		*years = 1;
+		week = 1;
+	}
+	return week;
+}
+
+/* The "C" locale's, with glibc's flags _ - 0 ^ # and a width. */
 NOLIBC_FN size_t strftime(char *to, size_t size, const char *format, const struct tm *from)
 {
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	size_t n = 0;
 
 	for (; *format; format++) {
-		char text[24];
-		const char *at = text;
-		int number = 0, width = 2, size_of = 0;
+		const char *start = format, *text = NULL, *parts = NULL;
+		char made[64], pad = '0', flag = 0, sign = 0;
+		long long number = 0;
+		int width = 0, least = 2, most = __INT_MAX__, upper = 0, lower = 0, change = 0, years, length = 0;
+		struct tm copy;
 
 		if (*format != '%') {
-			at = format;
-			size_of = 1;
+			text = format;
+			most = 1;
+			goto emit;
+		}
+		for (format++; *format && __nolibc_strchr("_-0^#", *format); format++) {
+			if (*format == '^')
+				upper = 1;
+			else if (*format == '#')
+				change = 1;
+			else
+				flag = *format;
+		}
+		while (*format >= '0' && *format <= '9' && width < 10000)
+			width = width * 10 + *format++ - '0';
+		if (*format == 'E' || *format == 'O')
+			format++;
+		switch (*format) {
+		case '%': text = "%"; break;
+		case 'n': text = "\n"; break;
+		case 't': text = "\t"; break;
+		case 'Z': text = from->tm_zone ? from->tm_zone : ""; lower = change; break;
+		case 'p': case 'P':
+			text = from->tm_hour < 12 ? "AM" : "PM";
+			lower = change || *format == 'P';
+			break;
+		case 'a': case 'A':
+			text = __nolibc_name("Sunday\0Monday\0Tuesday\0Wednesday\0Thursday\0Friday\0Saturday",
+					     from->tm_wday, 7);
+			most = *format == 'a' ? 3 : most;
+			upper |= change;
+			break;
+		case 'b': case 'B': case 'h':
+			text = __nolibc_name("January\0February\0March\0April\0May\0June\0July\0August\0"
+					     "September\0October\0November\0December", from->tm_mon, 12);
+			most = *format == 'B' ? most : 3;
+			upper |= change;
+			break;
+		case 'c': parts = "%a %b %e %H:%M:%S %Y"; break;
+		case 'D': case 'x': parts = "%m/%d/%y"; break;
+		case 'F': parts = "%Y-%m-%d"; break;
+		case 'r': parts = "%I:%M:%S %p"; break;
+		case 'R': parts = "%H:%M"; break;
+		case 'T': case 'X': parts = "%H:%M:%S"; break;
+		case 'C': number = from->tm_year / 100 + 19 - (from->tm_year % 100 < 0); break;
+		case 'd': number = from->tm_mday; break;
+		case 'e': number = from->tm_mday; pad = ' '; break;
+		case 'g':
+			__nolibc_iso_week(from, &years);
+			number = (from->tm_year % 100 + years + 100) % 100;
+			break;
+		case 'G':
+			__nolibc_iso_week(from, &years);
+			number = from->tm_year + 1900LL + years;
+			least = 1;
+			break;
+		case 'H': number = from->tm_hour; break;
+		case 'I': number = (from->tm_hour + 11) % 12 + 1; break;
+		case 'j': number = from->tm_yday + 1; least = 3; break;
+		case 'k': number = from->tm_hour; pad = ' '; break;
+		case 'l': number = (from->tm_hour + 11) % 12 + 1; pad = ' '; break;
+		case 'm': number = from->tm_mon + 1; break;
+		case 'M': number = from->tm_min; break;
+		case 's': copy = *from; number = timegm(&copy); least = 1; break;
+		case 'S': number = from->tm_sec; break;
+		case 'u': number = (from->tm_wday + 6) % 7 + 1; least = 1; break;
+		case 'U': number = (from->tm_yday + 7 - from->tm_wday) / 7; break;
+		case 'V': number = __nolibc_iso_week(from, &years); break;
+		case 'w': number = from->tm_wday; least = 1; break;
+		case 'W': number = (from->tm_yday + 7 - (from->tm_wday + 6) % 7) / 7; break;
+		case 'y': number = (from->tm_year % 100 + 100) % 100; break;
+		case 'Y': number = from->tm_year + 1900LL; least = 1; break;
+		case 'z':
+			number = from->tm_gmtoff / 3600 * 100 + from->tm_gmtoff / 60 % 60;
+			least = 5;
+			sign = '+';
+			break;
+		default: /* unknown: as it stands */
+			text = start;
+			format -= !*format;
+			most = (int)(format - start) + 1;
+			width = 0;
+			goto emit;
+		}
+		if (parts) {
+			strftime(made, sizeof(made), parts, from);
+			text = made;
+		}
+emit:
+		if (text) {
+			for (length = 0; length < most && text[length]; length++)
+				NOLIBC_KEEP_LOOP();
+			least = 0;
+			pad = ' ';
 		} else {
-			switch (*++format) {
-			case 'a': at = days + from->tm_wday * 3; size_of = 3; break;
-			case 'b': case 'h': at = months + from->tm_mon * 3; size_of = 3; break;
-			case 'd': case 'e': number = from->tm_mday; break;
-			case 'H': number = from->tm_hour; break;
-			case 'I': number = (from->tm_hour + 11) % 12 + 1; break;
-			case 'j': number = from->tm_yday + 1; width = 3; break;
-			case 'm': number = from->tm_mon + 1; break;
-			case 'M': number = from->tm_min; break;
-			case 'S': number = from->tm_sec; break;
-			case 'u': number = (from->tm_wday + 6) % 7 + 1; width = 1; break;
-			case 'w': number = from->tm_wday; width = 1; break;
-			case 'y': number = from->tm_year % 100; break;
-			case 'Y': number = from->tm_year + 1900; width = 4; break;
-			case 'p': at = from->tm_hour < 12 ? "AM" : "PM"; size_of = 2; break;
-			case 'Z': at = "UTC"; size_of = 3; break;
-			case 'z': at = "+0000"; size_of = 5; break;
-			case 'n': at = "\n"; size_of = 1; break;
-			case 't': at = "\t"; size_of = 1; break;
-			case 'F': case 'T': case 'R': case 'D': {
-				const char *parts = *format == 'F' ? "%Y-%m-%d" : *format == 'T' ? "%H:%M:%S" :
-						    *format == 'R' ? "%H:%M" : "%m/%d/%y";
-
-				size_of = (int)strftime(text, sizeof(text), parts, from);
-				break;
+			if (number < 0) {
+				number = -number;
+				sign = '-';
 			}
-			case 0: format--; /* fall through */
-			default: at = "%"; size_of = 1; break;
-			}
+			text = __nolibc_digits(made + sizeof(made), (unsigned long long)number, 10, "0123456789");
+			length = (int)(made + sizeof(made) - text);
 		}
-		if (!size_of) {
-			char *end = text + sizeof(text);
-
-			while (width-- > 0 || number) {
-				*--end = (char)('0' + number % 10);
-				number /= 10;
-			}
-			if (*format == 'e' && *end == '0')
-				*end = ' ';
-			at = end;
-			size_of = (int)(text + sizeof(text) - end);
-		}
-		while (size_of--) {
-			if (n + 1 >= size)
-				return 0;
-			to[n++] = *at++;
-		}
+		if (flag)
+			pad = flag == '0' ? '0' : ' ';
+		if (width < least && flag != '-')
+			width = least;
+		width -= length + !!sign;
+		if (size - n <= (size_t)(width > 0 ? width : 0) + (size_t)length + !!sign)
+			return 0;
+		for (; width > 0 && pad == ' '; width--)
+			to[n++] = ' ';
+		if (sign)
+			to[n++] = sign;
+		for (; width > 0; width--)
+			to[n++] = pad;
+		for (; length--; text++)
+			to[n++] = (char)(lower ? tolower((unsigned char)*text) :
+					 upper ? toupper((unsigned char)*text) : *text);
 	}
 	if (!size)
 		return 0;
@@ -171,8 +277,10 @@ NOLIBC_FN size_t strftime(char *to, size_t size, const char *format, const struc
 
 NOLIBC_FN char *asctime_r(const struct tm *from, char *to)
 {
-	strftime(to, 26, "%a %b %e %H:%M:%S %Y\n", from);
-	return to;
+	if (strftime(to, 26, "%a %b %e %H:%M:%S %Y\n", from))
+		return to;
+	NOLIBC_SET_ERRNO(EOVERFLOW);
+	return NULL;
 }
 
 NOLIBC_FN char *asctime(const struct tm *from)

@@ -158,6 +158,18 @@ NOLIBC_FN void sync(void)
 	__nolibc_call(__NR_sync);
 }
 
+NOLIBC_FN pid_t tcgetpgrp(int fd)
+{
+	pid_t group;
+
+	return ioctl(fd, TIOCGPGRP, &group) ? -1 : group;
+}
+
+NOLIBC_FN int tcsetpgrp(int fd, pid_t group)
+{
+	return ioctl(fd, TIOCSPGRP, &group);
+}
+
 /* Every terminal has a size, and nothing else has. */
 NOLIBC_FN int isatty(int fd)
 {

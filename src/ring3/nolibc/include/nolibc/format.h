@@ -55,7 +55,6 @@ static __nolibc_real_format __nolibc_format_real __attribute__((__unused__));
 static unsigned char __nolibc_wants_numbers __attribute__((__unused__)); /* l, ll, j, z, t, q; x, X, o */
 static unsigned char __nolibc_wants_fields __attribute__((__unused__));  /* all but real numbers */
 #define NOLIBC_NUMBERS (__nolibc_wants_numbers || __nolibc_wants_fields)
-#define NOLIBC_NEVER(x) (__builtin_constant_p(x) && !(x))
 
 NOLIBC_FN void __nolibc_put(struct __nolibc_out *out, int c)
 {
@@ -74,6 +73,23 @@ NOLIBC_FN void __nolibc_repeat(struct __nolibc_out *out, int c, int n)
 {
 	while (n-- > 0)
 		__nolibc_put(out, c);
+}
+
+/* %n: the count, as wide as the length says. */
+NOLIBC_FN void __nolibc_count(void *to, unsigned int flags, int count)
+{
+	int twice = !!(flags & NOLIBC_TWICE);
+
+	if (flags & (NOLIBC_BIT('j') | NOLIBC_BIT('q')) || (flags & NOLIBC_BIT('l') && twice))
+		*(long long *)to = count;
+	else if (flags & (NOLIBC_BIT('l') | NOLIBC_BIT('z') | NOLIBC_BIT('t')))
+		*(long *)to = count;
+	else if (!(flags & NOLIBC_BIT('h')))
+		*(int *)to = count;
+	else if (twice)
+		*(signed char *)to = (signed char)count;
+	else
+		*(short *)to = (short)count;
 }
 
 NOLIBC_FN void __nolibc_format(struct __nolibc_out *out, const char *f, va_list ap)
@@ -148,6 +164,10 @@ NOLIBC_FN void __nolibc_format(struct __nolibc_out *out, const char *f, va_list 
 			for (size = 0; size != spec.precision && body[size]; size++)
 				NOLIBC_KEEP_LOOP();
 			goto emit;
+		}
+		if (__nolibc_wants_fields && c == 'n') {
+			__nolibc_count(va_arg(ap, void *), spec.flags, out->total);
+			continue;
 		}
 		if (__nolibc_wants_fields && c == 'm') {
 			value = (unsigned int)NOLIBC_ERRNO;

@@ -172,26 +172,4 @@ NOLIBC_FN char *realpath(const char *path, char *to)
 	return to;
 }
 
-NOLIBC_FN int daemon(int keeps_folder, int keeps_streams)
-{
-	pid_t pid = fork();
-	int null;
-
-	if (pid < 0)
-		return -1;
-	if (pid)
-		_exit(0);
-	if (setsid() < 0 || (!keeps_folder && chdir("/")))
-		return -1;
-	if (keeps_streams)
-		return 0;
-	null = open("/dev/null", O_RDWR);
-	if (null < 0)
-		return -1;
-	dup2(null, 0);
-	dup2(null, 1);
-	dup2(null, 2);
-	return null > 2 ? close(null) : 0;
-}
-
 #endif

@@ -13,16 +13,6 @@
 #define _IONBF 2
 typedef off_t fpos_t;
 
-/* What a stream remembers; indexed by file descriptor. */
-struct __nolibc_stream_state {
-	unsigned char eof, error, pushed;
-	unsigned char byte; /* pushed back by ungetc */
-	pid_t pid;          /* of popen's child */
-};
-NOLIBC_BEGIN
-NOLIBC_VAR struct __nolibc_stream_state __nolibc_streams[NOLIBC_STREAMS];
-NOLIBC_END
-
 NOLIBC_INLINE struct __nolibc_stream_state *__nolibc_state(FILE *stream)
 {
 	return &__nolibc_streams[__nolibc_fd(stream) & (NOLIBC_STREAMS - 1)];
@@ -71,12 +61,17 @@ NOLIBC_FN int __nolibc_mode(const char *mode)
 
 NOLIBC_FN FILE *fdopen(int fd, const char *mode)
 {
+	int old;
+
 	if (__nolibc_mode(mode) < 0) {
 		NOLIBC_SET_ERRNO(EINVAL);
 		return NULL;
 	}
-	if (fcntl(fd, F_GETFD) < 0)
+	old = fcntl(fd, F_GETFL);
+	if (old < 0)
 		return NULL;
+	if (*mode == 'a' && !(old & O_APPEND))
+		fcntl(fd, F_SETFL, old | O_APPEND);
 	if (fd >= NOLIBC_STREAMS) {
 		NOLIBC_SET_ERRNO(EMFILE);
 		return NULL;
@@ -149,7 +144,7 @@ NOLIBC_FN void setlinebuf(FILE *stream)
 
 NOLIBC_FN int fputs(const char *s, FILE *stream)
 {
-	return __nolibc_write_all(__nolibc_fd(stream), s, strlen(s));
+	return __nolibc_write_all(__nolibc_fd(stream), s, strlen(s)) ? EOF : 0;
 }
 
 NOLIBC_FN int fputc(int c, FILE *stream)
@@ -176,13 +171,10 @@ NOLIBC_FN int puts(const char *s)
 
 NOLIBC_FN size_t fwrite(const void *from, size_t each, size_t n, FILE *stream)
 {
-	const char *at = (const char *)from;
-	size_t done;
+	size_t size = each * n;
 
-	for (done = 0; done < n; done++, at += each)
-		if (__nolibc_write_all(__nolibc_fd(stream), at, each))
-			break;
-	return done;
+	size -= __nolibc_write_all(__nolibc_fd(stream), (const char *)from, size);
+	return __nolibc_elements(size, each, n);
 }
 
 /* Up to size bytes; fewer at the end of the file or after an error, which the stream remembers. */
@@ -191,11 +183,8 @@ NOLIBC_FN size_t __nolibc_read_all(FILE *stream, char *to, size_t size)
 	struct __nolibc_stream_state *state = __nolibc_state(stream);
 	size_t left = size;
 
-	if (left && state->pushed) {
-		*to++ = (char)state->byte;
-		state->pushed = 0;
-		left--;
-	}
+	for (; left && state->pushed; left--)
+		*to++ = (char)state->bytes[--state->pushed];
 	while (left) {
 		ssize_t n = read(__nolibc_fd(stream), to, left);
 
@@ -212,13 +201,7 @@ NOLIBC_FN size_t __nolibc_read_all(FILE *stream, char *to, size_t size)
 
 NOLIBC_FN size_t fread(void *to, size_t each, size_t n, FILE *stream)
 {
-	char *at = (char *)to;
-	size_t done;
-
-	for (done = 0; done < n; done++, at += each)
-		if (__nolibc_read_all(stream, at, each) < each)
-			break;
-	return done;
+	return __nolibc_elements(__nolibc_read_all(stream, (char *)to, each * n), each, n);
 }
 
 NOLIBC_FN int fgetc(FILE *stream)
@@ -242,12 +225,10 @@ NOLIBC_FN int ungetc(int c, FILE *stream)
 {
 	struct __nolibc_stream_state *state = __nolibc_state(stream);
 
-	if (c == EOF || state->pushed)
+	if (c == EOF || state->pushed == sizeof(state->bytes))
 		return EOF;
-	state->pushed = 1;
-	state->byte = (unsigned char)c;
 	state->eof = 0;
-	return state->byte;
+	return state->bytes[state->pushed++] = (unsigned char)c;
 }
 
 NOLIBC_FN char *fgets(char *to, int size, FILE *stream)
@@ -256,7 +237,7 @@ NOLIBC_FN char *fgets(char *to, int size, FILE *stream)
 
 	while (n < size - 1 && c != '\n' && (c = fgetc(stream)) != EOF)
 		to[n++] = (char)c;
-	if (!n)
+	if (!n && size != 1)
 		return NULL;
 	to[n] = 0;
 	return to;
@@ -305,6 +286,7 @@ NOLIBC_FN int feof(FILE *stream)
 
 NOLIBC_FN int ferror(FILE *stream)
 {
+	__nolibc_wants_errors = 1;
 	return __nolibc_state(stream)->error;
 }
 
@@ -317,8 +299,8 @@ NOLIBC_FN int fseeko(FILE *stream, off_t offset, int whence)
 {
 	struct __nolibc_stream_state *state = __nolibc_state(stream);
 
-	if (whence == SEEK_CUR && state->pushed)
-		offset--;
+	if (whence == SEEK_CUR)
+		offset -= state->pushed;
 	if (lseek(__nolibc_fd(stream), offset, whence) < 0)
 		return -1;
 	state->pushed = state->eof = 0;

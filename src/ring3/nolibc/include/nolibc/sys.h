@@ -16,17 +16,11 @@
 #define NOLIBC_PAIR_EVEN(x) (__nolibc_word)((unsigned long long)(x) >> 32), (__nolibc_word)(x)
 #else
 #define NOLIBC_PAIR_EVEN(x) (__nolibc_word)(x), (__nolibc_word)((unsigned long long)(x) >> 32)
-/* A call whose result is an int, in the C convention. */
-#define NOLIBC_INT(...) ((int)__nolibc_ret(__nolibc_call(__VA_ARGS__)))
-
 #endif
 #if NOLIBC_PAIRS && NOLIBC_PAIRS_ALIGNED
 #define NOLIBC_PAIR_ODD(x) 0, NOLIBC_PAIR_EVEN(x)
 #else
 #define NOLIBC_PAIR_ODD(x) NOLIBC_PAIR_EVEN(x)
-/* A call whose result is an int, in the C convention. */
-#define NOLIBC_INT(...) ((int)__nolibc_ret(__nolibc_call(__VA_ARGS__)))
-
 #endif
 
 /* __nolibc_call(number, arguments...): picks __nolibc_syscallN by counting. */

@@ -22,11 +22,56 @@ enum {
 	_SC_HOST_NAME_MAX,
 	_SC_LINE_MAX,
 	_SC_MONOTONIC_CLOCK,
-	_SC_LEVEL1_DCACHE_LINESIZE
+	_SC_LEVEL1_DCACHE_LINESIZE,
+	_SC_VERSION,
+	_SC_2_VERSION,
+	_SC_JOB_CONTROL,
+	_SC_SAVED_IDS,
+	_SC_CPUTIME,
+	_SC_THREAD_CPUTIME,
+	_SC_TIMERS,
+	_SC_REALTIME_SIGNALS,
+	_SC_MAPPED_FILES,
+	_SC_MEMLOCK,
+	_SC_MEMLOCK_RANGE,
+	_SC_MEMORY_PROTECTION,
+	_SC_MESSAGE_PASSING,
+	_SC_SHARED_MEMORY_OBJECTS,
+	_SC_FSYNC,
+	_SC_SYNCHRONIZED_IO,
+	_SC_CLOCK_SELECTION,
+	_SC_SIGQUEUE_MAX,
+	_SC_RTSIG_MAX,
+	_SC_DELAYTIMER_MAX,
+	_SC_TIMER_MAX,
+	_SC_STREAM_MAX,
+	_SC_TZNAME_MAX,
+	_SC_LOGIN_NAME_MAX,
+	_SC_TTY_NAME_MAX,
+	_SC_SYMLOOP_MAX,
+	_SC_ATEXIT_MAX,
+	_SC_GETPW_R_SIZE_MAX,
+	_SC_GETGR_R_SIZE_MAX,
+	_SC_MQ_OPEN_MAX,
+	_SC_MQ_PRIO_MAX,
+	_SC_THREADS,
+	_SC_XOPEN_VERSION
 };
 #define _SC_PAGE_SIZE _SC_PAGESIZE
 #define _SC_NPROCESSORS_CONF _SC_NPROCESSORS_CONF
 #define _SC_NPROCESSORS_ONLN _SC_NPROCESSORS_ONLN
+
+enum {
+	_PC_LINK_MAX,
+	_PC_MAX_CANON,
+	_PC_MAX_INPUT,
+	_PC_NAME_MAX,
+	_PC_PATH_MAX,
+	_PC_PIPE_BUF,
+	_PC_CHOWN_RESTRICTED,
+	_PC_NO_TRUNC,
+	_PC_VDISABLE
+};
 
 NOLIBC_FN int getpagesize(void)
 {
@@ -105,13 +150,76 @@ NOLIBC_FN long sysconf(int name)
 		return 64;
 	case _SC_LINE_MAX:
 		return 2048;
-	case _SC_MONOTONIC_CLOCK:
-		return 200809L;
+	case _SC_JOB_CONTROL:
+	case _SC_SAVED_IDS:
+		return 1;
+	case _SC_SIGQUEUE_MAX:
+		return getrlimit(RLIMIT_SIGPENDING, &limit) || limit.rlim_cur == RLIM_INFINITY ?
+		       -1 : (long)limit.rlim_cur;
+	case _SC_RTSIG_MAX:
+		return 32;
+	case _SC_DELAYTIMER_MAX:
+		return 0x7fffffff;
+	case _SC_STREAM_MAX:
+		return 256;
+	case _SC_TZNAME_MAX:
+		return 3;
+	case _SC_LOGIN_NAME_MAX:
+		return 256;
+	case _SC_TTY_NAME_MAX:
+		return 32;
+	case _SC_SYMLOOP_MAX:
+		return 40;
+	case _SC_ATEXIT_MAX:
+		return 64;
+	case _SC_GETPW_R_SIZE_MAX:
+	case _SC_GETGR_R_SIZE_MAX:
+		return 1024;
+	case _SC_MQ_PRIO_MAX:
+		return 32768;
+	case _SC_XOPEN_VERSION:
+		return 700;
 	case _SC_LEVEL1_DCACHE_LINESIZE:
+		return 0;
+	case _SC_TIMER_MAX:
+	case _SC_MQ_OPEN_MAX:
+	case _SC_THREADS:
+		return -1; /* no limit; no threads */
+	}
+	if (name >= 0 && name <= _SC_XOPEN_VERSION)
+		return 200809L; /* options of POSIX that are there */
+	NOLIBC_SET_ERRNO(EINVAL);
+	return -1;
+}
+
+/* What Linux promises of every path. */
+NOLIBC_FN long pathconf(const char *path, int name)
+{
+	(void)path;
+	switch (name) {
+	case _PC_LINK_MAX:
+		return 127;
+	case _PC_MAX_CANON:
+	case _PC_MAX_INPUT:
+	case _PC_NAME_MAX:
+		return 255;
+	case _PC_PATH_MAX:
+	case _PC_PIPE_BUF:
+		return 4096;
+	case _PC_CHOWN_RESTRICTED:
+	case _PC_NO_TRUNC:
+		return 1;
+	case _PC_VDISABLE:
 		return 0;
 	}
 	NOLIBC_SET_ERRNO(EINVAL);
 	return -1;
+}
+
+NOLIBC_FN long fpathconf(int fd, int name)
+{
+	(void)fd;
+	return pathconf(NULL, name);
 }
 
 NOLIBC_FN int gethostname(char *to, size_t size)

@@ -3,6 +3,7 @@
 
 #include "../nolibc/sys.h"
 #include "../nolibc/types.h"
+#include "../fcntl.h"
 #include "../stdarg.h"
 #include <linux/mman.h>
 #include <linux/memfd.h>
@@ -75,6 +76,14 @@ NOLIBC_FN int madvise(void *at, size_t size, int advice)
 	return (int)__nolibc_ret(__nolibc_call(__NR_madvise, NOLIBC_P(at), NOLIBC_P(size), advice));
 }
 
+/* The error itself and not -1; what would throw pages away is only advice here. */
+NOLIBC_FN int posix_madvise(void *at, size_t size, int advice)
+{
+	if (advice == POSIX_MADV_DONTNEED)
+		return 0;
+	return (int)-__nolibc_call(__NR_madvise, NOLIBC_P(at), NOLIBC_P(size), advice);
+}
+
 NOLIBC_FN int msync(void *at, size_t size, int flags)
 {
 	return (int)__nolibc_ret(__nolibc_call(__NR_msync, NOLIBC_P(at), NOLIBC_P(size), flags));
@@ -108,6 +117,43 @@ NOLIBC_FN int mlockall(int flags)
 NOLIBC_FN int munlockall(void)
 {
 	return (int)__nolibc_ret(__nolibc_call(__NR_munlockall));
+}
+
+/* POSIX's shared memory objects are files of /dev/shm; NULL with EINVAL for a name that would lead elsewhere. */
+NOLIBC_FN char *__nolibc_shm_path(const char *name, char *to)
+{
+	const char *folder = "/dev/shm/";
+	size_t n, at = 0;
+
+	while (*name == '/')
+		name++;
+	while (*folder)
+		to[at++] = *folder++;
+	for (n = 0; name[n] && name[n] != '/' && n < 255; n++)
+		to[at++] = name[n];
+	to[at] = 0;
+	if (!n || name[n] || (name[0] == '.' && (n == 1 || (n == 2 && name[1] == '.')))) {
+		NOLIBC_SET_ERRNO(n < 255 ? EINVAL : ENAMETOOLONG);
+		return NULL;
+	}
+	return to;
+}
+
+NOLIBC_FN int shm_open(const char *name, int flags, mode_t mode)
+{
+	char path[266];
+
+	if (!__nolibc_shm_path(name, path))
+		return -1;
+	return NOLIBC_INT(__NR_openat, AT_FDCWD, NOLIBC_P(path),
+			  flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | NOLIBC_LARGEFILE, mode);
+}
+
+NOLIBC_FN int shm_unlink(const char *name)
+{
+	char path[266];
+
+	return __nolibc_shm_path(name, path) ? NOLIBC_INT(__NR_unlinkat, AT_FDCWD, NOLIBC_P(path), 0) : -1;
 }
 
 NOLIBC_FN int memfd_create(const char *name, unsigned int flags)

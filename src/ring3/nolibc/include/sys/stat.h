@@ -15,6 +15,9 @@
 #define S_IWRITE S_IWUSR
 #define S_IEXEC S_IXUSR
 
+#define UTIME_NOW 0x3fffffff
+#define UTIME_OMIT 0x3ffffffe
+
 struct stat {
 	dev_t st_dev;
 	ino_t st_ino;

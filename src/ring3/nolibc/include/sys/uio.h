@@ -17,12 +17,12 @@ NOLIBC_FN ssize_t writev(int fd, const struct iovec *parts, int n)
 
 NOLIBC_FN ssize_t preadv(int fd, const struct iovec *parts, int n, off_t at)
 {
-	return (ssize_t)__nolibc_ret(__nolibc_call(__NR_preadv, fd, NOLIBC_P(parts), n, (__nolibc_word)at, NOLIBC_PAIRS ? (__nolibc_word)((unsigned long long)at >> 32) : 0));
+	return (ssize_t)__nolibc_ret(__nolibc_call(__NR_preadv, fd, NOLIBC_P(parts), n, (__nolibc_word)at, (__nolibc_word)((unsigned long long)at >> 32)));
 }
 
 NOLIBC_FN ssize_t pwritev(int fd, const struct iovec *parts, int n, off_t at)
 {
-	return (ssize_t)__nolibc_ret(__nolibc_call(__NR_pwritev, fd, NOLIBC_P(parts), n, (__nolibc_word)at, NOLIBC_PAIRS ? (__nolibc_word)((unsigned long long)at >> 32) : 0));
+	return (ssize_t)__nolibc_ret(__nolibc_call(__NR_pwritev, fd, NOLIBC_P(parts), n, (__nolibc_word)at, (__nolibc_word)((unsigned long long)at >> 32)));
 }
 
 NOLIBC_FN ssize_t process_vm_readv(pid_t pid, const struct iovec *to, unsigned long n, const struct iovec *from, unsigned long m, unsigned long flags)
