@@ -71,7 +71,7 @@ class ToyFile(File):
             return int(isinstance(process.lookup(fd), Fence))
         raise refuse(ENOTTY, "no such ioctl")
 
-    def mmap(self, offset: int, size: int) -> Pages:
+    def mmap(self, offset: int, size: int, *, private: bool = False, prot: int = 0) -> Pages:
         if offset != OFFSET or size > self.device.memory.size:
             raise refuse(EINVAL, "no buffer at this offset")
         return self.device.memory

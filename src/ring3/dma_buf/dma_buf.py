@@ -71,7 +71,7 @@ class DmaBuf(File):
             raise refuse(EINVAL, f"lseek({offset}, {whence}): a dma-buf only tells its size")
         return self.size if whence == SEEK_END else 0
 
-    def mmap(self, offset: int, size: int) -> Memory:
+    def mmap(self, offset: int, size: int, *, private: bool = False, prot: int = 0) -> Memory:
         if self.memory is None:
             raise refuse(EINVAL, "the exporter does not let its memory be mapped")
         if offset + size > self.size:

@@ -61,6 +61,8 @@ class File:
     kind = "file"
     #: Opened for writing, too; otherwise nobody may map it to write.
     writable = True
+    #: The number of the device node that was opened, 0 for what is no device.
+    rdev = 0
 
     def __init__(self) -> None:
         self.refs = 1
@@ -94,9 +96,16 @@ class File:
     def on_ready(self, events: int, wake: Wake) -> None:
         """Call ``wake`` once when one of ``events`` may have become ready."""
 
-    def mmap(self, offset: int, size: int) -> Memory:
-        """What a mapping of ``size`` bytes at file ``offset`` shows; ENODEV if it maps nothing."""
+    def mmap(self, offset: int, size: int, *, private: bool = False, prot: int = 0) -> Memory:
+        """What a mapping of ``size`` bytes at file ``offset`` shows; ENODEV if it maps nothing.
+
+        ``private`` is MAP_PRIVATE, ``prot`` the PROT_* bits.
+        """
         raise refuse(ENODEV, f"{self.kind} cannot be mapped")
+
+    def fdinfo(self) -> str:
+        """What this kind of file adds to /proc/PID/fdinfo/FD: lines of ``key:\\tvalue``."""
+        return ""
 
     def release(self) -> None:
         """The last reference is gone."""
@@ -146,7 +155,7 @@ class LocalMemory:
 class Process:
     """A client: its memory, its descriptors and what it may do.
 
-    ``privileged`` stands for CAP_SYS_NICE and DRM master.
+    ``comm`` is its name, ``privileged`` stands for CAP_SYS_NICE and DRM master; a real process's may change.
     """
 
     _pids = itertools.count(1000)
@@ -154,11 +163,19 @@ class Process:
     def __init__(
         self, comm: str = "client", *, memory: UserMemory | None = None, privileged: bool = False
     ) -> None:
-        self.comm = comm
+        self._comm = comm
+        self._privileged = privileged
         self.pid = next(Process._pids)
-        self.privileged = privileged
         self.memory: UserMemory = memory or LocalMemory()
         self.files: dict[int, File] = {}
+
+    @property
+    def comm(self) -> str:
+        return self._comm
+
+    @property
+    def privileged(self) -> bool:
+        return self._privileged
 
     def install(self, file: File, *, cloexec: bool = True) -> int:
         """Give ``file`` the lowest free descriptor; the caller's reference moves into the table."""

@@ -90,8 +90,10 @@ class DrmDevice:
         """An object around another device's buffer."""
         return gem.ImportedObject(self, dma_buf)
 
-    def mmap_special(self, file: DrmFile, offset: int, size: int) -> gem.Pages | None:
-        """Memory of the device itself at file ``offset``, or None."""
+    def mmap_special(
+        self, file: DrmFile, offset: int, size: int, private: bool, prot: int
+    ) -> gem.Pages | None:
+        """Memory of the device itself at file ``offset``, or None.  EINVAL."""
         return None
 
     # -- buffers ----------------------------------------------------------------------------------

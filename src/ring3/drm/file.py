@@ -94,18 +94,18 @@ class DrmFile(File):
     def llseek(self, offset: int, whence: int) -> int:
         return 0
 
-    def mmap(self, offset: int, size: int) -> Memory:
+    def mmap(self, offset: int, size: int, *, private: bool = False, prot: int = 0) -> Memory:
         """The memory behind file ``offset``: a buffer of this file's, from its own start, or a page of
         the device's."""
         self.device.check_alive()
-        special = self.device.mmap_special(self, offset, size)
+        special = self.device.mmap_special(self, offset, size, private, prot)
         if special is not None:
             return special
         obj, inside = self.device.object_at(offset)
         self.device.check_access(self, offset, obj)
-        obj.check_mmap()
         if inside or size > obj.size:
             raise refuse(EINVAL, f"{size} bytes at {inside:#x} are not the buffer's {obj.size}")
+        obj.check_mmap(private)
         return obj.pages()
 
     def release(self) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 PAGE = 4096
 #: Where the offsets for mmap begin (DRM_FILE_PAGE_OFFSET_START of a 64-bit kernel, in bytes).
 FIRST_OFFSET = 0x1_0000_0000
-LAST_OFFSET = 1 << 47
+#: (DRM_FILE_PAGE_OFFSET_SIZE more: just under 1 TiB of buffers.)
+LAST_OFFSET = FIRST_OFFSET + (0xFFFF_FFFF >> 12) * 256 * PAGE
 
 #: Makes the memory of ``size`` bytes whose file offset is ``offset``.
 Allocator = Callable[[int, int], mmap.mmap]
@@ -72,6 +73,10 @@ class GemObject:
     @property
     def offset(self) -> int:
         """The file offset at which it is mapped; the driver says whether it may be."""
+        return self.need_offset()
+
+    def need_offset(self) -> int:
+        """Its file offset, reserved now if it has none; ENOSPC when all are taken."""
         if self._offset is None:
             self._offset = self.device.reserve_offset(self)
         return self._offset
@@ -93,8 +98,10 @@ class GemObject:
             self.device.free_pages(self._pages)
             self._pages = None
 
-    def check_mmap(self) -> None:
-        """Raises EPERM or EINVAL when the driver does not let user space map it."""
+    def check_mmap(self, private: bool) -> None:
+        """Raises EINVAL when the driver does not let user space map it, or not as a copy of its own."""
+        if private:
+            raise refuse(EINVAL, "a buffer is mapped MAP_SHARED")
 
     def check_export(self) -> None:
         """Raises EINVAL when the driver does not share it."""
@@ -143,8 +150,8 @@ class GemDmaBuf(DmaBuf):
         super().__init__(obj.resv, None, obj.size, writable=writable)
         self.obj = obj
 
-    def mmap(self, offset: int, size: int) -> Pages:
-        self.obj.check_mmap()
+    def mmap(self, offset: int, size: int, *, private: bool = False, prot: int = 0) -> Pages:
+        self.obj.check_mmap(private)
         if offset + size > self.obj.size:
             raise refuse(EINVAL, f"the mapping ends beyond the buffer's {self.obj.size} bytes")
         return self.obj.pages()

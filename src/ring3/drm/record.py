@@ -61,8 +61,8 @@ class _WatchedProcess(Process):
     ) -> None:
         self._process = process
         self._installed = installed
-        self.comm, self.pid = process.comm, process.pid
-        self.privileged = process.privileged
+        self._comm, self._privileged = process.comm, process.privileged
+        self.pid = process.pid
         self.memory = _Watched(process.memory, reads, writes)
         self.files = process.files
 
@@ -172,8 +172,8 @@ class _Replayer(Process):
     """The client of one call: descriptors come out as they were recorded."""
 
     def __init__(self, process: Process, memory: _Fed, fds: list[int]) -> None:
-        self.comm, self.pid = process.comm, process.pid
-        self.privileged = process.privileged
+        self._comm, self._privileged = process.comm, process.privileged
+        self.pid = process.pid
         self.memory = memory
         self.files = process.files
         self._fds = fds

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ring3.gateway.server import Gateway
 
 
+_CAP_SYS_NICE = 23
+
+
 class Client(Process):
     """A real process.  Its memory and its descriptors are the real ones.
 
@@ -24,16 +27,28 @@ class Client(Process):
     memory: RemoteMemory
 
     def __init__(self, gateway: Gateway, pid: int) -> None:
-        comm = ""
-        with suppress(OSError):
-            comm = Path(f"/proc/{pid}/comm").read_text().strip()
-        super().__init__(comm, memory=RemoteMemory(pid))
+        super().__init__(memory=RemoteMemory(pid))
         self.pid = pid
         self.gateway = gateway
         try:
             self.folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise refuse(ESRCH, f"process {pid} is gone") from None
+
+    @property
+    def comm(self) -> str:
+        with suppress(OSError):
+            return Path(f"/proc/{self.pid}/comm").read_text().removesuffix("\n")
+        return ""
+
+    @property
+    def privileged(self) -> bool:
+        """Whether CAP_SYS_NICE is effective in it.  Nobody is DRM master of a render node."""
+        with suppress(OSError):
+            for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+                if line.startswith("CapEff:"):
+                    return bool(int(line.split()[1], 16) >> _CAP_SYS_NICE & 1)
+        return False
 
     def forget(self) -> None:
         """The process is gone."""

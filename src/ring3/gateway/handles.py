@@ -4,11 +4,11 @@ A client holds a real descriptor for every file it has open, so dup, fork, SCM_R
 host kernel's own work.  Which file a descriptor means is told by its inode, which duplicates share; and
 the host kernel says when the last duplicate (and the last mapping) is gone:
 
-- What can be mapped (DRM files, dma-bufs) is a memfd, opened anew for the client.  Each opening carries a
-  lock of its own (OFD), inotify reports that some opening was closed, and the locks that are left say
-  whether it was the last.
-- What can be waited for (sync files, syncobj files, sw_sync) is the reading end of a pipe: a byte in it
-  makes poll(2) say POLLIN, and the writing end says POLLERR once nobody reads any more.
+- A dma-buf, whose size lseek(2) tells, is the memfd of its memory, opened anew for the client.  Each opening
+  carries a lock of its own (OFD), inotify reports that some opening was closed, and the locks that are left
+  say whether it was the last.
+- Everything else (render nodes, sync files, syncobj files, sw_sync) is the reading end of a pipe: a byte in
+  it makes poll(2) say POLLIN, and the writing end says POLLERR once nobody reads any more.
 
 Sources: memfd_create(2), inotify(7), fcntl_locking(2), pipe(7); tmpfs inode numbers are unique while
 the file lives.
@@ -34,18 +34,14 @@ _IN_CLOSE = 0x8 | 0x10
 _EVENT = struct.Struct("=iIII")
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, pid
 
-#: st_size of a device's memfd: this, and the device number in the low half.  fstat's answer is made of it.
-DEVICE_MARK = 1 << 62
-
 
 @dataclass
 class _Memfd:
-    """A file that clients hold as openings of one memfd."""
+    """A file that clients hold as openings of one memfd, which is the memory's own."""
 
     file: File
     fd: int
     watch: int
-    own: bool  # the memfd was made here and is closed here
 
     @property
     def held(self) -> bool:
@@ -80,26 +76,16 @@ class Handles:
         found = identity(folder, fd)
         return None if found is None else self._files.get(found)
 
-    def device(self, file: File, rdev: int) -> int:
-        """A new descriptor for an open device ``file``; the caller passes it on and closes it.
-
-        The caller's reference to ``file`` moves here, as in every method that makes a descriptor.
-        """
-        fd = os.memfd_create(f"ring3:{file.kind}", os.MFD_CLOEXEC)
-        os.ftruncate(fd, DEVICE_MARK | rdev)
-        return self._open(file, fd, own=True)
-
     def descriptor(self, file: File) -> int:
-        """A new descriptor for ``file``: mappable if the file has memory of its own, else pollable."""
+        """A new descriptor for ``file``; the caller passes it on and closes it.
+
+        The caller's reference to ``file`` moves here.
+        """
         memfd = memfd_of(file.mmap(0, 0)) if isinstance(file, DmaBuf) else None
-        return self.pollable(file) if memfd is None else self.mappable(file, memfd)
+        return self._pollable(file) if memfd is None else self._mappable(file, memfd)
 
-    def mappable(self, file: File, memfd: int) -> int:
-        """A new descriptor for ``file`` whose memory is ``memfd`` (a dma-buf)."""
-        return self._open(file, memfd, own=False)
-
-    def pollable(self, file: File) -> int:
-        """A new descriptor for ``file``, readable once the file says EPOLLIN."""
+    def _pollable(self, file: File) -> int:
+        """A new pipe for ``file``, readable once the file says EPOLLIN."""
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         inode = identity_of(os.fstat(reader))
         self._files[inode] = file
@@ -126,7 +112,8 @@ class Handles:
         for inode, memfd in list(self._memfds.items()):
             self._memfd_gone(inode, memfd)
 
-    def _open(self, file: File, memfd: int, *, own: bool) -> int:
+    def _mappable(self, file: File, memfd: int) -> int:
+        """A new opening of ``memfd`` for ``file``, whose memory it is."""
         inode = identity_of(os.fstat(memfd))
         held = self._memfds.get(inode)
         path = f"/proc/self/fd/{memfd}"
@@ -134,7 +121,7 @@ class Handles:
             watch: int = _libc.inotify_add_watch(self._inotify, path.encode(), _IN_CLOSE)
             if watch < 0:
                 raise OSError(ENFILE, "no inotify watches left")
-            held = _Memfd(file, memfd, watch, own)
+            held = _Memfd(file, memfd, watch)
             self._memfds[inode] = held
             self._watches[watch] = inode
             self._files[inode] = file
@@ -164,8 +151,6 @@ class Handles:
     def _memfd_gone(self, inode: Identity, held: _Memfd) -> None:
         del self._memfds[inode], self._watches[held.watch], self._files[inode]
         _libc.inotify_rm_watch(self._inotify, held.watch)
-        if held.own:
-            os.close(held.fd)
         self._release(held.file)
 
     def _pipe_gone(self, inode: Identity) -> None:

@@ -22,12 +22,10 @@
 #define GUEST_MODE 0x52337067
 enum { OP_OPEN = 1, OP_STAT, OP_IOCTL, OP_MMAP };
 
-#define FIRST_FAKE_OFFSET ((uint64_t)1 << 32)
-
 /* As a system call: the result, or -1 and errno. */
-static long call(int op, int fd, uint64_t argument, uint32_t number)
+static long call(uint64_t op, int fd, uint64_t argument, uint32_t number)
 {
-	return syscall(SYS_fallocate, fd, GUEST_MODE, argument, (uint64_t)op << 32 | number);
+	return syscall(SYS_fallocate, fd, GUEST_MODE, argument, op << 32 | number);
 }
 
 static int is_device(const char *path)
@@ -107,12 +105,16 @@ int ioctl(int fd, unsigned long cmd, ...)
 
 static void *map(void *address, size_t size, int prot, int flags, int fd, uint64_t offset)
 {
+	uint64_t how = (uint64_t)(prot & 7) << 8 | (uint64_t)!(flags & MAP_SHARED) << 16;
 	void *result;
 	int backing, saved;
 
-	if (fd < 0 || offset < FIRST_FAKE_OFFSET)
+	/* DRM's offsets begin at 4 GiB; what the gateway refuses there it refuses as the emulator's call, too. */
+	if (fd < 0 || offset >> 32 == 0 || offset % 4096)
 		return (void *)syscall(SYS_mmap, address, size, prot, flags, fd, offset);
-	backing = call(OP_MMAP, fd, offset, (size + 4095) / 4096);
+	backing = call(OP_MMAP | how, fd, offset, (size + 4095) / 4096);
+	if (backing < 0 && errno == EBADF)	/* another file, mapped far in */
+		return (void *)syscall(SYS_mmap, address, size, prot, flags, fd, offset);
 	if (backing < 0)
 		return MAP_FAILED;
 	result = (void *)syscall(SYS_mmap, address, size, prot, flags, backing, 0);

@@ -14,6 +14,8 @@ import os
 import signal
 from errno import EIO, ENODEV
 
+from ring3.gateway.seccomp import REDIRECTED
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
 _libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
@@ -51,7 +53,7 @@ def map_in(tid: int, fd: int) -> None:
         registers = _Registers()
         pointer = ctypes.addressof(registers)
         _ptrace(_GETREGS, tid, pointer)
-        registers.r8, registers.r9 = fd, 0  # descriptor and offset
+        registers.r8, registers.r9 = REDIRECTED << 32 | fd, 0  # descriptor and offset
         _ptrace(_SETREGS, tid, pointer)
         _one_call(tid, held)
         _ptrace(_GETREGS, tid, pointer)

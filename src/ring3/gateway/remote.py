@@ -8,13 +8,15 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Callable
 from errno import EFAULT, EIO, EPERM, ESRCH
 
 from ring3.gateway.syscalls import read_memory, write_memory
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_IOVECS = struct.Struct("=QQQQ")  # local, then remote: address and size
+_CHUNK = 4096
+_ADDRESS = 0xFFFF_FFFF_FFFF_FFFF
+# Of two struct iovec, ours and theirs, what changes: our size, their address and size.
+_SIZES = struct.Struct("=QQQ")
 
 #: No ioctl takes more than this at once; a client that says otherwise is lying.
 MOST_BYTES = 64 << 20
@@ -25,33 +27,38 @@ class RemoteMemory:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._vectors = ctypes.create_string_buffer(_IOVECS.size)
-        self._local = ctypes.addressof(self._vectors)
-        self._remote = self._local + _IOVECS.size // 2
-        self._buffer = ctypes.create_string_buffer(4096)
+        self._buffer = ctypes.create_string_buffer(_CHUNK)
         self._small = memoryview(self._buffer).cast("B")
-        self._small_at = ctypes.addressof(self._buffer)
+        self._vectors = (ctypes.c_uint64 * 4)(ctypes.addressof(self._buffer))
+        self._ours = ctypes.addressof(self._vectors)
+        self._theirs = self._ours + 16
 
     def copy_from_user(self, address: int, size: int) -> bytes:
         """``size`` bytes at ``address``; OSError(EFAULT) unless all of them can be read."""
-        if 0 < size <= len(self._small):
-            self._transfer(read_memory, address, size)
+        if 0 < size <= _CHUNK:
+            _SIZES.pack_into(self._vectors, 8, size, address & _ADDRESS, size)
+            done = read_memory(self.pid, self._ours, self._theirs)
+            if done != size:
+                raise _fault(done, address, size)
             return self._small[:size].tobytes()
-        if size == 0:
-            return b""
-        if not 0 < size <= MOST_BYTES:
+        if not 0 <= size <= MOST_BYTES:
             raise OSError(EFAULT, f"{size} bytes at {address:#x}")
-        step = len(self._small)
-        pieces = (min(step, size - at) for at in range(0, size, step))
-        places = range(address, address + size, step)
+        pieces = (min(_CHUNK, size - at) for at in range(0, size, _CHUNK))
+        places = range(address, address + size, _CHUNK)
         return b"".join(map(self.copy_from_user, places, pieces))
 
     def copy_to_user(self, address: int, data: bytes) -> None:
         """Write ``data`` at ``address``; OSError(EFAULT) unless all of it can be written."""
-        for at in range(0, len(data), len(self._small)):
-            piece = data[at : at + len(self._small)]
-            self._small[: len(piece)] = piece
-            self._transfer(write_memory, address + at, len(piece))
+        size = len(data)
+        if 0 < size <= _CHUNK:
+            self._small[:size] = data
+            _SIZES.pack_into(self._vectors, 8, size, address & _ADDRESS, size)
+            done = write_memory(self.pid, self._ours, self._theirs)
+            if done != size:
+                raise _fault(done, address, size)
+            return
+        for at in range(0, size, _CHUNK):
+            self.copy_to_user(address + at, data[at : at + _CHUNK])
 
     def read_path(self, address: int) -> bytes | None:
         """The NUL-terminated string at ``address``, None when it is not one of at most 4 KiB."""
@@ -69,16 +76,12 @@ class RemoteMemory:
             found += piece
         return None
 
-    def _transfer(self, call: Callable[..., int], address: int, size: int) -> None:
-        """Move ``size`` bytes between the buffer and ``address`` there."""
-        address &= 0xFFFF_FFFF_FFFF_FFFF
-        _IOVECS.pack_into(self._vectors, 0, self._small_at, size, address, size)
-        done = call(self.pid, self._local, self._remote)
-        if done == size:
-            return
-        if -done in (EPERM, ESRCH):
-            raise OSError(EIO if -done == EPERM else ESRCH, os.strerror(-done))
-        raise OSError(EFAULT, f"{size} bytes at {address:#x} are not mapped")
+
+def _fault(done: int, address: int, size: int) -> OSError:
+    """Why a transfer moved only ``done`` bytes, or failed with -errno."""
+    if -done in (EPERM, ESRCH):
+        return OSError(EIO if -done == EPERM else ESRCH, os.strerror(-done))
+    return OSError(EFAULT, f"{size} bytes at {address:#x} are not mapped")
 
 
 def take_descriptor(pid: int, fd: int) -> int:

@@ -1,8 +1,8 @@
 """System calls of a native program, passed here by seccomp user notification.
 
 The filter lets everything through except opens (their paths cannot be seen from a filter), ioctls whose
-type byte is a GPU driver's, fstat, mmap at the offsets that DRM hands out, and the calls of the preload
-library (:mod:`ring3.gateway.guest`).
+type byte is a GPU driver's, fstat, mmap of files, and the calls of the preload library
+(:mod:`ring3.gateway.guest`).
 
 Sources: seccomp(2), seccomp_unotify(2), linux/seccomp.h and linux/filter.h of Linux 7.2.
 """
@@ -19,6 +19,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from errno import EINTR, ENOENT, ESRCH
+from mmap import MAP_ANONYMOUS
 
 from ring3.errors import MissingPart, Unsupported
 from ring3.gateway import syscalls
@@ -27,11 +28,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 #: Type bytes of the ioctls that belong to DRM, sync_file, sw_sync, dma-buf and dma-heap.
 IOCTL_TYPES = frozenset(b"d>WbH")
-#: DRM hands out mmap offsets from here on (4 GiB); no other file is mapped that far in, as a rule.
-FIRST_FAKE_OFFSET = 1 << 32
 AT_EMPTY_PATH = 0x1000
 #: fallocate(2) with this mode, which no kernel knows, is a call of the preload library.
 GUEST_MODE = 0x52337067
+#: The high half of the descriptor, which no kernel looks at, of an mmap that the gateway made itself.
+REDIRECTED = GUEST_MODE
 
 _ALLOW = 0x7FFF0000
 _NOTIFY = 0x7FC00000
@@ -136,7 +137,8 @@ def filter_program(numbers: Abi) -> bytes:
     types = sorted(IOCTL_TYPES)
     matches = [(_EQUAL, len(types) - n, 0, kind) for n, kind in enumerate(types)]
     when(numbers.ioctl, [arg(1), (_SHIFT, 0, 0, 8), (_AND, 0, 0, 0xFF), *matches, allow, notify])
-    when(numbers.mmap, [arg(5, high=True), (_EQUAL, 0, 1, 0), allow, notify])
+    redirected = [arg(4, high=True), (_EQUAL, 0, 1, REDIRECTED), allow]
+    when(numbers.mmap, [*redirected, arg(3), (_ANY_BIT, 0, 1, MAP_ANONYMOUS), allow, notify])
     for number in numbers.opens:
         when(number, [notify])
     when(numbers.fstat, [notify])

@@ -11,7 +11,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from errno import EBADF, ENODEV, ESRCH
+from errno import EACCES, ENODEV, ESRCH
+from mmap import PROT_WRITE
 
 from ring3.dma_buf.file import File, Process, refuse
 from ring3.gateway import seccomp
@@ -109,17 +110,19 @@ class Gateway:
             self._gone(pid)
         self.handles.close()
 
-    def open(self, client: Client, path: str) -> int:
+    def open(self, client: Client, path: str, flags: int) -> int:
         """Open the device node ``path`` for ``client``; a descriptor to hand over and close."""
         device = self.devices[path]
-        return self.handles.device(device.open(client), device.rdev)
+        file = device.open(client)
+        file.rdev = device.rdev
+        file.writable = flags & os.O_ACCMODE != os.O_RDONLY
+        return self.handles.descriptor(file)
 
-    def mapping(self, client: Client, fd: int, offset: int, size: int) -> int:
-        """The host file that a mapping shows, from its start; it stays ours."""
-        file = client.ours(fd)
-        if file is None:
-            raise refuse(EBADF, f"descriptor {fd} is not ours")
-        memfd = memfd_of(file.mmap(offset, size))
+    def mapping(self, file: File, offset: int, size: int, prot: int, *, private: bool) -> int:
+        """The host file that a mapping of ``file`` shows, from its start; it stays ours."""
+        if prot & PROT_WRITE and not private and not file.writable:
+            raise refuse(EACCES, f"the {file.kind} is open for reading only")
+        memfd = memfd_of(file.mmap(offset, size, private=private, prot=prot))
         if memfd is None:
             raise refuse(ENODEV, "this memory lies in no host file")
         return memfd

@@ -6,18 +6,20 @@ import os
 import stat
 import struct
 from collections.abc import Callable
-from errno import EBADF, EIO, ENOENT, ENOSYS
+from dataclasses import dataclass
+from errno import EBADF, EINTR, EINVAL, EIO, ENOENT, ENOSYS
+from mmap import MAP_SHARED
 from typing import TYPE_CHECKING
 
-from ring3.dma_buf.file import refuse
+from ring3.dma_buf.dma_buf import DmaBuf
+from ring3.dma_buf.file import File, refuse
 from ring3.gateway import seccomp
 from ring3.gateway.client import Client
-from ring3.gateway.handles import DEVICE_MARK
 from ring3.gateway.redirect import map_in
 from ring3.gateway.remote import thread_group
 from ring3.gateway.seccomp import Call
 from ring3.gateway.syscalls import thread_of
-from ring3.kernel import Task
+from ring3.kernel import ERESTARTSYS, Completion, Task
 
 if TYPE_CHECKING:
     from ring3.gateway.server import Gateway
@@ -26,13 +28,22 @@ _INT = 0xFFFF_FFFF
 _LET_THROUGH = None
 _PAGE = 4096
 
-# The calls of preload.c: fallocate(fd, GUEST_MODE, argument, operation << 32 | number).
+# The calls of preload.c: fallocate(fd, GUEST_MODE, argument, operation << 32 | number); _MMAP has in its
+# fourth argument the protection, too, from bit 40 on, and in bit 48 whether it is private.
 _OPEN, _STAT, _IOCTL, _MMAP = range(1, 5)
 
 # struct statx up to stx_dev_minor: mask, blksize, attributes, nlink, uid, gid, mode, ino, size, blocks,
 # attributes_mask, four times, rdev and dev.
 _STATX = struct.Struct("=IIQIIIH2xQQQQ64xIIII112x")
 _STATX_BASIC = 0x7FF
+
+
+@dataclass
+class _Running:
+    """A call on its way: the task that does it, and what a later call of the same thread waits for."""
+
+    task: Task
+    over: Completion | None = None
 
 
 class Supervisor:
@@ -43,7 +54,7 @@ class Supervisor:
         self._listener = listener
         self._abi = seccomp.abi()
         self._threads: dict[int, Client] = {}
-        self._running: dict[int, Task] = {}  # by thread
+        self._running: dict[int, _Running] = {}  # by thread
         self._late: dict[int, tuple[int, tuple[int, ...], int]] = {}
         numbers = self._abi
         self._calls: dict[int, Callable[[Call], int | None]] = {
@@ -65,8 +76,8 @@ class Supervisor:
 
     def close(self) -> None:
         """Stop listening: calls that wait end, and return ENOSYS if somebody still waits for them."""
-        for task in self._running.values():
-            self.gateway.kernel.signal(task)
+        for running in self._running.values():
+            self.gateway.kernel.signal(running.task)
         self.gateway.kernel.remove_reader(self._listener.fileno())
         self._listener.close()
 
@@ -75,9 +86,9 @@ class Supervisor:
         for tid in [tid for tid, held in self._threads.items() if held is client]:
             del self._threads[tid]
             self._late.pop(tid, None)
-            task = self._running.pop(tid, None)
-            if task is not None:
-                self.gateway.kernel.signal(task)
+            running = self._running.get(tid)
+            if running is not None:
+                self.gateway.kernel.signal(running.task)
 
     def _readable(self) -> None:
         call = self._listener.receive()
@@ -89,22 +100,31 @@ class Supervisor:
     def serve(self, task: Task, call: Call) -> None:
         """Do a call in the running ``task`` and answer it."""
         tid = call.tid
-        earlier = self._running.get(tid)
-        if earlier is not None:
-            self.gateway.kernel.signal(earlier)  # its thread was interrupted and asks anew
+        while tid in self._running:
+            self._interrupted(self._running[tid])
         if self._late and self._was_done(call):
             return
-        self._running[tid] = task
+        running = self._running[tid] = _Running(task)
         try:
             result = self._calls[call.nr](call)
         except OSError as error:
             result = -(error.errno or EIO)
-        if self._running.get(tid) is task:
-            del self._running[tid]
         if result is _LET_THROUGH:
             self._listener.let_through(call)
-        elif not self._listener.answer(call, result) and not task.signal_pending:
+        elif result == -ERESTARTSYS:
+            self._listener.answer(call, -EINTR)
+        elif not self._listener.answer(call, result):
             self._late[tid] = call.nr, call.args, result
+        del self._running[tid]
+        if running.over is not None:
+            running.over.complete_all()
+
+    def _interrupted(self, earlier: _Running) -> None:
+        """A signal interrupted a call, and its thread already makes the next: end the first one before."""
+        if earlier.over is None:
+            earlier.over = Completion(self.gateway.kernel)
+        self.gateway.kernel.signal(earlier.task)
+        earlier.over.wait()
 
     def _was_done(self, call: Call) -> bool:
         """A signal came between the end of a call and its answer, and the call is asked again, by the kernel
@@ -112,7 +132,8 @@ class Supervisor:
         late = self._late.pop(call.tid, None)
         if late is None or late[:2] != (call.nr, call.args):
             return False
-        self._listener.answer(call, late[2])
+        if not self._listener.answer(call, late[2]):
+            self._late[call.tid] = late  # interrupted once more
         return True
 
     def _client(self, call: Call) -> Client:
@@ -147,31 +168,34 @@ class Supervisor:
         return self._opened(call, client, name, flags)
 
     def _opened(self, call: Call, client: Client, name: str, flags: int) -> int:
-        fresh = self.gateway.open(client, name)
+        fresh = self.gateway.open(client, name, flags)
         try:
             return call.install(fresh, bool(flags & os.O_CLOEXEC))
         finally:
             os.close(fresh)
 
     def _mmap(self, call: Call) -> int | None:
-        _, size, _, _, fd, offset = call.args
-        client = self._client(call)
-        if client.ours(fd & _INT) is None:
+        _, size, prot, flags, fd, offset = call.args
+        file = self._client(call).ours(fd & _INT)
+        if file is None:
             return _LET_THROUGH
-        host = self.gateway.mapping(client, fd & _INT, offset, size)
-        map_in(call.tid, call.install(host, True))
-        return _LET_THROUGH  # the thread has done it meanwhile, and nobody waits for this answer
+        if not size or offset % _PAGE:
+            raise refuse(EINVAL, "a mapping has a length and begins at a whole page")
+        host = self._mapping(file, offset, size, prot, private=not flags & MAP_SHARED)
+        if not isinstance(file, DmaBuf):  # which is mapped as it is
+            map_in(call.tid, call.install(host, True))
+        return _LET_THROUGH  # or the thread has done it meanwhile, and nobody waits for this answer
+
+    def _mapping(self, file: File, offset: int, size: int, prot: int, *, private: bool) -> int:
+        return self.gateway.mapping(file, offset, -(-size // _PAGE) * _PAGE, prot, private=private)
 
     def _device(self, call: Call, fd: int) -> tuple[Client, os.stat_result, int] | None:
         """Client, status and device number if ``fd`` is a device of ours."""
         client = self._client(call)
-        try:
-            status = os.stat(str(fd), dir_fd=client.folder)
-        except OSError:
+        file = client.ours(fd)
+        if file is None or not file.rdev:
             return None
-        if not status.st_size & DEVICE_MARK:
-            return None
-        return client, status, status.st_size & _INT
+        return client, os.stat(str(fd), dir_fd=client.folder), file.rdev
 
     def _fstat(self, call: Call) -> int | None:
         """Devices look like devices; everything else is the kernel's own answer."""
@@ -201,7 +225,7 @@ class Supervisor:
 
     def _guest(self, call: Call) -> int | None:
         fd, _, argument, what = call.args[:4]
-        handler = self._guest_calls.get(what >> 32)
+        handler = self._guest_calls.get(what >> 32 & 0xFF)
         if handler is None:
             raise refuse(ENOSYS, "the preload library is of another version")
         return handler(call, fd & _INT, argument, what & _INT)
@@ -221,15 +245,17 @@ class Supervisor:
         """The number of a device."""
         return self.gateway.devices[self._guest_path(self._client(call), path)].rdev
 
-    def _guest_ioctl(self, call: Call, fd: int, arg: int, cmd: int) -> int:
-        client = self._client(call)
-        file = client.ours(fd)
+    def _guest_file(self, call: Call, fd: int) -> File:
+        file = self._client(call).ours(fd)
         if file is None:
             raise refuse(EBADF, f"descriptor {fd} is not ours")
-        return file.ioctl(client, cmd, arg)
+        return file
+
+    def _guest_ioctl(self, call: Call, fd: int, arg: int, cmd: int) -> int:
+        return self._guest_file(call, fd).ioctl(self._client(call), cmd, arg)
 
     def _guest_mmap(self, call: Call, fd: int, offset: int, pages: int) -> int:
         """A descriptor of the memory, to be mapped from its start and closed by the guest."""
-        return call.install(
-            self.gateway.mapping(self._client(call), fd, offset, pages * _PAGE), True
-        )
+        prot, private = call.args[3] >> 40 & 7, bool(call.args[3] >> 48)
+        file = self._guest_file(call, fd)
+        return call.install(self._mapping(file, offset, pages * _PAGE, prot, private=private), True)

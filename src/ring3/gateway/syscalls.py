@@ -70,11 +70,11 @@ _NAMES = ctypes.create_string_buffer(
 _NAMES_AT = ctypes.addressof(_NAMES)
 _STATUS = ctypes.create_string_buffer(256)
 _STATUS_AT = ctypes.addressof(_STATUS)
-# stx_ino, stx_dev_major and stx_dev_minor of struct statx.
-_unpack_identity = struct.Struct("=32xQ96xII").unpack_from
+# stx_ino, and stx_dev_major and stx_dev_minor as one number, of struct statx.
+_unpack_identity = struct.Struct("=32xQ96xQ").unpack_from
 
-#: Which file it is: inode, and the two numbers of its device.
-Identity = tuple[int, int, int]
+#: Which file it is: inode and device.
+Identity = tuple[int, int]
 
 
 def identity(folder: int, fd: int) -> Identity | None:
@@ -92,4 +92,4 @@ def identity(folder: int, fd: int) -> Identity | None:
 
 def identity_of(status: os.stat_result) -> Identity:
     """The same from what os.stat says."""
-    return status.st_ino, os.major(status.st_dev), os.minor(status.st_dev)
+    return status.st_ino, os.major(status.st_dev) | os.minor(status.st_dev) << 32

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from errno import EINVAL, EPERM
+from errno import EBUSY, EINVAL
+from mmap import PROT_EXEC, PROT_WRITE
 from typing import Any, Protocol
 
 from ring3.dma_buf.file import refuse
@@ -25,7 +26,6 @@ from ring3.panthor.vm import Vm
 MAX_VMS = 32
 MAX_GROUPS = 128
 _TABLES_AT = 1 << 30
-_ENOMEM_IDS = 16  # xa_alloc's errno when a range is full is EBUSY
 
 
 class AllocationWatcher(Protocol):
@@ -39,8 +39,8 @@ class PanthorFile:
 
     def __init__(self, client: int) -> None:
         self.client = client
-        self.vms: HandleTable[Vm] = HandleTable(MAX_VMS, _ENOMEM_IDS)
-        self.groups: HandleTable[Group] = HandleTable(MAX_GROUPS, _ENOMEM_IDS)
+        self.vms: HandleTable[Vm] = HandleTable(MAX_VMS, EBUSY)
+        self.groups: HandleTable[Group] = HandleTable(MAX_GROUPS, EBUSY)
         self.mmio_offset = uapi.USER_MMIO_OFFSET_64BIT
         self.implicit: Any = None  # the old world's state, see panthor.implicit
 
@@ -97,18 +97,17 @@ class PanthorDevice(DrmDevice):
     def import_object(self, dma_buf: Any) -> GemObject:
         return ImportedBo(self, dma_buf)
 
-    def mmap_special(self, file: DrmFile, offset: int, size: int) -> Pages | None:
-        private: PanthorFile = file.driver_private
-        if offset < private.mmio_offset:
+    def mmap_special(
+        self, file: DrmFile, offset: int, size: int, private: bool, prot: int
+    ) -> Pages | None:
+        user: PanthorFile = file.driver_private
+        if offset < user.mmio_offset:
             return None
-        if offset != private.mmio_offset or size != gem.PAGE:
+        if offset != user.mmio_offset or size != gem.PAGE:
             raise refuse(EINVAL, "only the page of LATEST_FLUSH_ID is there")
+        if private or prot & (PROT_WRITE | PROT_EXEC):
+            raise refuse(EINVAL, "LATEST_FLUSH_ID is mapped MAP_SHARED and to read only")
         return self._flush_page
-
-    def check_writable(self, offset: int) -> None:
-        """The flush-id page may not be mapped for writing: EPERM."""
-        if offset >= uapi.USER_MMIO_OFFSET_32BIT:
-            raise refuse(EPERM, "LATEST_FLUSH_ID is read-only")
 
     # -- memory -----------------------------------------------------------------------------------
 

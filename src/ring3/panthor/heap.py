@@ -7,7 +7,7 @@ line; a chunk's first word is the next chunk's address | its size in pages.
 from __future__ import annotations
 
 import struct
-from errno import EINVAL, ENOMEM
+from errno import EBUSY, EINVAL, ENOMEM
 from typing import TYPE_CHECKING
 
 from ring3.dma_buf.file import refuse
@@ -43,14 +43,14 @@ class HeapPool:
         line = 1 << (vm.device.gpu.config.l2_features & 0xFF)
         self.stride = max(line, _CONTEXT_SIZE)
         self.lock = Mutex(vm.device.kernel, "panthor_heap_pool.lock")
-        self.heaps: HandleTable[Heap] = HandleTable(MAX_HEAPS, ENOMEM)
+        self.heaps: HandleTable[Heap] = HandleTable(MAX_HEAPS, EBUSY)
         flags = uapi.OP_MAP_NOEXEC
         self.contexts = KernelBo(vm, MAX_HEAPS * self.stride, flags, "Heap pool")
 
     def create(
         self, initial: int, chunk_size: int, max_chunks: int, target_in_flight: int
     ) -> tuple[int, int, int]:
-        """(id, address of the context, address of the first chunk).  EINVAL, ENOMEM."""
+        """(id, address of the context, address of the first chunk).  EINVAL, ENOMEM, EBUSY."""
         if initial == 0 or initial > max_chunks:
             raise refuse(EINVAL, "TILER_HEAP_CREATE: initial_chunk_count is 1 to max_chunks")
         if chunk_size % 4096 or not MIN_CHUNK <= chunk_size <= MAX_CHUNK:

@@ -17,7 +17,7 @@ from ring3.panthor import uapi
 from ring3.panthor.bo import PanthorBo
 from ring3.panthor.group import Group, PanthorJob, check_submit
 from ring3.panthor.heap import HeapPool
-from ring3.panthor.submit import Batch, object_array
+from ring3.panthor.submit import Batch, copy_struct, object_array
 from ring3.panthor.vm import BindJob, Vm
 
 if TYPE_CHECKING:
@@ -85,15 +85,8 @@ def _answer(file: DrmFile, process: Process, args: uapi.DevQuery, kind: type[CSt
     if kind is uapi.GroupPrioritiesInfo:
         allowed = [n for n in range(4) if process.privileged or n <= uapi.GROUP_PRIORITY_MEDIUM]
         return uapi.GroupPrioritiesInfo(allowed_mask=sum(1 << n for n in allowed))
-    size = uapi.TimestampInfo.SIZE
-    data = process.memory.copy_from_user(args.pointer, min(args.size, size)).ljust(size, b"\0")
-    at, end = args.pointer + size, args.pointer + args.size
-    while at < end:
-        piece = min(end - at, 1 << 16)
-        if any(process.memory.copy_from_user(at, piece)):
-            raise refuse(E2BIG, "DEV_QUERY: fields that this kernel does not know")
-        at += piece
-    return _timestamps(device, uapi.TimestampInfo.unpack(data).flags)
+    wanted = copy_struct(process, uapi.TimestampInfo, args.pointer, args.size)
+    return _timestamps(device, wanted.flags)
 
 
 def gpu_info(device: PanthorDevice) -> uapi.GpuInfo:
@@ -121,7 +114,7 @@ def _timestamps(device: PanthorDevice, flags: int) -> uapi.TimestampInfo:
     cpu = flags & uapi.TIMESTAMP_CPU_TYPE_MASK
     if cpu not in (0, uapi.TIMESTAMP_CPU_MONOTONIC, uapi.TIMESTAMP_CPU_MONOTONIC_RAW):
         raise refuse(EINVAL, f"DEV_QUERY: unknown CPU clock {cpu >> 1}")
-    if flags & ~0xFF or flags & ~(0xFF):
+    if flags & ~0xFF:
         raise refuse(EINVAL, f"DEV_QUERY: unknown timestamp flags {flags:#x}")
     now = device.kernel.now()
     return uapi.TimestampInfo(
@@ -215,9 +208,11 @@ def _bo_create(file: DrmFile, process: Process, args: uapi.BoCreate) -> None:
         raise refuse(EINVAL, "BO_CREATE: NO_MMAP and WB_MMAP exclude each other")
     vm = _vm(file, args.exclusive_vm_id) if args.exclusive_vm_id else None
     size = -(-args.size // gem.PAGE) * gem.PAGE
-    if size > 1 << 47:
-        raise refuse(EINVAL, f"BO_CREATE: {size:#x} bytes")
-    args.handle = handle_create(file, PanthorBo(_device(file), size, args.flags, vm))
+    if 1 << 63 <= size < 1 << 64:
+        raise refuse(EINVAL, f"BO_CREATE: {size:#x} bytes are more than a file can have")
+    bo = PanthorBo(_device(file), size, args.flags, vm)
+    bo.need_offset()
+    args.handle = handle_create(file, bo)
     args.size = size
 
 
@@ -246,6 +241,8 @@ def _bo_set_label(file: DrmFile, process: Process, args: uapi.BoSetLabel) -> Non
 def _bo_sync(file: DrmFile, process: Process, args: uapi.BoSync) -> None:
     for op in object_array(process, uapi.BoSyncOp, args.ops, "size"):
         bo = _bo(file, op.handle)
+        if bo.import_source is not None:
+            raise refuse(EINVAL, "BO_SYNC: the buffer is another device's")
         if op.type not in (
             uapi.BO_SYNC_CPU_CACHE_FLUSH,
             uapi.BO_SYNC_CPU_CACHE_FLUSH_AND_INVALIDATE,
@@ -351,7 +348,7 @@ def _tiler_heap_destroy(file: DrmFile, process: Process, args: uapi.TilerHeapDes
     _no_pad("TILER_HEAP_DESTROY", args.pad)
     vm = _vm(file, args.handle >> 16)
     if vm.heaps is None:
-        raise refuse(EINVAL, "TILER_HEAP_DESTROY: the VM has no heaps")
+        raise refuse(ENOENT, "TILER_HEAP_DESTROY: the VM has no heaps")
     vm.heaps.destroy_heap(args.handle & 0xFFFF)
 
 

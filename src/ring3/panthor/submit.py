@@ -43,15 +43,23 @@ def object_array(
         raise refuse(EINVAL, f"{kind.C_NAME}: stride {array.stride} is too short")
     if array.count > MAX_ARRAY:
         raise refuse(ENOMEM, f"{kind.C_NAME}: {array.count} objects")
-    size, stride = kind.SIZE, array.stride
-    objects = []
-    for index in range(array.count):
-        address = array.array + index * stride
-        data = process.memory.copy_from_user(address, min(size, stride)).ljust(size, b"\0")
-        if stride > size and any(process.memory.copy_from_user(address + size, stride - size)):
+    places = range(array.array, array.array + array.count * array.stride, array.stride)
+    return [copy_struct(process, kind, address, array.stride) for address in places]
+
+
+def copy_struct(process: Process, kind: type[Struct], address: int, size: int) -> Struct:
+    """A structure of which user space knows the first ``size`` bytes (copy_struct_from_user).
+
+    E2BIG when what it knows beyond this kernel is not zero, EFAULT.
+    """
+    at, end = address + kind.SIZE, address + size
+    while at < end:  # (a piece at a time: sizes are hostile)
+        piece = min(end - at, 1 << 16)
+        if any(process.memory.copy_from_user(at, piece)):
             raise refuse(E2BIG, f"{kind.C_NAME}: fields that this kernel does not know")
-        objects.append(kind.unpack(data))
-    return objects
+        at += piece
+    data = process.memory.copy_from_user(address, min(kind.SIZE, size))
+    return kind.unpack(data.ljust(kind.SIZE, b"\0"))
 
 
 @dataclass(eq=False)

@@ -97,7 +97,7 @@ class Vm:
         """Check an operation and get all it needs.  EINVAL, ENOMEM."""
         if (op.va | op.size | op.bo_offset) % PAGE:
             raise refuse(EINVAL, "VM_BIND: va, size and bo_offset are whole pages")
-        if op.va + op.size > self.user_va_range:
+        if op.va >= self.user_va_range or op.va + op.size > self.user_va_range:
             raise refuse(EINVAL, f"VM_BIND: {op.va:#x}+{op.size:#x} is not all user address space")
         kind = op.flags & uapi.OP_TYPE_MASK
         if kind == uapi.OP_TYPE_MAP:
