@@ -39,18 +39,7 @@ def linux(tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str], str])
     return RealKernel(tmp_path_factory.mktemp("linux"))
 
 
-#: Not mended yet: of these 400 programs one was answered otherwise, a timeline syncobj signalled at
-#: points 3 and then 0 through two handles of one call, whose SYNC_IOC_FILE_INFO differs.
-_OPEN = pytest.mark.xfail(reason="a timeline signalled out of order, seeds 1600 to 1999")
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        pytest.param(first, marks=_OPEN if first == 1600 else ())
-        for first in range(0, PROGRAMS, SHARE)
-    ],
-)
+@pytest.mark.parametrize("first", range(0, PROGRAMS, SHARE))
 def test_random_programs_are_answered_alike(first: int, linux: RealKernel) -> None:
     programs = [complete(random_program(seed)) for seed in range(first, first + SHARE)]
     found = [other for other in disagreements(programs, linux) if not excepted(other)]

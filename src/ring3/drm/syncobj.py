@@ -132,41 +132,31 @@ def _wait(entries: list[_Entry], flags: int, timeout: int, deadline: int | None)
     """Sleep until one entry, or with WAIT_ALL every one, is signalled; the index of the first.
 
     ``timeout`` is in ns, 0 polls.  EINVAL for a missing fence that nobody may wait for, ETIME,
-    ERESTARTSYS.
+    ERESTARTSYS.  In the kernel's order, for asking a fence whether it is signalled may signal it.
     """
     available = bool(flags & uapi.WAIT_AVAILABLE)
     future = bool(flags & (uapi.WAIT_FOR_SUBMIT | uapi.WAIT_AVAILABLE))
-    for entry in entries:
+    ready: list[int] = []
+    for index, entry in enumerate(entries):
         entry.fence = entry.syncobj.at(entry.point)
-        if entry.fence is None and not future:
-            raise refuse(EINVAL, f"nothing has been submitted for point {entry.point}")
-
-    def done() -> list[int]:
-        return [
-            index
-            for index, entry in enumerate(entries)
-            if entry.fence is not None and (available or entry.fence.is_signaled())
-        ]
-
-    at_first = done()
-    if flags & uapi.WAIT_ALL:
-        # The index is that of the first that was ready before anything was waited for, or none.
-        index = at_first[0] if at_first else _NO_INDEX
-        if len(at_first) == len(entries):
-            return index
-        if _sleep(entries, lambda: len(done()) == len(entries), timeout, deadline):
-            return index
-    elif at_first:
-        return at_first[0]
-    elif _sleep(entries, lambda: bool(done()), timeout, deadline):
-        return done()[0]
-    raise refuse(ETIME, "the time is over")
+        if entry.fence is None:
+            if not future:
+                raise refuse(EINVAL, f"nothing has been submitted for point {entry.point}")
+        elif available or entry.fence.is_signaled():
+            ready.append(index)
+    every = bool(flags & uapi.WAIT_ALL)
+    # With WAIT_ALL the index is that of the first that was ready before anything was waited for, or none.
+    first = ready[0] if ready else _NO_INDEX
+    if len(ready) == len(entries) or (ready and not every):
+        return first
+    found = _sleep(entries, every, available, timeout, deadline)
+    return first if every else found
 
 
 def _sleep(
-    entries: list[_Entry], ready: Callable[[], bool], timeout: int, deadline: int | None
-) -> bool:
-    """Sleep until ``ready()``; False when the time was over first."""
+    entries: list[_Entry], every: bool, available: bool, timeout: int, deadline: int | None
+) -> int:
+    """Sleep until ``every`` entry, or one, is signalled; the index of the one.  ETIME, ERESTARTSYS."""
     kernel = entries[0].syncobj.fences.kernel
     kernel.might_sleep("drm_syncobj_wait")
     task = kernel.current
@@ -185,6 +175,16 @@ def _sleep(
 
         return arrived
 
+    def done(fence: DmaFence) -> bool:
+        if available or fence.is_signaled():
+            return True
+        if fence in callbacks:
+            return False
+        if not fence.add_callback(wake):
+            return True
+        callbacks.append(fence)
+        return False
+
     watchers = [(e.syncobj, watcher_of(e)) for e in entries if e.fence is None]
     for syncobj, watcher in watchers:
         syncobj.watch(watcher)
@@ -192,15 +192,15 @@ def _sleep(
         _set_deadline(entries, deadline)
     try:
         while True:
-            for entry in entries:
-                if entry.fence is not None and entry.fence not in callbacks:
-                    callbacks.append(entry.fence)
-                    entry.fence.add_callback(wake)
-            if ready():
-                return True
+            ready = 0
+            for index, entry in enumerate(entries):
+                if entry.fence is not None and done(entry.fence):
+                    ready += 1
+                    if not every or ready == len(entries):
+                        return index
             left = end - kernel.now()
             if left <= 0:
-                return False
+                raise refuse(ETIME, "the time is over")
             if task.signal_pending:
                 raise refuse(ERESTARTSYS, "a signal interrupted the wait")
             kernel.block(entries[0].syncobj, State.INTERRUPTIBLE, left)
