@@ -233,3 +233,65 @@ def test_a_heap_grows_until_it_may_not(store: Store) -> None:
             pool.grow(heap.tiler_heap_ctx_gpu_va + 64, 1)
 
     store.kernel.call(grow)
+
+
+def test_who_waits_for_a_sync_object_gives_up_its_slot(
+    device: PanthorDevice, kernel: Kernel
+) -> None:
+    """Eight groups in eight slots wait for what only a ninth can write; all are over within one slice."""
+    from ring3.mali.cs.table import encode
+
+    client = Store(device)
+    groups = [client.group_create(client.vm) for _ in range(9)]
+    waiting = client.stream(
+        0,
+        [
+            encode("MOVE", d=10, imm=DATA),
+            encode("MOVE", d=20, imm=4),
+            encode("SYNC_WAIT64", address=10, data=20, condition=1),
+        ],
+    )
+    done = [client.syncobj() for _ in groups]
+    for group, point in zip(groups[:8], done, strict=False):
+        client.run(*waiting, signals=[point], group=group)
+    kernel.run(until_time=kernel.now() + MS)
+    assert all(device.sched.slots), "all slots are taken"
+    writing = client.stream(
+        1,
+        [
+            encode("MOVE", d=10, imm=DATA),
+            encode("MOVE", d=20, imm=5),
+            encode("SYNC_SET64", address=10, data=20),
+        ],
+    )
+    before = kernel.now()
+    client.run(*writing, signals=[done[8]], group=groups[8])
+    for point in done:
+        client.wait(point)
+    assert kernel.now() - before < MS, "nobody waited for the end of a time slice"
+    assert device.sched.waiting == []
+
+
+def test_a_waiting_group_that_is_destroyed_is_forgotten(
+    device: PanthorDevice, kernel: Kernel
+) -> None:
+    from ring3.mali.cs.table import encode
+
+    client = Store(device)
+    groups = [client.group_create(client.vm) for _ in range(9)]
+    words = [
+        encode("MOVE", d=10, imm=DATA),
+        encode("MOVE", d=20, imm=4),
+        encode("SYNC_WAIT64", address=10, data=20, condition=1),
+    ]
+    stream = client.stream(0, words)
+    done = [client.syncobj() for _ in groups]
+    for group, point in zip(groups, done, strict=True):
+        client.run(*stream, signals=[point], group=group)
+        kernel.run(until_time=kernel.now() + MS)
+    assert len(device.sched.waiting) == 1, "the ninth took a slot from one that waits"
+    for group in groups:
+        client.ioctl(uapi.GROUP_DESTROY, uapi.GroupDestroy(group_handle=group))
+    for point in done:
+        client.wait(point)
+    assert device.sched.waiting == []

@@ -22,6 +22,7 @@ from ring3.drm.sched import Entity, GpuScheduler, Job, Priority, TimeoutStatus
 from ring3.kernel import DelayedWork, Spinlock, Work
 from ring3.mali import GpuConfig, QueueConfig, QueueState
 from ring3.mali import Group as HwGroup
+from ring3.mali.cs.state import SyncWait
 from ring3.mali.cs.table import encode
 from ring3.panthor import uapi
 from ring3.panthor.bo import KernelBo
@@ -302,11 +303,20 @@ class Group:
         )
 
     def is_idle(self) -> bool:
-        """No queue has anything to execute."""
+        """No queue can execute anything: all have nothing left, or wait for a sync object."""
         return all(
-            hw.state is QueueState.FATAL or (hw.extract == queue.insert and not hw.calls)
+            hw.state is QueueState.FATAL
+            or (hw.extract == queue.insert and not hw.calls)
+            or self._waits(hw.waiting_for)
             for hw, queue in zip(self.hardware.state, self.queues, strict=True)
         )
+
+    def is_waiting(self) -> bool:
+        """It is idle, but a queue waits for a sync object."""
+        return self.is_idle() and any(hw.waiting_for for hw in self.hardware.state)
+
+    def _waits(self, wait: SyncWait | None) -> bool:
+        return wait is not None and not wait.met(self.vm.read(wait.address, wait.size))
 
     def sync_va(self, queue: Queue) -> int:
         """Where ``queue``'s sync object is."""

@@ -1,8 +1,10 @@
 """The firmware scheduler's driver: which groups are in the GPU's slots, faults, time-outs.
 
 Groups that have work wait in run lists by priority.  While there are more of them than slots, a tick every
-10 ms lets them take turns; higher priorities go first.  Rules of "DOC: Scheduler" and the tick in
-drivers/gpu/drm/panthor/panthor_sched.c (7.2).
+10 ms lets them take turns; higher priorities go first.  A tick that comes earlier, because a slot may be free,
+takes no slot from who works, except that the highest priority preempts at once.  A group that waits for a sync
+object gives its slot to one that can work, and comes back when the object has been written.  Rules of "DOC:
+Scheduler" and the tick in drivers/gpu/drm/panthor/panthor_sched.c (7.2).
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 TICK = 10_000_000
 PRIORITIES = 4
+_REALTIME = PRIORITIES - 1
 
 
 class Scheduler:
@@ -43,8 +46,10 @@ class Scheduler:
         self.slots: list[Group | None] = [None] * device.gpu.config.group_slots
         #: Groups with work and no slot, first come first.
         self.runnable: list[deque[Group]] = [deque() for _ in range(PRIORITIES)]
+        #: Groups without a slot of which every queue waits for a sync object, or has nothing to do.
+        self.waiting: list[Group] = []
         self.tick_work = DelayedWork(kernel, self._tick, name="panthor_sched_tick")
-        self.last_tick = -TICK
+        self.slice_began = -TICK
         self.resetting = False
 
     # -- work arrives -----------------------------------------------------------------------------
@@ -56,17 +61,28 @@ class Scheduler:
             if len(queue.in_flight) == 1:
                 queue.start_timeout()
             return
-        waiting = self.runnable[group.priority]
-        if group not in waiting:
-            waiting.append(group)
+        if group.is_idle():
+            return  # the queues that it has work for wait
+        if group in self.waiting:
+            self.waiting.remove(group)
+        runnable = self.runnable[group.priority]
+        if group not in runnable:
+            runnable.append(group)
         self._tick_soon(group)
 
     def _tick_soon(self, group: Group) -> None:
         free = any(held is None or held.is_idle() for held in self.slots)
-        urgent = any(held and held.priority < group.priority for held in self.slots)
+        at_once = free or group.priority == _REALTIME
         now = self.device.kernel.now()
-        delay = 0 if free or urgent else max(0, self.last_tick + TICK - now)
-        self.tick(delay)
+        self.tick(0 if at_once else max(0, self.slice_began + TICK - now))
+
+    def _sync_written(self) -> None:
+        """A sync object was written: who waited for it can work again."""
+        with self.lock:
+            for group in [group for group in self.waiting if not group.is_idle()]:
+                self.waiting.remove(group)
+                self.runnable[group.priority].append(group)
+                self._tick_soon(group)
 
     def tick(self, delay: int = 0) -> None:
         """Have the tick run in ``delay`` ns."""
@@ -79,9 +95,12 @@ class Scheduler:
         with self.lock:
             if self.resetting or self.device.unplugged:
                 return
-            self.last_tick = self.device.kernel.now()
+            now = self.device.kernel.now()
+            full = now >= self.slice_began + TICK
+            if full:
+                self.slice_began = now
             lost = [s for s, group in enumerate(self.slots) if group and not group.can_run()]
-            chosen = self._choose()
+            chosen = self._choose(full)
             if self.device.hardware.dead and (lost or any(g.slot is None for g in chosen)):
                 self.device.schedule_reset("the firmware did not answer")
                 return
@@ -89,29 +108,39 @@ class Scheduler:
                 self._take_out(slot)
             self._apply(chosen)
             if any(self.runnable):
-                self.tick(TICK)
+                self.tick(self.slice_began + TICK - now)
 
-    def _choose(self) -> list[Group]:
-        """The groups that shall be in slots now: by priority, in turn within one, idle ones last."""
-        held = sorted(
-            (group for group in self.slots if group and group.can_run()),
-            key=lambda group: group.since,
-        )
-        chosen: list[Group] = []
-        for priority in reversed(range(PRIORITIES)):
-            busy = [g for g in held if g.priority == priority and not g.is_idle()]
-            # Who has been in the longest goes behind those that wait.
-            chosen += [*busy[1:], *self.runnable[priority], *busy[:1]]
-        chosen += [group for group in held if group.is_idle()]
+    def _choose(self, full: bool) -> list[Group]:
+        """The groups that shall be in slots now."""
         fitting: list[Group] = []
         vms: set[Vm] = set()
-        for group in chosen:
+        for group in self._order(full):
             # Space 0 is the firmware's.
             room = len(vms) < len(self.device.gpu.address_spaces) - 1
             if len(fitting) < len(self.slots) and (group.vm in vms or room):
                 vms.add(group.vm)
                 fitting.append(group)
         return fitting
+
+    def _order(self, full: bool) -> list[Group]:
+        """All that could be in slots, who comes first first: by priority, in turn within one when the time
+        slice is over (``full``), idle ones last."""
+        held = sorted(
+            (group for group in self.slots if group and group.can_run()),
+            key=lambda group: group.since,
+        )
+        busy: list[list[Group]] = [[] for _ in range(PRIORITIES)]
+        for group in held:
+            if not group.is_idle():
+                busy[group.priority].append(group)
+        order: list[Group] = []
+        if not full:
+            order += [*busy[_REALTIME], *self.runnable[_REALTIME]]
+            order += [group for level in reversed(busy[:_REALTIME]) for group in level]
+        for level, runnable in zip(reversed(busy), reversed(self.runnable), strict=True):
+            # Who has been in the longest goes behind those that wait.
+            order += [*level[1:], *runnable, *level[:1]]
+        return list(dict.fromkeys([*order, *held, *self.waiting]))
 
     def _apply(self, chosen: list[Group]) -> None:
         """Bring slots in line."""
@@ -127,8 +156,7 @@ class Scheduler:
         if space is None:
             return  # every address space is in use: the next tick tries again
         slot = self.slots.index(None)
-        if group in self.runnable[group.priority]:
-            self.runnable[group.priority].remove(group)
+        self._unlist(group)
         self.slots[slot] = group
         group.slot, group.state = slot, State.ACTIVE
         group.since = self.device.kernel.now()
@@ -156,6 +184,14 @@ class Scheduler:
         self.wq.queue(group.sync_work)
         if not group.is_idle():
             self.runnable[group.priority].append(group)
+        elif group.is_waiting():
+            self.waiting.append(group)
+
+    def _unlist(self, group: Group) -> None:
+        """``group`` waits for a slot no longer."""
+        for groups in (self.runnable[group.priority], self.waiting):
+            if group in groups:
+                groups.remove(group)
 
     # -- what the GPU tells -----------------------------------------------------------------------
 
@@ -169,6 +205,8 @@ class Scheduler:
             return
         if isinstance(event, SyncUpdate):
             group.queues[event.queue].check_completion()
+            if self.waiting:
+                self._sync_written()
         elif isinstance(event, GroupIdle):
             if any(self.runnable):
                 self.tick()
@@ -264,8 +302,7 @@ class Scheduler:
         if group.slot is not None:
             self.tick()
             return
-        if group in self.runnable[group.priority]:
-            self.runnable[group.priority].remove(group)
+        self._unlist(group)
         self.wq.queue(group.term_work)
 
     def destroy_group(self, group: Group) -> None:

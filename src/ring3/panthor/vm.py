@@ -207,6 +207,14 @@ class Vm:
             self._apply(self.gpuvm.sm_unmap(va, size))
         self.flush()
 
+    def read(self, address: int, size: int) -> int:
+        """The number of ``size`` bytes at a GPU address, 0 where nothing is mapped."""
+        va = self.gpuvm.find(address)
+        if va is None or va.obj is None or address + size > va.end:
+            return 0
+        data = va.obj.pages().read(va.offset + address - va.addr, size)
+        return int.from_bytes(data, "little")
+
     def flush(self) -> None:
         """The GPU forgets what it knew of the tables."""
         if self.space is not None:

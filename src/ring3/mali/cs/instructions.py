@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ring3.mali.cs.state import Buffer, QueueState, Slice
+from ring3.mali.cs.state import Buffer, QueueState, Slice, SyncWait
 from ring3.mali.events import ExceptionCode, GpuFault, SyncUpdate
 
 if TYPE_CHECKING:
@@ -140,17 +140,12 @@ def _wait(size: int) -> Callable[[Queue, dict[str, int]], Slice]:
     def run(queue: Queue, f: dict[str, int]) -> Slice:
         address = queue.reg64(f["address"])
         data = queue.reg64(f["data"]) if size == 8 else queue.registers[f["data"]]
-        while True:
-            value = int.from_bytes(queue.read(address, size), "little")
-            # Condition 0 waits for "not above", 1 for "above".
-            if (value > data) == bool(f["condition"]):
-                break
-            queue.state = QueueState.WAITING
-            sign = ">" if f["condition"] else "<="
-            queue.waiting_for = f"[{address:#x}] = {value} to be {sign} {data}"
+        # Condition 0 waits for "not above", 1 for "above".
+        wait = SyncWait(address, size, data, bool(f["condition"]))
+        while not wait.met(int.from_bytes(queue.read(address, size), "little")):
+            queue.state, queue.waiting_for = QueueState.WAITING, wait
             yield
-        queue.state = QueueState.RUNNING
-        queue.waiting_for = ""
+        queue.state, queue.waiting_for = QueueState.RUNNING, None
         if f["error_reject"] and int.from_bytes(queue.read(address + size, 4), "little"):
             raise GpuFault(
                 ExceptionCode.CS_INHERIT_FAULT, address, "the awaited sync object has an error"

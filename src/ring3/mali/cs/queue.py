@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING
 
 from ring3.errors import BadInput
 from ring3.mali.cs.instructions import HANDLERS
-from ring3.mali.cs.state import Buffer, Heap, QueueConfig, QueueState, Shown, Slice
+from ring3.mali.cs.state import (
+    Buffer,
+    Heap,
+    QueueConfig,
+    QueueState,
+    Shown,
+    Slice,
+    SyncWait,
+)
 from ring3.mali.cs.table import Op, decode, disassemble
 from ring3.mali.events import (
     ExceptionCode,
@@ -51,7 +59,7 @@ class Queue:
         self.steps = 0
         self.pc = config.ring
         self.word = 0
-        self.waiting_for = ""
+        self.waiting_for: SyncWait | None = None
         self.running: object = None  # the shader under execution, for reports
         self._machine: Slice | None = None
         self._gpu: Gpu
@@ -137,6 +145,8 @@ class Queue:
         """PC, the instruction there and every register that is not 0: what a single-step prints."""
         text = f"queue {self.number} {self.state.value} pc {self.pc:#x}: {disassemble(self.word)}"
         held = [f"r{index:<2} {value:08x}" for index, value in enumerate(self.registers) if value]
+        if self.waiting_for is not None:
+            text += f", waits for {self.waiting_for}"
         rows = [held[at : at + 6] for at in range(0, len(held), 6)]
         lines = [text, *("  " + "  ".join(row) for row in rows)]
         if isinstance(self.running, Shown):

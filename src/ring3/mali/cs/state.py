@@ -37,6 +37,23 @@ class QueueConfig:
     extract: int = 0
 
 
+@dataclass(frozen=True)
+class SyncWait:
+    """What SYNC_WAIT waits for: the ``size`` bytes at ``address`` above ``value``, or not above it."""
+
+    address: int
+    size: int
+    value: int
+    above: bool
+
+    def met(self, value: int) -> bool:
+        """Whether it is over when the memory holds ``value``."""
+        return (value > self.value) == self.above
+
+    def __str__(self) -> str:
+        return f"[{self.address:#x}] {'>' if self.above else '<='} {self.value:#x}"
+
+
 @dataclass
 class Buffer:
     """A run of instructions being executed: ``pc`` goes from its start to ``end``."""
