@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,6 +100,17 @@ def test_clients_and_threads_side_by_side(
     before = census(session)
     assert session.run([[client, "submit", "4", "8"]] * 3) == [0, 0, 0]
     assert capfd.readouterr().out == "4 threads, 8 jobs each\n" * 3
+    assert census(session) == before
+
+
+def test_descriptors_behave_as_the_kernels(
+    session: Session, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """mmap, poll, fstat, fdinfo, dup, fork, exec, SCM_RIGHTS, signals, names: see files_client.py."""
+    before = census(session)
+    program = Path(__file__).with_name("files_client.py")
+    assert session.run([[sys.executable, str(program), RENDER]]) == [0]
+    assert capfd.readouterr().out == "all as it should be\n"
     assert census(session) == before
 
 

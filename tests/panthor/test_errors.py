@@ -12,10 +12,12 @@ from errno import (
     EINVAL,
     ENODEV,
     ENOENT,
+    ENOSPC,
     ENOTTY,
     EOPNOTSUPP,
     EPERM,
 )
+from mmap import PROT_EXEC, PROT_WRITE
 
 import pytest
 
@@ -97,6 +99,7 @@ NOEXEC, SPARSE = uapi.OP_MAP_NOEXEC, uapi.OP_MAP_SPARSE
         {"va": 0x1001, "size": 4096, "bo_handle": 1},
         {"va": 0x1000, "size": 4095, "bo_handle": 1},
         {"va": 1 << 47, "size": 4096, "bo_handle": 1},
+        {"va": (1 << 64) - 4096, "size": 4096, "flags": UNMAP},
         {"va": 0x1000, "size": 4096, "bo_handle": 99},
         {"va": 0x1000, "size": 8192, "bo_handle": 1},
         {"va": 0x1000, "size": 4096, "bo_handle": 1, "bo_offset": 4096},
@@ -166,6 +169,33 @@ def test_a_failed_async_bind_makes_the_vm_unusable(store: Store) -> None:
 )  # fmt: skip
 def test_bo_create_refusals(store: Store, args: dict[str, int]) -> None:
     assert refused(store, uapi.BO_CREATE, uapi.BoCreate(**args)) == EINVAL
+
+
+@pytest.mark.parametrize(
+    ("size", "errno"),
+    [
+        ((1 << 63) - 1, EINVAL),
+        ((1 << 63) - 4096, ENOSPC),
+        (1 << 40, ENOSPC),
+        ((1 << 64) - 1, ENOSPC),
+    ],
+)
+def test_bo_sizes(device: PanthorDevice, store: Store, size: int, errno: int) -> None:
+    """More than a file can have, or than there are file offsets; the last one wraps to no pages at all."""
+    before = len(device.objects())
+    assert refused(store, uapi.BO_CREATE, uapi.BoCreate(size=size)) == errno
+    assert len(device.objects()) == before
+    assert store.bo_create(1 << 39), "half of the offsets, and no memory yet"
+
+
+def test_another_devices_buffer_needs_no_cache_maintenance(device: PanthorDevice) -> None:
+    giver, taker = Client(PanthorDevice(device.kernel), "giver"), Client(device, "taker")
+    fd = giver.export_buffer(giver.bo_create(4096))
+    handle = taker.import_buffer(taker.process.install(giver.process.file(fd).get()))
+    sync = uapi.BoSyncOp(handle=handle, type=uapi.BO_SYNC_CPU_CACHE_FLUSH, size=4096)
+    assert refused(taker, uapi.BO_SYNC, uapi.BoSync(ops=taker.array([sync]))) == EINVAL
+    info = taker.ioctl(uapi.BO_QUERY_INFO, uapi.BoQueryInfo(handle=handle))
+    assert info.extra_flags == uapi.BO_IS_IMPORTED
 
 
 def test_bo_mmap_and_labels(store: Store) -> None:
@@ -324,6 +354,13 @@ def test_heap_handles_and_layout(store: Store) -> None:
     assert refused(store, uapi.TILER_HEAP_DESTROY, bad) == EINVAL
     assert refused(store, uapi.TILER_HEAP_DESTROY, uapi.TilerHeapDestroy(handle=9 << 16)) == EINVAL
     store.ioctl(uapi.TILER_HEAP_DESTROY, uapi.TilerHeapDestroy(handle=heaps[0].handle))
+    without = store.vm_create()
+    never = uapi.TilerHeapDestroy(handle=without << 16)
+    assert refused(store, uapi.TILER_HEAP_DESTROY, never) == ENOENT, "the VM never had a heap"
+    small = {**HEAP, "vm_id": vm, "initial_chunk_count": 1, "chunk_size": 128 << 10}
+    for _ in range(127):
+        store.ioctl(uapi.TILER_HEAP_CREATE, uapi.TilerHeapCreate(**small))
+    assert refused(store, uapi.TILER_HEAP_CREATE, uapi.TilerHeapCreate(**small)) == EBUSY
 
 
 def test_mmio_offset(store: Store) -> None:
@@ -333,6 +370,9 @@ def test_mmio_offset(store: Store) -> None:
         assert errno_of(lambda at=offset: store.process.file(store.fd).mmap(at + 4096, 4096)) == (
             EINVAL
         )
+        file = store.process.file(store.fd)
+        for how in ({"private": True}, {"prot": PROT_WRITE}, {"prot": PROT_EXEC}):
+            assert errno_of(lambda at=offset, how=how: file.mmap(at, 4096, **how)) == EINVAL
     bad = uapi.SetUserMmioOffset(offset=0)
     assert refused(store, uapi.SET_USER_MMIO_OFFSET, bad) == EINVAL
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from errno import EACCES, EINVAL, ENODEV, ENOMEM
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,7 @@ class DrmDevice:
         self.memory_limit = memory_limit
         self.memory_used = 0
         self.files: list[DrmFile] = []
+        self.opens = 0
         self.unplugged = False
         self.recorder: Recorder | None = None
         self.ioctls: dict[int, tuple[Ioctl, Handler]] = {}
@@ -95,6 +96,10 @@ class DrmDevice:
     ) -> gem.Pages | None:
         """Memory of the device itself at file ``offset``, or None.  EINVAL."""
         return None
+
+    def show_fdinfo(self, file: DrmFile) -> Iterable[tuple[str, str]]:
+        """The driver's own keys and values in the file's fdinfo."""
+        return ()
 
     # -- buffers ----------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from ring3.dma_buf.dma_buf import DmaBuf
 from ring3.dma_buf.file import File, Memory, Process, refuse
 from ring3.drm import gem, uapi
 from ring3.drm.device import DriverInfo, DrmDevice, Handler, Plan
+from ring3.drm.fdinfo import fdinfo
 from ring3.drm.handles import HandleTable
 from ring3.drm.syncobj import Syncobj, ioctl_handlers
 
@@ -34,6 +35,8 @@ class DrmFile(File):
         self.device = device
         self.objects: HandleTable[gem.GemObject] = HandleTable()
         self.syncobjs: HandleTable[Syncobj] = HandleTable()
+        device.opens += 1
+        self.client_id = device.opens
         self.client_name = b""
         self.driver_private: Any = None
         self.opener = process
@@ -93,6 +96,9 @@ class DrmFile(File):
 
     def llseek(self, offset: int, whence: int) -> int:
         return 0
+
+    def fdinfo(self) -> str:
+        return fdinfo(self)
 
     def mmap(self, offset: int, size: int, *, private: bool = False, prot: int = 0) -> Memory:
         """The memory behind file ``offset``: a buffer of this file's, from its own start, or a page of

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EBADF, EINTR, EINVAL, EIO, ENOENT, ENOSYS
 from mmap import MAP_SHARED
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ring3.dma_buf.dma_buf import DmaBuf
@@ -36,6 +38,7 @@ _OPEN, _STAT, _IOCTL, _MMAP = range(1, 5)
 # attributes_mask, four times, rdev and dev.
 _STATX = struct.Struct("=IIQIIIH2xQQQQ64xIIII112x")
 _STATX_BASIC = 0x7FF
+_FDINFO = re.compile(r"/proc/(self|thread-self|[0-9]{1,9})/fdinfo/([0-9]{1,9})")
 
 
 @dataclass
@@ -160,19 +163,40 @@ class Supervisor:
         client = self._client(call)
         path = client.memory.read_path(call.args[path_at])
         name = path.decode(errors="replace") if path else ""
-        if name not in self.gateway.devices:
+        info = self._fdinfo(client, name)
+        if info is None and name not in self.gateway.devices:
             return _LET_THROUGH
         flags = call.args[path_at + 1]
         if call.nr == self._abi.openat2:
             flags = int.from_bytes(client.memory.copy_from_user(flags, 8), "little")
+        if info is not None:
+            return self._hand_over(call, info, flags)
         return self._opened(call, client, name, flags)
 
     def _opened(self, call: Call, client: Client, name: str, flags: int) -> int:
-        fresh = self.gateway.open(client, name, flags)
+        return self._hand_over(call, self.gateway.open(client, name, flags), flags)
+
+    def _hand_over(self, call: Call, fresh: int, flags: int) -> int:
         try:
             return call.install(fresh, bool(flags & os.O_CLOEXEC))
         finally:
             os.close(fresh)
+
+    def _fdinfo(self, client: Client, name: str) -> int | None:
+        """A file with what the host says of one of our descriptors and what the simulated kernel adds to it;
+        None if ``name`` is no such thing."""
+        match = _FDINFO.fullmatch(name)
+        if match is None:
+            return None
+        pid = client.pid if match[1].endswith("self") else int(match[1])
+        owner = self.gateway.clients.get(pid)
+        file = None if owner is None else owner.ours(int(match[2]))
+        if file is None:
+            return None
+        text = Path(f"/proc/{pid}/fdinfo/{match[2]}").read_text() + file.fdinfo()
+        fresh = os.memfd_create("fdinfo", os.MFD_CLOEXEC)
+        os.pwrite(fresh, text.encode(), 0)
+        return fresh
 
     def _mmap(self, call: Call) -> int | None:
         _, size, prot, flags, fd, offset = call.args

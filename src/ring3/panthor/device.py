@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from errno import EBUSY, EINVAL
 from mmap import PROT_EXEC, PROT_WRITE
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 from ring3.dma_buf.file import refuse
 from ring3.drm import gem
 from ring3.drm.device import DriverInfo, DrmDevice
+from ring3.drm.fdinfo import size_text
 from ring3.drm.file import DrmFile
 from ring3.drm.gem import GemObject, Pages
 from ring3.drm.handles import HandleTable
@@ -72,7 +74,6 @@ class PanthorDevice(DrmDevice):
         self._reset_work = Work(kernel, self._reset, name="panthor_device_reset")
         self._spaces: dict[int, Vm] = {}
         self._flush_page = Pages(self.allocate(uapi.USER_MMIO_OFFSET_64BIT, gem.PAGE))
-        self._clients = 0
         for ioctl, handler in ioctls.HANDLERS:
             self.register(ioctl, handler)
 
@@ -84,8 +85,7 @@ class PanthorDevice(DrmDevice):
     # -- files ------------------------------------------------------------------------------------
 
     def opened(self, file: DrmFile) -> None:
-        self._clients += 1
-        file.driver_private = PanthorFile(self._clients)
+        file.driver_private = PanthorFile(file.client_id)
 
     def closed(self, file: DrmFile) -> None:
         private: PanthorFile = file.driver_private
@@ -93,6 +93,22 @@ class PanthorDevice(DrmDevice):
             self.sched.destroy_group(group)
         for vm in private.vms.clear():
             vm.destroy()
+
+    def show_fdinfo(self, file: DrmFile) -> Iterator[tuple[str, str]]:
+        """Panthor's keys, without those of profiling, which is off, and on a GPU whose clock has no rate."""
+        private: PanthorFile = file.driver_private
+        yield "drm-maxfreq-panthor", "0 Hz"
+        yield "drm-curfreq-panthor", "0 Hz"
+        resident = active = 0
+        for _, group in private.groups:
+            resident += group.memory
+            active += group.memory if group.slot is not None else 0
+        for _, vm in private.vms:
+            heaps = vm.heaps.memory if vm.heaps is not None else 0
+            resident += heaps
+            active += heaps if vm.space is not None else 0
+        yield "panthor-resident-memory", size_text(resident)
+        yield "panthor-active-memory", size_text(active)
 
     def import_object(self, dma_buf: Any) -> GemObject:
         return ImportedBo(self, dma_buf)

@@ -296,6 +296,11 @@ class Group:
         self.term_work = Work(device.kernel, self._terminated, name="panthor_group_term")
         self.release_work = Work(device.kernel, self.release, name="panthor_group_release")
 
+    @property
+    def memory(self) -> int:
+        """Bytes of the driver's own buffers for it."""
+        return self.syncs.bo.size + sum(queue.ring.bo.size for queue in self.queues)
+
     def can_run(self) -> bool:
         """Jobs may still be handed to the hardware."""
         return not (

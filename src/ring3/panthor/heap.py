@@ -47,6 +47,12 @@ class HeapPool:
         flags = uapi.OP_MAP_NOEXEC
         self.contexts = KernelBo(vm, MAX_HEAPS * self.stride, flags, "Heap pool")
 
+    @property
+    def memory(self) -> int:
+        """Bytes of the pool and all its chunks."""
+        chunks = [chunk for _, heap in self.heaps for chunk in heap.chunks]
+        return self.contexts.bo.size + sum(chunk.bo.size for chunk in chunks)
+
     def create(
         self, initial: int, chunk_size: int, max_chunks: int, target_in_flight: int
     ) -> tuple[int, int, int]:
