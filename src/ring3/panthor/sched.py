@@ -1,10 +1,10 @@
 """The firmware scheduler's driver: which groups are in the GPU's slots, faults, time-outs.
 
 Groups that have work wait in run lists by priority.  While there are more of them than slots, a tick every
-10 ms lets them take turns; higher priorities go first.  A tick that comes earlier, because a slot may be free,
-takes no slot from who works, except that the highest priority preempts at once.  A group that waits for a sync
-object gives its slot to one that can work, and comes back when the object has been written.  Rules of "DOC:
-Scheduler" and the tick in drivers/gpu/drm/panthor/panthor_sched.c (7.2).
+10 ms lets them take turns; higher priorities go first.  A tick that comes earlier, because a slot may be
+free, takes no slot from who works, except that the highest priority preempts at once.  A group that waits
+for a sync object gives its slot to one that can work, and comes back when the object has been written.
+Rules of "DOC: Scheduler" and the tick in drivers/gpu/drm/panthor/panthor_sched.c (7.2).
 """
 
 from __future__ import annotations
