@@ -4,7 +4,11 @@ names and numbers are invented, functions and layout are those of the kernels na
 from __future__ import annotations
 
 import contextlib
+import html
 import json
+import quopri
+from collections.abc import Callable
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -15,11 +19,12 @@ from hypothesis import strategies as st
 from ring3.cli.reclaim import reclaim
 from ring3.errors import BadInput
 from ring3.mm import gfp as G
-from ring3.reclaim import splats
+from ring3.reclaim import explore, log_text, splats
 from ring3.reclaim.explain import explain
+from ring3.reclaim.explain import text as explanation_text
 from ring3.reclaim.outcome import run
 from ring3.reclaim.policies import POLICIES
-from ring3.reclaim.scenarios import SCENARIOS
+from ring3.reclaim.scenarios import SCENARIOS, scenario
 
 #: Linux 6.12, dmesg: kswapd prunes overlayfs dentries over ext4.
 KSWAPD = """
@@ -247,7 +252,6 @@ def test_hung_task_in_syslog() -> None:
     assert "the journal to commit" in " ".join(answer.verdict)
     assert (answer.entry, answer.eviction) == ("direct", "ext4_evict_inode")
     assert answer.steps[0].meaning == "the system call pread64"
-    assert answer.scenario == "ext4-unlinked-direct"
     assert (answer.allocation, answer.flags) == ("", None)
 
 
@@ -261,10 +265,141 @@ def test_allocation_failure_has_its_mask() -> None:
 
 
 @pytest.mark.parametrize("text", [KSWAPD, FAT, LOCKS, HUNG, FAILURE])
-@pytest.mark.parametrize("prefix", ["> ", "| ", "<4>", "Nov 13 09:00:01 host kernel: ", ">>> "])
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "> ",
+        "> > ",
+        "| ",
+        "+ ",
+        "<4>",
+        "Nov 13 09:00:01 host kernel: ",
+        "Nov 13 09:00:01 host kernel:",
+        "Nov 13 09:00:01 host kernel[12]: ",
+        "2026-11-29T21:57:32.123456+00:00 host kernel: ",
+        "2026-11-29T21:57:32,123456+00:00 ",  # dmesg --time-format iso
+        "2026-11-29T21:57:32.1234567Z ",  # a continuous-integration log
+        "[  812.345678][  T123] ",
+        "[  812.345678] [    C0] ",
+        "[  812.345678] host kernel: ",  # journalctl -o short-monotonic
+        "[  812.345678 <    0.000003>] ",  # dmesg -d
+        "[  +0.000003] ",  # dmesg -e
+        "[Nov29 21:57] ",
+        "[Sun Nov 29 21:57:32 2026] ",
+        "11-29 21:57:32.123  root     0     0 W KERNEL  : [  812.345678] ",  # logcat -v threadtime
+        "11-29 21:57:32.123     0     0 W         : ",
+        "11-29 21:57:32.123 W/KERNEL  (    0): [  812.345678] ",
+        "[  812.345678]  [3:        kswapd0:  123] ",
+        "<4>[  812.345678] .(3)[123:kswapd0]",
+    ],
+)
 def test_any_wrapping_reads_the_same(text: str, prefix: str) -> None:
-    wrapped = "\n".join(prefix + line for line in text.split("\n"))
+    plain = [log_text.bare(line) for line in text.split("\n")]
+    wrapped = "\n".join(prefix + line for line in plain)
     assert explain(splats.parse(wrapped)[0]) == explain(splats.parse(text)[0])
+
+
+def _saved_page(text: str) -> bytes:
+    body = html.escape(text).replace("+0x", "&#43;0x")
+    return f"<!doctype html><html><body><pre>{body}</pre><br/></body></html>".encode()
+
+
+def _mail(encoding: str) -> Callable[[str], bytes]:
+    def mail(text: str) -> bytes:
+        message = EmailMessage()
+        message["From"], message["Subject"] = "someone@example.org", "WARN while memory is short"
+        message.set_content(text, cte=encoding)
+        return message.as_bytes()
+
+    return mail
+
+
+@pytest.mark.parametrize("text", [KSWAPD, FAT, LOCKS, HUNG, FAILURE])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        _saved_page,
+        _mail("quoted-printable"),
+        _mail("base64"),
+        lambda text: quopri.encodestring(f"a=b\n{text}".encode()),  # the body alone
+        lambda text: b"\xff\0\x80" * 1000 + b"\n" + text.encode() + b"\n" + b"\0" * 5000,
+    ],
+    ids=["page", "quoted-printable", "base64", "body", "binary"],
+)
+def test_any_file_reads_the_same(text: str, wrap: Callable[[str], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "report"
+    path.write_bytes(wrap(text))
+    assert explain(splats.read(path)[0]) == explain(splats.parse(text)[0])
+
+
+def test_of_a_large_log_the_reports_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "console"
+    noise = b"nothing of interest\r\n" * 900_000
+    path.write_bytes(noise + KSWAPD.encode() + noise + HUNG.encode() + b"x" * 3_000_000)
+    assert path.stat().st_size > log_text.MAX_BYTES
+    kswapd, hung = splats.read(path)
+    assert kswapd.line == 900_000 + 3
+    assert explain(kswapd) == explain(splats.parse(KSWAPD)[0])
+    assert explain(hung) == explain(splats.parse(HUNG)[0])
+
+
+@pytest.mark.parametrize("text", [KSWAPD, FAT, LOCKS, HUNG, FAILURE])
+def test_a_truncated_report_is_read_as_far_as_it_goes(text: str) -> None:
+    for end in range(0, len(text), 97):
+        for splat in splats.parse(text[:end]):
+            explain(splat)
+
+
+#: Parts of an explanation that are the model's, too.
+MODELLED = {"reclaim", "shrinker", "stacked", "unlinked", "evict", "eviction", "need", "block"}
+
+
+@pytest.mark.parametrize("text", [KSWAPD, FAT])
+def test_the_scenario_shows_the_same(text: str) -> None:
+    """Run as today, it warns with the functions of the report, in the same order."""
+    answer = explain(splats.parse(text)[0])
+    wanted = [step.function for step in reversed(answer.steps) if step.part in MODELLED]
+    assert len(wanted) >= 6
+    stacks = [
+        [frame.function.rpartition(".")[2] for frame in warn.stack]
+        for warn in run(SCENARIOS[answer.scenario], POLICIES["as-today"]()).nofail_warns
+    ]
+    assert any(_in_order(wanted, stack) for stack in stacks)
+
+
+def _in_order(wanted: list[str], stack: list[str]) -> bool:
+    rest = iter(stack)
+    return all(name in rest for name in wanted)
+
+
+def test_the_scenario_hangs_on_the_same() -> None:
+    """A task in direct reclaim waits for the journal in ext4's eviction."""
+    answer = explain(splats.parse(HUNG)[0])
+    assert answer.scenario == "ext4-unlinked-transaction"
+    found = explore.explore("as-today", [answer.scenario], schedules=20, budget=20).found[
+        "deadlock"
+    ]
+    assert "alloc0/4 waits for wait queue jbd2/ext4 under PF_MEMALLOC" in found.message
+    waits_for_io = HUNG.replace("start_this_handle", "__wait_on_buffer").replace("[jbd2]", "")
+    answer = explain(splats.parse(waits_for_io)[0])
+    assert answer.scenario == "ext4-unlinked-direct+lost"
+    outcome = run(scenario(answer.scenario), POLICIES["as-today"]())
+    assert "I/O of block" in outcome.deadlock
+    assert "under PF_MEMALLOC" in outcome.deadlock
+
+
+def test_where_there_is_no_scenario_it_says_why() -> None:
+    for text, reason in (
+        (LOCKS, "the allocation under that lock, elsewhere, is not modelled"),
+        (KSWAPD.replace("ext4_evict_inode", "btrfs_evict_inode"), "btrfs is not modelled"),
+        (KSWAPD.replace("ext4_evict_inode", "xfs_fs_evict_inode"), "evicts without any allocation"),
+        (HUNG.replace("start_this_handle", "mutex_lock"), "nothing in it waits in an eviction"),
+        (HUNG.replace("ext4_evict_inode", "whatever"), "no inode of a known filesystem"),
+    ):
+        answer = explain(splats.parse(text)[0])
+        assert answer.scenario == ""
+        assert reason in answer.unmodelled
+        assert reason in explanation_text(answer)
 
 
 def test_several_reports_in_one_log() -> None:
@@ -321,10 +456,10 @@ def test_hostile_files(tmp_path: Path) -> None:
         path.write_bytes(content)
         with contextlib.suppress(BadInput):
             splats.read(path)
-    path.write_bytes(b"x" * (splats.MAX_BYTES + 1))
-    with pytest.raises(BadInput, match="16 MiB"):
+    path.write_bytes(b"x" * (log_text.MAX_BYTES + 1))
+    with pytest.raises(BadInput, match="no WARN"):
         splats.read(path)
-    path.write_bytes(b"\n" * (splats.MAX_LINES + 1))
+    path.write_bytes(b"\n" * (log_text.MAX_LINES + 1))
     with pytest.raises(BadInput, match="lines"):
         splats.read(path)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ring3.errors import BadInput
 from ring3.mm import gfp as G
-from ring3.reclaim.scenarios import SCENARIOS
+from ring3.reclaim.scenarios import FILESYSTEMS, SCENARIOS
 from ring3.reclaim.splats import Splat, SplatFrame
 
 
@@ -30,7 +30,8 @@ class Explanation:
     """``entry`` is "direct", "kswapd", "memcg", "drop_caches" or "" when no reclaim is on the stack.
 
     ``flags`` is the mask of the innermost allocation, ``inferred`` whether it was printed or follows from
-    the functions on the stack.  ``scenario`` is a name of ring3.reclaim.scenarios, or "".
+    the functions on the stack.  ``scenario`` is a name of ring3.reclaim.scenarios, or "" and
+    ``unmodelled`` says why there is none.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Explanation:
     flags: int | None = None
     inferred: bool = False
     scenario: str = ""
+    unmodelled: str = ""
     verdict: list[str] = field(default_factory=list)
 
 
@@ -115,16 +117,20 @@ _INFERRED: tuple[tuple[str, int], ...] = (
     (r"jbd2__?journal_start|start_this_handle", G.GFP_NOFS | G.NOFAIL),
 )
 
+_JOURNAL = r"start_this_handle|jbd2_log_wait_commit|add_transaction_credits"
+_IO = (
+    r"folio_wait_bit\w*|io_schedule\w*|bit_wait_io|__wait_on_buffer|__bread_slow"
+    r"|xfs_buf_submit\w*|xfs_buf_iowait|submit_bio_wait|rq_qos_wait|wbt_wait"
+)
 #: What a hung task waits for, the most telling function first.
 _WAITS: tuple[tuple[str, str], ...] = (
     (r"__wait_on_freeing_inode|find_inode(?:_fast)?", "an inode that is being evicted"),
-    (r"start_this_handle|jbd2_log_wait_commit|add_transaction_credits", "the journal to commit"),
+    (_JOURNAL, "the journal to commit"),
     (r"throttle_direct_reclaim", "kswapd, which is to refill the reserves"),
     (r"mempool_alloc", "an element of a mempool"),
     (r"__mutex_lock|mutex_lock", "a mutex"),
     (r"rwsem_down_(?:read|write)_slowpath|down_read|down_write", "a semaphore"),
-    (r"folio_wait_bit\w*|io_schedule\w*|bit_wait_io|__wait_on_buffer", "I/O"),
-    (r"xfs_buf_submit\w*|xfs_buf_iowait|submit_bio_wait|rq_qos_wait|wbt_wait", "I/O"),
+    (_IO, "I/O"),
     (r"flush_work|__flush_work|flush_workqueue|__flush_workqueue", "a workqueue"),
     (r"wait_for_completion\w*|__wait_for_common", "a completion"),
     (r"schedule_timeout|msleep", "time to pass"),
@@ -136,6 +142,7 @@ _FILESYSTEMS = {
     "fat": "fat",
     "ext4": "ext4",
     "xfs": "xfs",
+    "xfs_fs": "xfs",
     "f2fs": "f2fs",
 }
 _UNLINKED = re.compile(
@@ -151,7 +158,10 @@ def explain(splat: Splat) -> Explanation:
         _take(answer, frame)
     names = [frame.function for frame in frames]
     _flags(answer, splat, names)
-    answer.scenario = _scenario(answer, names)
+    try:
+        answer.scenario = _scenario(answer, names)
+    except _Unmodelled as reason:
+        answer.unmodelled = str(reason)
     _judge(answer, splat, names)
     return answer
 
@@ -218,17 +228,37 @@ def _flags(answer: Explanation, splat: Splat, names: list[str]) -> None:
                 return
 
 
+class _Unmodelled(Exception):
+    """Why no scenario shows what a report shows."""
+
+
 def _scenario(answer: Explanation, names: list[str]) -> str:
+    """The scenario in which the model, as today, shows the same."""
     entry = {"kswapd": "kswapd", "direct": "direct", "memcg": "direct"}.get(answer.entry, "")
+    fs = answer.filesystem
     if not entry or not answer.eviction:
-        return ""
-    if "prune_dcache_sb" in names and any(name.startswith("ovl_") for name in names):
-        stacked = f"overlay-{answer.filesystem}-{entry}"
-        if stacked in SCENARIOS:
-            return stacked
+        raise _Unmodelled("no inode of a known filesystem is evicted inside reclaim here")
+    if fs not in FILESYSTEMS:
+        raise _Unmodelled(f"{fs} is not modelled, only {', '.join(FILESYSTEMS)} are")
+    if answer.kind == "lockdep":
+        raise _Unmodelled("the allocation under that lock, elsewhere, is not modelled")
     gone = "prune_dcache_sb" in names or any(_UNLINKED.fullmatch(name) for name in names)
-    name = f"{answer.filesystem}-{'unlinked' if gone else 'linked'}-{entry}"
-    return name if name in SCENARIOS else ""
+    name = f"{fs}-{'unlinked' if gone else 'linked'}-{entry}"
+    if answer.kind == "hung task":
+        if any(re.fullmatch(_JOURNAL, name) for name in names) and (fs, entry) == (
+            "ext4",
+            "direct",
+        ):
+            return "ext4-unlinked-transaction"
+        if not any(re.fullmatch(_IO, name) for name in names):
+            raise _Unmodelled("nothing in it waits in an eviction for what is waited for here")
+        name += "+lost"
+    elif fs == "xfs":
+        raise _Unmodelled("the model of xfs, as of Linux 7.2, evicts without any allocation")
+    stacked = f"overlay-{name.replace('-unlinked', '')}"
+    if any(each.startswith("ovl_") for each in names) and stacked.partition("+")[0] in SCENARIOS:
+        return stacked
+    return name
 
 
 def _judge(answer: Explanation, splat: Splat, names: list[str]) -> None:
@@ -329,4 +359,6 @@ def text(answer: Explanation) -> str:
     lines += answer.verdict
     if answer.scenario:
         lines.append(f"In the model: ring3 reclaim explore as-today --scenario {answer.scenario}")
+    elif answer.entry or answer.kind == "lockdep":
+        lines.append(f"In the model: no scenario; {answer.unmodelled}.")
     return "\n".join(lines)

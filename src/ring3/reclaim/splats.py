@@ -1,7 +1,6 @@
 """Reading kernel reports: a WARN, a lockdep report, a hung task, a page allocation failure.
 
-Text may come from dmesg, journalctl, syslog, a syzbot report, or quoted in a mail; all of that is taken
-off each line first.  Formats: kernel/panic.c (__warn), lib/dump_stack.c, kernel/locking/lockdep.c,
+Formats: kernel/panic.c (__warn), lib/dump_stack.c, kernel/locking/lockdep.c,
 kernel/hung_task.c, mm/page_alloc.c (warn_alloc), Linux 6.1 to 7.2; `decode_stacktrace.sh` and syzbot
 add FILE:LINE and [inline].
 """
@@ -9,15 +8,13 @@ add FILE:LINE and [inline].
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ring3.errors import BadInput
+from ring3.reclaim import log_text
 
-MAX_BYTES = 16 << 20
-MAX_LINES = 500_000
-MAX_LINE = 2000
 MAX_FRAMES = 2000
 
 
@@ -53,18 +50,6 @@ class Splat:
     chain: list[tuple[str, list[SplatFrame]]] = field(default_factory=list)
 
 
-_PREFIXES = re.compile(
-    r"""(?: [>|]+[ ]?                                             # quoted in a mail
-    | \d{1,9}[ ](?=[A-Z][a-z]{2}[ ]{1,2}\d)                          # numbered lines
-    | (?:[A-Z][a-z]{2}[ ]{1,2}\d{1,2}[ ][\d:]{8}|\d{4}-\d\d-\d\dT\S{8,32})[ ]\S{1,255}[ ]kernel:[ ]?
-    | kern[ ]{1,4}:\w{1,8}[ ]{0,4}:[ ]?                            # dmesg -x
-    | <\d{1,3}>                                                   # a raw log level
-    | \[[ ]{0,12}\d{1,12}\.\d{1,9}\][ ]?                            # seconds since boot
-    | \[[A-Z][a-z]{2}[ ][A-Z][a-z]{2}[ ]{1,2}\d{1,2}[ ][\d:]{8}[ ]\d{4}\][ ]?    # dmesg -T
-    | \[[ ]{0,8}[TC]\d{1,10}\][ ]?                                 # task or CPU
-    | \#012 )""",
-    re.VERBOSE,
-)
 _FRAME = re.compile(
     r"""\s{0,40} (?:</?[A-Z]{1,12}>\s{0,8})?
     (?:\[<[0-9a-f]{4,16}>\]\s|\[[0-9a-f]{8,16}\]\s\[[0-9a-f]{8,16}\]\s)?
@@ -81,6 +66,7 @@ _WARN = re.compile(r"WARNING: (?:CPU: |\S{1,200}:\d{1,7} at |at )")
 _WARN_OURS = re.compile(
     r"WARNING: page allocation: .{0,200} \((?P<task>[^()/]{1,64})/(?P<pid>\d{1,9})\)$"
 )
+_HEADLINE_WORDS = ("WARNING: ", "INFO: ", " BUG: ", "page allocation failure")
 _LOCKDEP = re.compile(
     r"(?:WARNING|INFO|\[ INFO): (?:possible (?:circular locking|recursive locking|irq lock inversion)"
     r"|inconsistent lock state|.{0,20}-safe -> .{0,20}-unsafe lock order)|\[ BUG: Invalid wait context"
@@ -104,14 +90,9 @@ _MODE = re.compile(r"mode:(0x[0-9a-f]{1,8}(?:\([\w|]{0,400}\))?)")
 
 
 def read(path: Path) -> list[Splat]:
-    """The reports in a file.  Raises BadInput for one over 16 MiB or MAX_LINES, or without any report."""
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise BadInput("over 16 MiB", where=str(path), remedy="cut out the report")
-    if data.count(b"\n") > MAX_LINES:
-        raise BadInput(f"over {MAX_LINES:,} lines", where=str(path), remedy="cut out the report")
-    found = parse(data.decode(errors="replace"))
+    """The reports in a file, however it is wrapped (ring3.reclaim.log_text).  Raises BadInput for one without
+    any, or for more lines than can be read."""
+    found = _parse(log_text.read(path))
     if not found:
         raise BadInput(
             "no WARN, lockdep report, hung task or allocation failure in it",
@@ -123,10 +104,14 @@ def read(path: Path) -> list[Splat]:
 
 def parse(text: str) -> list[Splat]:
     """The reports in ``text``, in order."""
+    return _parse(log_text.lines(text))
+
+
+def _parse(lines: Iterable[tuple[int, str]]) -> list[Splat]:
     found: list[Splat] = []
     section: list[SplatFrame] | None = None
     expect = ""
-    for number, line in _lines(text):
+    for number, line in lines:
         begun = _begin(line, number)
         if begun is not None:
             found.append(begun)
@@ -171,20 +156,11 @@ _REPORTING = {
 }
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    for number, raw in enumerate(text.split("\n"), 1):
-        line = raw[:MAX_LINE].rstrip()
-        while True:
-            hit = _PREFIXES.match(line)
-            if hit is None or not hit.end():
-                break
-            line = line[hit.end() :]
-        yield number, line
-
-
 def _begin(line: str, number: int) -> Splat | None:
     """The report that ``line`` is the headline of."""
     text = line.strip()
+    if not any(word in text for word in _HEADLINE_WORDS):
+        return None
     if hit := _LOCKDEP.search(text):
         return Splat("lockdep", text, number)
     if hit := _HUNG.search(text):
