@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from pathlib import Path
 
 import click
@@ -9,12 +10,14 @@ import click
 from ring3.cli import Group
 from ring3.cli.output import console, emit_json, finding, progress
 from ring3.cluster import executor
+from ring3.files import write_atomically
 from ring3.fs.block import FAULTS
 from ring3.reclaim import compare as study
 from ring3.reclaim import explore as search
 from ring3.reclaim import splats
 from ring3.reclaim.explain import explain
 from ring3.reclaim.explain import text as explanation_text
+from ring3.reclaim.html import comparison_page
 from ring3.reclaim.policies import POLICIES, policy
 from ring3.reclaim.scenarios import CURRENT, SCENARIOS, WORKLOADS, scenario, with_fault
 from ring3.report import Table, to_terminal
@@ -32,6 +35,7 @@ def reclaim() -> None:
         "ring3 reclaim compare as-today i-reclaim-hard --seeds 20",
         "ring3 reclaim compare --scenario overlay-ext4-kswapd --json",
         "ring3 reclaim compare --fault read-error",
+        "ring3 reclaim compare --html policies.html",
     ],
 )
 @click.argument("policies", nargs=-1)
@@ -53,6 +57,11 @@ def reclaim() -> None:
 @click.option("--fault", type=click.Choice(list(FAULTS)), help="What is wrong with the disk.")
 @click.option("--workers", type=click.IntRange(1), help="Processes [default: one a core].")
 @click.option("--cluster", help="A Dask scheduler, tcp://HOST:PORT.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page that tells it all, with counterexamples.",
+)
 @click.option("--json", "as_json", is_flag=True)
 def compare_command(
     *,
@@ -63,6 +72,7 @@ def compare_command(
     fault: str | None,
     workers: int | None,
     cluster: str | None,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Run POLICIES (default: all) against every scenario and workload and print what came of it."""
@@ -74,11 +84,22 @@ def compare_command(
     with progress() as bars, executor(cluster, workers) as pool:
         task = bars.add_task("runs", total=len(work))
         cells = study.compare(work, pool, lambda: bars.advance(task))
+        if html is not None:
+            searched = _search_for_page(cells, pool)
+            write_atomically(html, comparison_page(cells, searched))
     found = study.rows(cells)
     if as_json:
         emit_json({"rows": [vars(row) for row in found], "runs": [vars(cell) for cell in cells]})
     else:
         to_terminal([study.table(found)], console())
+
+
+def _search_for_page(cells: list[study.Cell], pool: Executor) -> list[search.Exploration]:
+    """A short search for counterexamples of each policy in the small scenarios that were compared."""
+    policies = list(dict.fromkeys(cell.policy for cell in cells))
+    names = [cell.scenario for cell in cells if cell.scenario.partition("+")[0] in SCENARIOS]
+    small = list(dict.fromkeys(names)) or list(CURRENT)
+    return search.all_policies(small, 8, pool, policies=policies, budget=20)
 
 
 @reclaim.command("policies", examples=["ring3 reclaim policies"])

@@ -283,23 +283,26 @@ def all_policies(
     schedules: int = DEFAULT_SCHEDULES,
     pool: Executor | None = None,
     done: Callable[[], None] = lambda: None,
+    *,
+    policies: Sequence[str] = (),
+    budget: int = BUDGET,
 ) -> list[Exploration]:
-    """Every policy searched, on ``pool`` if there is one, and the worst of what was found made small.
+    """Every policy searched (or those of ``policies``), on ``pool`` if there is one, and the worst of what
+    was found made small.
 
-    In the order of POLICIES, the same however it is spread.
+    In the order given, the same however it is spread.
     """
-    search = partial(_search, scenarios, schedules)
+    names = list(policies or POLICIES)
+    search = partial(_search, tuple(scenarios), schedules, budget)
     found: dict[str, Exploration] = {}
-    for name, result in (
-        each(pool, search, POLICIES) if pool else ((p, search(p)) for p in POLICIES)
-    ):
+    for name, result in each(pool, search, names) if pool else ((p, search(p)) for p in names):
         found[name] = result
         done()
-    return [found[name] for name in POLICIES]
+    return [found[name] for name in names]
 
 
-def _search(scenarios: Sequence[str], schedules: int, policy_name: str) -> Exploration:
-    result = explore(policy_name, scenarios, schedules=schedules)
+def _search(scenarios: Sequence[str], schedules: int, budget: int, policy_name: str) -> Exploration:
+    result = explore(policy_name, scenarios, schedules=schedules, budget=budget)
     if result.worst is not None:
         result.found[result.worst.kind] = smallest(result.worst)
     return result
