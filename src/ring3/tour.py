@@ -385,7 +385,7 @@ def _reclaim(say: Say) -> Iterator[Block]:
         f"end {len(work)} runs without WARN, deadlock, livelock, panic or leaked inode: "
         f"{', '.join(row.policy for row in held) or 'none'}",
     )
-    yield compare.table(rows)
+    yield from compare.tables(rows)
     say("counterexamples")
     results = []
     with executor() as pool:

@@ -91,7 +91,7 @@ def compare_command(
     if as_json:
         emit_json({"rows": [vars(row) for row in found], "runs": [vars(cell) for cell in cells]})
     else:
-        to_terminal([study.table(found)], console())
+        to_terminal(study.tables(found), console())
 
 
 def _search_for_page(cells: list[study.Cell], pool: Executor) -> list[search.Exploration]:

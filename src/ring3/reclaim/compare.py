@@ -176,44 +176,46 @@ def _row(name: str, cells: list[Cell]) -> Row:
     )
 
 
-def table(found: Sequence[Row], title: str = "Policies") -> Table:
-    """The rows as a table."""
-    columns = (
-        "policy",
-        "#runs",
-        "#WARN",
-        "#deadlock",
-        "#livelock",
-        "#panic",
-        "#OOM kills",
-        "#leaked",
-        "#median latency",
-        "#worst",
-        "#pages held back",
-        "#ops/s",
-    )
-    shown = [
-        [
-            row.policy,
-            row.runs,
-            row.warn,
-            row.deadlock,
-            row.livelock,
-            row.panic,
-            row.oom_kills,
-            row.leaked,
-            _micro(row.median_latency),
-            _micro(row.worst_latency),
-            row.held_back,
-            "-" if row.throughput is None else f"{row.throughput:.0f}",
-        ]
-        for row in found
+def tables(found: Sequence[Row]) -> list[Table]:
+    """The rows as two tables, each of which fits a terminal: what went wrong, and what it costs."""
+    wrong = ("policy", "#runs", "#WARN", "#deadlock", "#livelock", "#panic", "#OOM", "#leaked")
+    costs = ("policy", "#median wait", "#worst wait", "#pages held back", "#operations/s")
+    return [
+        Table(
+            "What went wrong",
+            wrong,
+            [
+                [
+                    row.policy,
+                    row.runs,
+                    row.warn,
+                    row.deadlock,
+                    row.livelock,
+                    row.panic,
+                    row.oom_kills,
+                    row.leaked,
+                ]
+                for row in found
+            ],
+            "WARN, deadlock, livelock, panic: runs that showed it.  OOM: tasks killed, leaked: inodes never"
+            " evicted, in all runs.",
+        ),
+        Table(
+            "What it costs",
+            costs,
+            [
+                [
+                    row.policy,
+                    _micro(row.median_latency),
+                    _micro(row.worst_latency),
+                    row.held_back,
+                    "-" if row.throughput is None else f"{row.throughput:,.0f}",
+                ]
+                for row in found
+            ],
+            "In the workloads, in virtual time.  Waits: user tasks' allocations in the slow path.",
+        ),
     ]
-    note = (
-        "WARN, deadlock, livelock, panic: runs that showed it; OOM kills and leaked inodes: in all runs."
-        " Latency: of user tasks' allocations in the slow path.  All times are virtual."
-    )
-    return Table(title, columns, shown, note)
 
 
 def _micro(ns: int | None) -> str:

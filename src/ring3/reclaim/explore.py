@@ -58,7 +58,7 @@ class Coverage:
     ``preemptions``: every schedule with at most so many was run (see ring3.kernel.explore.exhaustive for
     what counts); None when not even those without.  ``complete``: those were all there are.
     ``enumerated`` are schedules run for that, the last bound's cut off or not; ``sampled`` random and PCT
-    ones.
+    ones.  ``shows`` are the KINDS that they showed.
     """
 
     scenario: str
@@ -66,6 +66,7 @@ class Coverage:
     complete: bool = False
     enumerated: int = 0
     sampled: int = 0
+    shows: tuple[str, ...] = ()
 
     @property
     def schedules(self) -> int:
@@ -170,11 +171,8 @@ def explore(
     result = Exploration(policy_name)
     for wanted in [scenario(name) for name in scenarios or CURRENT]:
         run = partial(program, policy_name, wanted)
-
-        def observe(
-            kernel: Kernel, wrong: tuple[str, str] | None, wanted: Scenario = wanted
-        ) -> None:
-            _collect(result, wanted, kernel, wrong)
+        shows: set[str] = set()
+        observe = partial(_collect, result, wanted, shows)
 
         if preemptions is None:
             cover = _deepen(wanted.name, run, observe, budget)
@@ -187,7 +185,8 @@ def explore(
             got = exhaustive(run, preemptions=preemptions, max_steps=MAX_STEPS, observe=observe)
             reached = preemptions if got.exhausted else None
             cover = Coverage(wanted.name, reached, got.complete, got.schedules)
-        result.covered.append(cover)
+        in_order = tuple(kind for kind in KINDS if kind in shows)
+        result.covered.append(replace(cover, shows=in_order))
         done()
     return result
 
@@ -209,13 +208,18 @@ def _deepen(name: str, run: Program, observe: Observer, budget: int) -> Coverage
 
 
 def _collect(
-    result: Exploration, wanted: Scenario, kernel: Kernel, wrong: tuple[str, str] | None
+    result: Exploration,
+    wanted: Scenario,
+    shows: set[str],
+    kernel: Kernel,
+    wrong: tuple[str, str] | None,
 ) -> None:
-    """Keep what this run showed, where it is shorter than what was known of its kind."""
+    """Note what this run showed, and keep it where it is shorter than what was known of its kind."""
     if wrong is None:
         return
     choices: list[int] = kernel.parts["scheduler"].choices
     for kind, message in failures(_outcome(kernel, wrong)).items():
+        shows.add(kind)
         known = result.found.get(kind)
         if known is None or len(choices) < known.finding.steps:
             finding = Finding(wrong[0], wrong[1], encode(choices), len(choices))
@@ -333,13 +337,7 @@ def table(results: Sequence[Exploration]) -> Table:
 
 def coverage_table(result: Exploration) -> Table:
     """What was run of each scenario, and what it showed."""
-    shown = {kind: example.scenario for kind, example in result.found.items()}
     rows: list[list[object]] = [
-        [
-            each.scenario,
-            str(each),
-            ", ".join(kind for kind in KINDS if shown.get(kind) == each.scenario),
-        ]
-        for each in result.covered
+        [each.scenario, str(each), ", ".join(each.shows)] for each in result.covered
     ]
-    return Table("", ("scenario", "covered", "shortest example of"), rows)
+    return Table("", ("scenario", "covered", "shows"), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ring3.page import Markup, environment, page
-from ring3.reclaim.compare import Cell, rows, table
+from ring3.reclaim.compare import Cell, rows, tables
 from ring3.reclaim.explore import KINDS, Counterexample, Exploration, interleaving, replay
 from ring3.reclaim.outcome import run
 from ring3.reclaim.policies import POLICIES
@@ -89,7 +89,7 @@ def comparison_page(cells: Sequence[Cell], searched: Sequence[Exploration]) -> s
         .from_string(_BODY)
         .render(
             reports=[_report(name) for name in REPORTS],
-            figures=to_html([table(rows(cells), "")]),
+            figures=to_html(tables(rows(cells))),
             meanings=MEANINGS,
             policies=policies,
             matrix=[(scenario(n), [(worst[n, p], p) for p in policies]) for n in names],
