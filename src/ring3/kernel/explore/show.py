@@ -61,18 +61,29 @@ def timeline(
     tracks = {
         name: out.track(name, parent=root) for name in dict.fromkeys(event.task for event in events)
     }
-    asleep: dict[str, tuple[int, str, tuple[int, ...]]] = {}
+    asleep: dict[str, tuple[int, str]] = {}
     flow = 0
     end = 0
     for number, group in enumerate(_steps(events)):
         begin, end = number * _STEP_NS, (number + 1) * _STEP_NS
         flows: list[int] = []
         for event in group:
-            if event.kind == "wake" and event.task in asleep:
-                flow += 1
-                flows.append(flow)
-                since, what, _ = asleep.pop(event.task)
-                out.slice(tracks[event.task], f"sleeps on {what}", since, end, flows=(flow,))
+            if event.kind == "sleep":
+                asleep[event.task] = (end, event.what)
+            elif event.kind == "wake" and event.task in asleep:
+                since, what = asleep.pop(event.task)
+                if since == end:  # woken by time, before anybody did anything else
+                    if group[0].kind == "op":
+                        out.instant(tracks[event.task], f"sleeps on {what}", end)
+                    continue
+                arrow: tuple[int, ...] = ()
+                if (
+                    event.by == group[0].task
+                ):  # not by time, which passes after the last task's step
+                    flow += 1
+                    arrow = (flow,)
+                    flows.append(flow)
+                out.slice(tracks[event.task], f"sleeps on {what}", since, end, flows=arrow)
         first = group[0]
         args = {"virtual time (ns)": first.time}
         if first.source is not None:
@@ -85,11 +96,9 @@ def timeline(
                 args={**args, "source": first.source.place},
             )
         for event in group:
-            if event.kind == "sleep":
-                asleep[event.task] = (end, event.what, ())
-            elif event.kind == "note":
+            if event.kind == "note":
                 out.instant(tracks[event.task], event.what, end)
-    for name, (since, what, _) in asleep.items():
+    for name, (since, what) in asleep.items():
         out.slice(tracks[name], f"sleeps on {what} for ever", since, end + 2 * _STEP_NS)
     if wrong is not None:
         out.instant(root, f"{wrong[0]}: {wrong[1]}", end)
