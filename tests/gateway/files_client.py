@@ -27,6 +27,7 @@ libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, cty
 VERSION, VM_CREATE, BO_CREATE, BO_MMAP_OFFSET = 0xC0406400, 0xC0106441, 0xC0186445, 0xC0106446
 SET_CLIENT_NAME, SYNCOBJ_CREATE, SYNCOBJ_WAIT = 0xC01064D1, 0xC00864BF, 0xC02864C3
 SW_SYNC_CREATE_FENCE, SYNC_FILE_INFO = 0xC0285700, 0xC0383E04
+GEM_CLOSE, PRIME_HANDLE_TO_FD = 0x40086409, 0xC00C642D
 FLUSH_PAGE = 1 << 56
 
 
@@ -86,6 +87,12 @@ def node(path: str) -> None:
     reading = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     assert mapped(reading, 4096, offset) == errno.EACCES, "opened for reading"
     assert mapped(reading, 4096, offset, mmap.PROT_READ) == errno.EACCES, "another file's buffer"
+
+    huge = buffer("QIIII", 1 << 39, 0, 0, 0, 0)
+    assert ioctl(fd, BO_CREATE, huge) == 0
+    export = buffer("IIi", struct.unpack("QIIII", huge)[3], os.O_RDWR, -1)
+    assert ioctl(fd, PRIME_HANDLE_TO_FD, export) == errno.ENOMEM, "the gateway maps what it shares"
+    assert ioctl(fd, GEM_CLOSE, buffer("II", struct.unpack("QIIII", huge)[3], 0)) == 0
 
     name = ctypes.create_string_buffer(b"files")
     assert ioctl(fd, SET_CLIENT_NAME, buffer("QQ", 5, ctypes.addressof(name))) == 0

@@ -79,10 +79,15 @@ class Handles:
     def descriptor(self, file: File) -> int:
         """A new descriptor for ``file``; the caller passes it on and closes it.
 
-        The caller's reference to ``file`` moves here.
+        The caller's reference to ``file`` moves here, also when an OSError says that there is no memory or
+        no descriptor left.
         """
-        memfd = memfd_of(file.mmap(0, 0)) if isinstance(file, DmaBuf) else None
-        return self._pollable(file) if memfd is None else self._mappable(file, memfd)
+        try:
+            memfd = memfd_of(file.mmap(0, 0)) if isinstance(file, DmaBuf) else None
+            return self._pollable(file) if memfd is None else self._mappable(file, memfd)
+        except OSError:
+            file.put()
+            raise
 
     def _pollable(self, file: File) -> int:
         """A new pipe for ``file``, readable once the file says EPOLLIN."""
@@ -115,20 +120,19 @@ class Handles:
     def _mappable(self, file: File, memfd: int) -> int:
         """A new opening of ``memfd`` for ``file``, whose memory it is."""
         inode = identity_of(os.fstat(memfd))
-        held = self._memfds.get(inode)
         path = f"/proc/self/fd/{memfd}"
-        if held is None:
-            watch: int = _libc.inotify_add_watch(self._inotify, path.encode(), _IN_CLOSE)
-            if watch < 0:
-                raise OSError(ENFILE, "no inotify watches left")
-            held = _Memfd(file, memfd, watch)
-            self._memfds[inode] = held
-            self._watches[watch] = inode
-            self._files[inode] = file
-        else:
-            file.put()  # one reference is enough for all openings
         fresh = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         fcntl.fcntl(fresh, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_RDLCK, 0, 0, 1, 0))
+        if inode in self._memfds:
+            file.put()  # one reference is enough for all openings
+            return fresh
+        watch: int = _libc.inotify_add_watch(self._inotify, path.encode(), _IN_CLOSE)
+        if watch < 0:
+            os.close(fresh)
+            raise OSError(ENFILE, "no inotify watches left")
+        self._memfds[inode] = _Memfd(file, memfd, watch)
+        self._watches[watch] = inode
+        self._files[inode] = file
         return fresh
 
     def _closes(self) -> None:
