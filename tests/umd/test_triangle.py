@@ -198,8 +198,32 @@ def test_command_line(tmp_path: Path) -> None:
     parsed = pb.Trace.FromString(trace.read_bytes())
     slices = [p.track_event.name for p in parsed.packet if p.track_event.type == 1]
     assert slices == ["job 1", "job 1"]
-    failed = CliRunner().invoke(
-        panthor, ["triangle", "-o", str(out), "--size", "16x16", "--inject", "hang"]
-    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("mmu_fault", "error -22"),
+        ("hang", "error -110"),
+        ("tiler_oom", "the driver has no chunk"),
+        ("bind", "panthor-vm-bind job 1: error -22"),
+        ("firmware", "reset: the firmware did not answer"),
+    ],
+)
+def test_every_fault_is_reached_from_the_command_line(
+    fault: str, told: str, tmp_path: Path
+) -> None:
+    command = ["triangle", "-o", str(tmp_path / "t.png"), "--size", "16x16", "--inject", fault]
+    failed = CliRunner().invoke(panthor, command)
     assert failed.exit_code == 1
-    assert "error -110" in failed.output
+    assert told in failed.output
+    assert " error -" in failed.output, "a job failed"
+
+
+def test_a_fault_that_does_not_happen_is_said(tmp_path: Path) -> None:
+    out = str(tmp_path / "t.png")
+    result = CliRunner().invoke(
+        panthor, ["triangle", "-o", out, "--size", "16x16", "--world", "old", "--inject", "bind"]
+    )
+    assert result.exit_code == 1
+    assert "bind did not happen" in result.output

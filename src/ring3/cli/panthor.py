@@ -97,7 +97,11 @@ def sysroot_command(suite: str | None, only_path: bool) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write a Perfetto trace of jobs and fences.",
 )
-@click.option("--inject", "fault", help="What goes wrong: mmu_fault, hang, tiler_oom or firmware.")
+@click.option(
+    "--inject",
+    "fault",
+    help="What goes wrong: mmu_fault, hang, tiler_oom, bind (both in the new world only) or firmware.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what each job did as JSON.")
 def triangle(
     output: Path, size: str, world: str, timeline: Path | None, fault: str | None, as_json: bool
@@ -129,6 +133,9 @@ def triangle(
         click.echo(output)
     for violation in drawing.violations:
         click.echo(str(violation), err=True)
+    if fault is not None and not drawing.fault_happened:
+        click.echo(f"{fault} did not happen: nothing here came to where it could", err=True)
+        finding()
     if drawing.violations or any(job.error for job in drawing.trace.jobs):
         finding()
 
@@ -233,7 +240,7 @@ def step(
     """
     from dataclasses import asdict
 
-    from ring3.cli.output import emit_json
+    from ring3.cli.output import emit_json, finding
     from ring3.cli.step import Prompt
     from ring3.panthor.step import stepped
     from ring3.umd.draw import replay_recording, triangle
@@ -251,7 +258,12 @@ def step(
     if interactive:
         Prompt(shaders=shaders, start=start).run(run)
         return
+    shown = 0
     for stop in stepped(run, shaders=shaders, start=start, count=count):
         click.echo(str(stop))
         if registers:
             click.echo(stop.all_registers())
+        shown += 1
+    if not shown and start is not None:
+        click.echo(f"nothing with {start!r} in it was executed", err=True)
+        finding()

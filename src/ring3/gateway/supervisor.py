@@ -156,7 +156,7 @@ class Supervisor:
         file = client.ours(fd & _INT)
         if file is None:
             return _LET_THROUGH  # the host's own device, or no file at all
-        return file.ioctl(client, cmd & _INT, arg)
+        return _held(file, client, cmd & _INT, arg)
 
     def _open(self, call: Call) -> int | None:
         path_at = self._abi.opens[call.nr]
@@ -276,10 +276,19 @@ class Supervisor:
         return file
 
     def _guest_ioctl(self, call: Call, fd: int, arg: int, cmd: int) -> int:
-        return self._guest_file(call, fd).ioctl(self._client(call), cmd, arg)
+        return _held(self._guest_file(call, fd), self._client(call), cmd, arg)
 
     def _guest_mmap(self, call: Call, fd: int, offset: int, pages: int) -> int:
         """A descriptor of the memory, to be mapped from its start and closed by the guest."""
         prot, private = call.args[3] >> 40 & 7, bool(call.args[3] >> 48)
         file = self._guest_file(call, fd)
         return call.install(self._mapping(file, offset, pages * _PAGE, prot, private=private), True)
+
+
+def _held(file: File, client: Client, cmd: int, arg: int) -> int:
+    """An ioctl on a file that another thread may close, or a client's death, meanwhile."""
+    file.refs += 1
+    try:
+        return file.ioctl(client, cmd, arg)
+    finally:
+        file.put()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ring3.kernel import State, Work
-from ring3.mali import Event, Gpu, QueueState
+from ring3.mali import Event, Gpu, QueueFault, QueueState
 from ring3.mali.cs.queue import Queue
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Hardware:
         self._last_work = 0
         #: Called before every slice of a queue, if there is one.
         self.debugger: Callable[[Queue], None] | None = None
-        self._events: deque[Event] = deque()
+        #: What the GPU told, and where in its ring the queue was then: it goes on meanwhile.
+        self._events: deque[tuple[Event, int]] = deque()
         self._work = Work(self.kernel, self._serve, name="panthor_job_irq")
         self._rung = False
         self._quiet = 0
@@ -118,11 +119,14 @@ class Hardware:
         """The GPU raises an interrupt: note it; it is served where locks may be taken, once the time that
         the work took has passed."""
         self._quiet = 0
-        self._events.append(event)
+        at = 0
+        if isinstance(event, QueueFault):
+            at = self.gpu.slots[event.slot].queues[event.queue].extract
+        self._events.append((event, at))
 
     def _serve(self) -> None:
         while self._events:
-            self.device.sched.event(self._events.popleft())
+            self.device.sched.event(*self._events.popleft())
 
     def slow(self, began: tuple[int, int]) -> bool:
         """Whether a job that is late since ``began`` (time, slices) is late only because this GPU is slow.

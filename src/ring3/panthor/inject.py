@@ -9,7 +9,7 @@ FAULTS = {
     "mmu_fault": "the next job is translated through an address space that is not there",
     "hang": "the next job never ends; the clock has to notice",
     "tiler_oom": "the next request of the tiler for a heap chunk is refused",
-    "bind": "the next VM_BIND operation fails when it is executed",
+    "bind": "the next asynchronous VM_BIND operation fails when it is executed",
     "firmware": "the firmware answers no request; only a reset helps",
 }
 

@@ -195,8 +195,8 @@ class Scheduler:
 
     # -- what the GPU tells -----------------------------------------------------------------------
 
-    def event(self, event: Event) -> None:
-        """One event of the GPU's, in process context."""
+    def event(self, event: Event, extract: int) -> None:
+        """One event of the GPU's, in process context; at a fault its queue had come to ``extract``."""
         if isinstance(event, MmuFault):
             self._mmu_fault(event)
             return
@@ -211,7 +211,7 @@ class Scheduler:
             if any(self.runnable):
                 self.tick()
         elif isinstance(event, QueueFault):
-            self._queue_fault(group, event)
+            self._queue_fault(group, event, extract)
         elif isinstance(event, TilerOutOfMemory):
             self._tiler_oom(group, event)
         elif isinstance(event, ProgressTimeout):
@@ -225,7 +225,7 @@ class Scheduler:
         for line in text.splitlines():
             self.device.kernel.printk(f"panthor: {line}")
 
-    def _queue_fault(self, group: Group, event: QueueFault) -> None:
+    def _queue_fault(self, group: Group, event: QueueFault, extract: int) -> None:
         kind = "CS_FATAL" if event.fatal else "CS_FAULT"
         self._report(
             group,
@@ -236,8 +236,7 @@ class Scheduler:
         )
         with self.lock:
             if not event.fatal:
-                queue = group.queues[event.queue]
-                queue.job_fault(group.hardware.state[event.queue].extract)
+                group.queues[event.queue].job_fault(extract)
                 return
             group.fatal_queues |= 1 << event.queue
         if event.code is ExceptionCode.CS_UNRECOVERABLE:

@@ -131,12 +131,15 @@ class Vm:
     # -- executing --------------------------------------------------------------------------------
 
     def execute(self, bind: Bind, *, unusable_on_failure: bool = False) -> None:
-        """Do it.  In the signalling path: no allocation, no reservation lock."""
+        """Do it.  In the signalling path: no allocation, no reservation lock.
+
+        An asynchronous one is ``unusable_on_failure``: nobody would hear of it otherwise.
+        """
         if bind.kind == uapi.OP_TYPE_SYNC_ONLY:
             return
         with self.op_lock:
             try:
-                if self.device.injection.take("bind"):
+                if unusable_on_failure and self.device.injection.take("bind"):
                     raise refuse(EINVAL, "injected: the bind fails")
                 if bind.kind == uapi.OP_TYPE_MAP:
                     if self.unusable:

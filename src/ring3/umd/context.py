@@ -69,16 +69,37 @@ class Context(Client):
         self.streams = self.buffer(1 << 20, flags=0)
         self._stream_at = 0
 
-    def buffer(self, size: int, *, shared: bool = False, flags: int = uapi.OP_MAP_NOEXEC) -> Buffer:
-        """A buffer bound at an address of the context's choosing; only a shared one can be exported."""
+    def buffer(
+        self,
+        size: int,
+        *,
+        shared: bool = False,
+        flags: int = uapi.OP_MAP_NOEXEC,
+        signal: int | None = None,
+    ) -> Buffer:
+        """A buffer bound at an address of the context's choosing; only a shared one can be exported.
+
+        With ``signal`` it is bound when its turn comes, and that syncobj says so.
+        """
         size = -(-size // PAGE) * PAGE
         handle = self.bo_create(size, 0 if shared else self.vm)
-        return self.bind(handle, size, flags)
+        return self.bind(handle, size, flags, signal)
 
-    def bind(self, handle: int, size: int, flags: int = uapi.OP_MAP_NOEXEC) -> Buffer:
+    def bind(
+        self,
+        handle: int,
+        size: int,
+        flags: int = uapi.OP_MAP_NOEXEC,
+        signal: int | None = None,
+    ) -> Buffer:
         """Give a buffer its address."""
         va = self.addresses.allocate(size, 1 << 16)
-        self.map(self.vm, handle, va, size, flags)
+        if signal is None:
+            self.map(self.vm, handle, va, size, flags)
+        else:
+            syncs = self.array([signal_op(signal)])
+            op = uapi.VmBindOp(flags=flags, bo_handle=handle, va=va, size=size, syncs=syncs)
+            self.vm_bind(self.vm, [op], uapi.VM_BIND_ASYNC)
         return Buffer(handle, va, size, self.bo_map(handle))
 
     def submit_streams(

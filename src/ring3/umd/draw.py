@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ring3.drm.contract import FenceContract, Violation
@@ -33,6 +33,7 @@ class Drawing:
     violations: list[Violation]
     log: list[str]
     steps: int  # command-stream slices that the GPU executed
+    fault_happened: bool = False  # the one that was ordered
 
 
 def make_heap(context: Context) -> Heap:
@@ -49,11 +50,27 @@ def make_heap(context: Context) -> Heap:
 
 
 def draw(
-    context: Context, scene: Scene, target: Buffer, *, signal: int, waits: tuple[int, ...] = ()
+    context: Context,
+    scene: Scene,
+    target: Buffer,
+    *,
+    signal: int,
+    waits: tuple[int, ...] = (),
+    bound: int | None = None,
+    starved: bool = False,
 ) -> None:
-    """Submit the scene into ``target``: the vertex queue's job, then the fragment queue's."""
-    block = context.buffer(scene.SIZE, flags=0)
-    streams = scene.build(block.va, block.write, target.va, make_heap(context))
+    """Submit the scene into ``target``: the vertex queue's job, then the fragment queue's.
+
+    With ``bound``, a syncobj, the scene's own buffer is bound asynchronously.  A ``starved`` tiler is given
+    no chunk to begin with; a frame as small as this would not ask for another.
+    """
+    block = context.buffer(scene.SIZE, flags=0, signal=bound)
+    if bound is not None:
+        waits = (*waits, bound)
+    heap = make_heap(context)
+    if starved:
+        heap = replace(heap, first_chunk=0)
+    streams = scene.build(block.va, block.write, target.va, heap)
     jobs = list(zip((VERTEX, FRAGMENT), streams, strict=True))
     context.submit_streams(jobs, waits=waits, signal=signal)
 
@@ -87,19 +104,21 @@ def triangle(
     scene = Scene(width, height)
     if fault:
         device.injection.arm(fault)
-    data = (_new if world == "new" else _old)(device, scene)
+    data = _new(device, scene, fault) if world == "new" else _old(device, scene)
     image = picture(scene, data).copy()
     steps = device.hardware.steps
     log = [line for _, line in kernel.log]
     kernel.close()
-    return Drawing(image, trace, contract.finish(), log, steps)
+    happened = fault in device.injection.taken
+    return Drawing(image, trace, contract.finish(), log, steps, happened)
 
 
-def _new(device: PanthorDevice, scene: Scene) -> bytes:
+def _new(device: PanthorDevice, scene: Scene, fault: str | None = None) -> bytes:
     context = Context(device)
-    target = context.buffer(scene.target_size, shared=True)
     done = context.syncobj()
-    draw(context, scene, target, signal=done)
+    bound = context.syncobj() if fault == "bind" else None  # only an asynchronous bind fails late
+    target = context.buffer(scene.target_size, shared=True)
+    draw(context, scene, target, signal=done, bound=bound, starved=fault == "tiler_oom")
     context.wait(done)
     return target.memory.read(0, target.size)
 
