@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 from pathlib import Path
@@ -13,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ring3.cli.panthor import panthor
+from ring3.dma_buf import uapi as dma
 from ring3.drm.record import Recorder, load, replay
 from ring3.errors import BadInput
 from ring3.kernel import Kernel
 from ring3.panthor.device import PanthorDevice
 from ring3.umd.draw import recorded_triangle, replay_recording
-from tests.panthor.conftest import Store
+from tests.panthor.conftest import DATA, Store
 
 
 def test_the_triangle_replays_exactly(tmp_path: Path) -> None:
@@ -55,6 +57,43 @@ def test_faults_and_errors_replay_too(tmp_path: Path) -> None:
     last["writes"][0][1] = "AAAA"
     assert len(replay(changed, PanthorDevice).differences) == 1
     kernel.close()
+
+
+def test_sync_files_dma_bufs_and_the_gpus_results_replay(tmp_path: Path) -> None:
+    kernel = Kernel()
+    device = PanthorDevice(kernel)
+    recorder = Recorder(device)
+    store = Store(device)
+    done, other = store.syncobj(), store.syncobj()
+    bo = store.bo_create(4096)
+    dma_buf = store.export_buffer(bo)
+    store.store(0xBEEF, signals=[done])
+    sync_file = store.export_sync_file(done)
+    given = dma.DmaBufImportSyncFile(flags=dma.DMA_BUF_SYNC_WRITE, fd=sync_file)
+    store.ioctl(dma.DMA_BUF_IOCTL_IMPORT_SYNC_FILE, given, dma_buf)
+    taken = dma.DmaBufExportSyncFile(flags=dma.DMA_BUF_SYNC_READ)
+    fence = store.ioctl(dma.DMA_BUF_IOCTL_EXPORT_SYNC_FILE, taken, dma_buf).fd
+    merged = store.ioctl(dma.SYNC_IOC_MERGE, dma.SyncMergeData(fd2=fence), sync_file).fence
+    store.import_sync_file(other, merged)
+    store.process.close(sync_file)
+    store.wait(other)
+    store.data.write(0, bytes(8))  # the CPU's
+    store.store(0xCAFE, va=DATA + 4, slot=1, signals=[done])
+    store.wait(done)
+    store.close()
+    kernel.close()
+    recorder.write(tmp_path / "r.ioctls")
+    lines = load(tmp_path / "r.ioctls")
+    assert [line["do"] for line in lines[1:]].count("close") == 5, "four files, and the node"
+    outcome = replay(lines, PanthorDevice)
+    assert outcome.differences == []
+    assert outcome.results == 2, "the page with the data, twice"
+    # A GPU that computes something else is told on.
+    last = next(line for line in reversed(lines) if line.get("results"))
+    offset, page, data = last["results"][0]
+    last["results"][0][2] = base64.b64encode(b"\1" + base64.b64decode(data)[1:]).decode()
+    (told,) = replay(lines, PanthorDevice).differences
+    assert f"page {page} of the buffer at {offset:#x}" in told
 
 
 def test_a_wait_that_times_out_takes_its_time_again(tmp_path: Path) -> None:

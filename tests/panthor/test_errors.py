@@ -12,6 +12,7 @@ from errno import (
     EINVAL,
     ENODEV,
     ENOENT,
+    ENOMEM,
     ENOSPC,
     ENOTTY,
     EOPNOTSUPP,
@@ -24,6 +25,7 @@ import pytest
 
 from ring3.dma_buf.cstruct import CStruct, Ioctl
 from ring3.drm import uapi as drm
+from ring3.kernel import Kernel
 from ring3.panthor import uapi
 from ring3.panthor.device import PanthorDevice
 from ring3.umd.client import Client
@@ -362,6 +364,18 @@ def test_heap_handles_and_layout(store: Store) -> None:
     for _ in range(127):
         store.ioctl(uapi.TILER_HEAP_CREATE, uapi.TilerHeapCreate(**small))
     assert refused(store, uapi.TILER_HEAP_CREATE, uapi.TilerHeapCreate(**small)) == EBUSY
+
+
+def test_what_gets_no_memory_leaves_nothing(kernel: Kernel) -> None:
+    device = PanthorDevice(kernel, memory_limit=4096)
+    client = Client(device)
+    vm = client.vm_create()
+    before = len(device.objects())
+    heap = uapi.TilerHeapCreate(**{**HEAP, "vm_id": vm})
+    for _ in range(3):
+        assert refused(client, uapi.TILER_HEAP_CREATE, heap) == ENOMEM
+        assert errno_of(lambda: client.group_create(vm)) == ENOMEM
+    assert len(device.objects()) == before
 
 
 def test_mmio_offset(store: Store) -> None:

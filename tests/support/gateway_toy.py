@@ -47,7 +47,7 @@ class ToyFile(File):
         super().__init__()
         self.device = device
 
-    def ioctl(self, process: Process, cmd: int, arg: int) -> int:
+    def serve(self, process: Process, cmd: int, arg: int) -> int:
         device = self.device
         if cmd == REVERSE:
             data = process.memory.copy_from_user(arg, 16)

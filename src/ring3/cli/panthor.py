@@ -150,7 +150,8 @@ def triangle(
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @click.argument("command", nargs=-1, metavar="[PROGRAM [ARGS]...]")
 def record(output: Path, command: tuple[str, ...]) -> None:
-    """Record what PROGRAM asks of the render node: every ioctl, its memory, its answer, its time.
+    """Record what PROGRAM asks of the render node and of the sync files and dma-bufs that it gets there:
+    every ioctl, its memory, its answer, its time, and what changed in buffers.
 
     Without PROGRAM, ring3's own triangle is recorded.
     """
@@ -181,7 +182,7 @@ def record(output: Path, command: tuple[str, ...]) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def replay(recording: Path, timeline: Path | None, as_json: bool) -> None:
-    """Ask a fresh driver the same again, at the same times, and compare its answers.
+    """Ask a fresh driver the same again, at the same times; compare its answers and what its GPU writes.
 
     The fence contract is checked on the way.  Exit code 1 when an answer differs or the contract is broken.
     """
@@ -193,11 +194,13 @@ def replay(recording: Path, timeline: Path | None, as_json: bool) -> None:
         trace.timeline().write(timeline)
     broken = [str(violation) for violation in violations]
     if as_json:
-        emit_json({"calls": outcome.calls, "differences": outcome.differences, "contract": broken})
+        told = {"calls": outcome.calls, "results": outcome.results}
+        emit_json({**told, "differences": outcome.differences, "contract": broken})
     else:
         for line in [*outcome.differences, *broken]:
             click.echo(line)
-        click.echo(f"{outcome.calls} calls, {len(outcome.differences)} answered differently")
+        pages = f"{outcome.results} pages of the GPU's compared"
+        click.echo(f"{outcome.calls} calls, {pages}, {len(outcome.differences)} differences")
     if outcome.differences or broken:
         finding()
 

@@ -78,7 +78,7 @@ class DmaBuf(File):
             raise refuse(EINVAL, f"the mapping ends beyond the buffer's {self.size} bytes")
         return self.memory
 
-    def ioctl(self, process: Process, cmd: int, arg: int) -> int:
+    def serve(self, process: Process, cmd: int, arg: int) -> int:
         if cmd == uapi.DMA_BUF_IOCTL_SYNC.number:
             return self._sync(process, arg)
         if cmd in (uapi.DMA_BUF_SET_NAME_A.number, uapi.DMA_BUF_SET_NAME_B.number):

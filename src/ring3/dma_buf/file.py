@@ -55,6 +55,16 @@ class Memory(Protocol):
         """Write ``data`` at ``offset``."""
 
 
+class Recorder(Protocol):
+    """Notes what is asked of files: :mod:`ring3.drm.record`."""
+
+    def ioctl(self, file: File, process: Process, cmd: int, arg: int) -> int:
+        """Have ``file`` serve an ioctl."""
+
+    def closed(self, file: File) -> None:
+        """The last reference is gone."""
+
+
 class File:
     """An open file (``struct file``), alive until the last descriptor of it is closed."""
 
@@ -63,6 +73,7 @@ class File:
     writable = True
     #: The number of the device node that was opened, 0 for what is no device.
     rdev = 0
+    recorder: Recorder | None = None
 
     def __init__(self) -> None:
         self.refs = 1
@@ -76,10 +87,18 @@ class File:
         """One reference less; the last one releases what the file holds."""
         self.refs -= 1
         if self.refs == 0:
+            if self.recorder is not None:
+                self.recorder.closed(self)
             self.release()
 
     def ioctl(self, process: Process, cmd: int, arg: int) -> int:
-        """Do the command ``cmd`` whose argument (often an address) is ``arg``."""
+        """ioctl(2): the command ``cmd`` whose argument (often an address) is ``arg``.  0, or OSError."""
+        if self.recorder is not None:
+            return self.recorder.ioctl(self, process, cmd, arg)
+        return self.serve(process, cmd, arg)
+
+    def serve(self, process: Process, cmd: int, arg: int) -> int:
+        """What :meth:`ioctl` does for this kind of file."""
         raise refuse(ENOTTY, f"{self.kind} has no ioctls")
 
     def poll(self) -> int:

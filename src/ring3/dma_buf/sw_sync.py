@@ -53,7 +53,7 @@ class SwSync(File):
         self.lock = Spinlock(fences.kernel, "sync_timeline.lock")
         self._points: weakref.WeakValueDictionary[int, SyncPoint] = weakref.WeakValueDictionary()
 
-    def ioctl(self, process: Process, cmd: int, arg: int) -> int:
+    def serve(self, process: Process, cmd: int, arg: int) -> int:
         if cmd == uapi.SW_SYNC_IOC_CREATE_FENCE.number:
             return self._create_fence(process, arg)
         if cmd == uapi.SW_SYNC_IOC_INC.number:

@@ -37,7 +37,7 @@ class SyncFile(File):
         if events & EPOLLIN and not self.fence.add_callback(lambda _: wake()):
             wake()
 
-    def ioctl(self, process: Process, cmd: int, arg: int) -> int:
+    def serve(self, process: Process, cmd: int, arg: int) -> int:
         if cmd == uapi.SYNC_IOC_MERGE.number:
             return self._merge(process, arg)
         if cmd == uapi.SYNC_IOC_FILE_INFO.number:

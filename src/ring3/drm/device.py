@@ -97,6 +97,14 @@ class DrmDevice:
         """Memory of the device itself at file ``offset``, or None.  EINVAL."""
         return None
 
+    def tells_time(self, cmd: int, argument: bytes) -> bool:
+        """Whether an ioctl of the driver's answers with what time it is."""
+        return False
+
+    def work_done(self) -> int | None:
+        """How much the hardware has executed so far, None while it is at it."""
+        return 0
+
     def show_fdinfo(self, file: DrmFile) -> Iterable[tuple[str, str]]:
         """The driver's own keys and values in the file's fdinfo."""
         return ()

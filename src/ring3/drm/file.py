@@ -45,14 +45,8 @@ class DrmFile(File):
         if device.recorder is not None:
             device.recorder.opened(self, process)
 
-    def ioctl(self, process: Process, cmd: int, arg: int) -> int:
+    def serve(self, process: Process, cmd: int, arg: int) -> int:
         """Serve command ``cmd`` (u32) with its argument at user address ``arg``.  0, or OSError."""
-        recorder = self.device.recorder
-        if recorder is not None:
-            return recorder.ioctl(self, process, cmd, arg, self._serve)
-        return self._serve(process, cmd, arg)
-
-    def _serve(self, process: Process, cmd: int, arg: int) -> int:
         device = self.device
         if device.unplugged:
             device.check_alive()
@@ -115,8 +109,6 @@ class DrmFile(File):
         return obj.pages()
 
     def release(self) -> None:
-        if self.device.recorder is not None:
-            self.device.recorder.closed(self)
         self.device.closed(self)
         for obj in self.objects.clear():
             gem.handle_dropped(self, obj)

@@ -88,9 +88,13 @@ class JobTrace:
     # -- showing ----------------------------------------------------------------------------------
 
     def timeline(self) -> Timeline:
-        """A row of waiting and a row of running a queue; arrows from what a job waited for."""
+        """A row of waiting and a row of running a queue; arrows from what a job waited for.
+
+        A queue has one job after another: one that it got early runs from the end of the one before.
+        """
         made = Timeline()
         rows: dict[str, tuple[int, int]] = {}
+        free: dict[int, int] = {}  # since when each running row is
         end = max((span.finished or 0 for span in self.jobs), default=0)
         for index, span in enumerate(self.jobs):
             if span.queue not in rows:
@@ -106,5 +110,7 @@ class JobTrace:
             if span.run is not None:
                 stop = span.finished if span.finished is not None else end
                 flows = (index + 1, *(other + 1 for other in span.depends_on))
-                made.slice(running, name, span.run, max(stop, span.run + 1), flows=flows)
+                start = max(span.run, free.get(running, 0))
+                free[running] = max(stop, start + 1)
+                made.slice(running, name, start, free[running], flows=flows)
         return made

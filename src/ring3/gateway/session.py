@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ring3.arch import host
+from ring3.dma_buf.file import Process
 from ring3.dma_buf.sw_sync import SwSync
 from ring3.drm.file import DrmFile
 from ring3.elf import Elf
@@ -31,10 +32,7 @@ class Session:
         self.kernel = Kernel(clock="real")
         self.panthor = PanthorDevice(self.kernel, allocate=host_memory)
         rdev = os.makedev(*sysroot.RENDER_NODE)
-        sw_sync = Device(
-            lambda process: SwSync(self.panthor.fences, f"{process.comm}-{process.pid}"),
-            os.makedev(10, 125),
-        )
+        sw_sync = Device(self._open_sw_sync, os.makedev(10, 125))
         self.gateway = Gateway(
             self.kernel,
             {
@@ -43,6 +41,12 @@ class Session:
                 "/sys/kernel/debug/sync/sw_sync": sw_sync,
             },
         )
+
+    def _open_sw_sync(self, process: Process) -> SwSync:
+        timeline = SwSync(self.panthor.fences, f"{process.comm}-{process.pid}")
+        if self.panthor.recorder is not None:
+            self.panthor.recorder.opened(timeline, process)
+        return timeline
 
     def __enter__(self) -> Session:
         return self

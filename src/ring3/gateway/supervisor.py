@@ -287,7 +287,7 @@ class Supervisor:
 
 def _held(file: File, client: Client, cmd: int, arg: int) -> int:
     """An ioctl on a file that another thread may close, or a client's death, meanwhile."""
-    file.refs += 1
+    file.get()
     try:
         return file.ioctl(client, cmd, arg)
     finally:

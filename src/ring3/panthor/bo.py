@@ -98,7 +98,12 @@ class KernelBo:
         self.bo.label = label
         self.bo.pinned = True
         self.va = vm.kernel_va.allocate(self.bo.size, 4096)
-        self.buffer = self.bo.pages().buffer
+        try:
+            self.buffer = self.bo.pages().buffer
+        except OSError:
+            vm.kernel_va.release(self.va)
+            self.bo.free()
+            raise
         vm.map_kernel(self.bo, self.va, flags)
 
     def destroy(self) -> None:

@@ -94,6 +94,16 @@ class PanthorDevice(DrmDevice):
         for vm in private.vms.clear():
             vm.destroy()
 
+    def tells_time(self, cmd: int, argument: bytes) -> bool:
+        kind = int.from_bytes(argument[:4], "little")
+        return cmd == uapi.DEV_QUERY.number and kind == uapi.DEV_QUERY_TIMESTAMP_INFO
+
+    def work_done(self) -> int | None:
+        files: list[PanthorFile] = [file.driver_private for file in self.files]
+        groups = (group for file in files for _, group in file.groups)
+        busy = any(queue.in_flight for group in groups for queue in group.queues)
+        return None if busy else self.hardware.steps
+
     def show_fdinfo(self, file: DrmFile) -> Iterator[tuple[str, str]]:
         """Panthor's keys, without those of profiling, which is off, and on a GPU whose clock has no rate."""
         private: PanthorFile = file.driver_private
