@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/sem.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -199,6 +200,42 @@ static void memory(void)
 	CHECK(!semctl(id, 0, IPC_RMID));
 }
 
+static void locks(void)
+{
+	char name[] = "/tmp/suitesXXXXXX";
+	int fd = mkstemp(name), status;
+	struct flock lock;
+
+	unlink(name);
+	memset(&lock, 0, sizeof(lock));
+	lock.l_type = F_WRLCK;
+	lock.l_start = 5LL << 32;
+	lock.l_len = 7;
+	CHECK(!fcntl(fd, F_SETLK, &lock));
+	if (!fork()) {
+		lock.l_start = 0;
+		lock.l_len = 0;
+		_exit(!(!fcntl(fd, F_GETLK, &lock) && lock.l_type == F_WRLCK && lock.l_start == 5LL << 32 &&
+			lock.l_len == 7 && lock.l_pid == getppid()));
+	}
+	wait(&status);
+	SHOW("the lock that a child sees", "%d", status);
+	CHECK(!lockf(fd, F_ULOCK, 0));
+	close(fd);
+}
+
+static void intervals(void)
+{
+	struct itimerval set, now;
+
+	memset(&set, 0, sizeof(set));
+	set.it_value.tv_sec = 100;
+	set.it_value.tv_usec = 900000;
+	CHECK(!setitimer(ITIMER_REAL, &set, NULL) && !getitimer(ITIMER_REAL, &now));
+	CHECK(now.it_value.tv_sec == 100 && now.it_value.tv_usec > 100000 && now.it_value.tv_usec < 1000000);
+	CHECK(alarm(0) == 101);
+}
+
 static void terminals(void)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY);
@@ -265,6 +302,8 @@ int main(void)
 	signals();
 	options();
 	memory();
+	locks();
+	intervals();
 	terminals();
 	rest();
 	return ktap_end();

@@ -5,7 +5,8 @@
 #include "nolibc/types.h"
 #include "stdarg.h"
 
-/* The kernel's struct flock has offsets of two widths; ours is the wide one, whose commands are used. */
+/* The kernel's struct flock has offsets of two widths; ours is the wide one, whose commands are used: where
+ * fcntl64 is, these have numbers of their own. */
 #define flock __nolibc_uapi_flock
 #define flock64 __nolibc_uapi_flock64
 #include <linux/fcntl.h>
@@ -20,6 +21,14 @@ struct flock {
 	pid_t l_pid;
 };
 #define flock64 flock
+#ifdef __NR_fcntl64
+#undef F_GETLK
+#undef F_SETLK
+#undef F_SETLKW
+#define F_GETLK F_GETLK64
+#define F_SETLK F_SETLK64
+#define F_SETLKW F_SETLKW64
+#endif
 
 #ifndef F_LOCK
 #define F_ULOCK 0

@@ -46,37 +46,39 @@ NOLIBC_FN int msleep(unsigned int milliseconds)
 	return (int)time.tv_sec * 1000 + (int)((unsigned int)time.tv_nsec / 1000000) + 1;
 }
 
+/* The only call has the kernel's old struct, whose seconds are words. */
+NOLIBC_FN void __nolibc_itimer(const struct __kernel_old_itimerval *from, struct itimerval *to)
+{
+	to->it_interval.tv_sec = from->it_interval.tv_sec;
+	to->it_interval.tv_usec = from->it_interval.tv_usec;
+	to->it_value.tv_sec = from->it_value.tv_sec;
+	to->it_value.tv_usec = from->it_value.tv_usec;
+}
+
 NOLIBC_FN int setitimer(int which, const struct itimerval *set, struct itimerval *old)
 {
-	/* The only call has words as wide as long: two seconds-microseconds pairs. */
-	long from[4], to[4] = { 0, 0, 0, 0 };
+	struct __kernel_old_itimerval from, to;
 	int result;
 
 	if (set) {
-		from[0] = (long)set->it_interval.tv_sec;
-		from[1] = (long)set->it_interval.tv_usec;
-		from[2] = (long)set->it_value.tv_sec;
-		from[3] = (long)set->it_value.tv_usec;
+		from.it_interval.tv_sec = (__kernel_long_t)set->it_interval.tv_sec;
+		from.it_interval.tv_usec = (__kernel_suseconds_t)set->it_interval.tv_usec;
+		from.it_value.tv_sec = (__kernel_long_t)set->it_value.tv_sec;
+		from.it_value.tv_usec = (__kernel_suseconds_t)set->it_value.tv_usec;
 	}
-	result = (int)__nolibc_ret(__nolibc_call(__NR_setitimer, which, set ? NOLIBC_P(from) : 0, NOLIBC_P(to)));
-	if (!result && old) {
-		old->it_interval.tv_sec = to[0];
-		old->it_interval.tv_usec = to[1];
-		old->it_value.tv_sec = to[2];
-		old->it_value.tv_usec = to[3];
-	}
+	result = NOLIBC_INT(__NR_setitimer, which, set ? NOLIBC_P(&from) : 0, NOLIBC_P(&to));
+	if (!result && old)
+		__nolibc_itimer(&to, old);
 	return result;
 }
 
 NOLIBC_FN int getitimer(int which, struct itimerval *to)
 {
-	long from[4] = { 0, 0, 0, 0 };
-	int result = (int)__nolibc_ret(__nolibc_call(__NR_getitimer, which, NOLIBC_P(from)));
+	struct __kernel_old_itimerval from;
+	int result = NOLIBC_INT(__NR_getitimer, which, NOLIBC_P(&from));
 
-	to->it_interval.tv_sec = from[0];
-	to->it_interval.tv_usec = from[1];
-	to->it_value.tv_sec = from[2];
-	to->it_value.tv_usec = from[3];
+	if (!result)
+		__nolibc_itimer(&from, to);
 	return result;
 }
 

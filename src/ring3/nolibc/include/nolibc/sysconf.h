@@ -6,6 +6,7 @@
 #include "../sys/resource.h"
 #include "../sys/utsname.h"
 #include "../fcntl.h"
+#include <linux/sysinfo.h>
 
 enum {
 	_SC_ARG_MAX,
@@ -107,18 +108,9 @@ NOLIBC_FN int get_nprocs_conf(void)
 	return get_nprocs();
 }
 
-struct __nolibc_sysinfo {
-	long uptime;
-	unsigned long loads[3], total, free, shared, buffer, total_swap, free_swap;
-	unsigned short procs, pad;
-	unsigned long total_high, free_high;
-	unsigned int unit;
-	char room[32];
-};
-
 NOLIBC_FN long sysconf(int name)
 {
-	struct __nolibc_sysinfo info;
+	struct sysinfo info;
 	struct rlimit limit;
 
 	switch (name) {
@@ -142,8 +134,8 @@ NOLIBC_FN long sysconf(int name)
 	case _SC_AVPHYS_PAGES:
 		if (__nolibc_ret(__nolibc_call(__NR_sysinfo, NOLIBC_P(&info))))
 			return -1;
-		return (long)((name == _SC_PHYS_PAGES ? info.total : info.free) /
-			      (unsigned long)getpagesize() * info.unit);
+		return (long)((name == _SC_PHYS_PAGES ? info.totalram : info.freeram) /
+			      (unsigned long)getpagesize() * info.mem_unit);
 	case _SC_IOV_MAX:
 		return 1024;
 	case _SC_HOST_NAME_MAX:

@@ -28,7 +28,7 @@ typedef unsigned long long fsfilcnt_t;
 #if __SIZEOF_LONG__ == 4
 typedef long long suseconds_t;
 #else
-typedef long suseconds_t;
+typedef __kernel_suseconds_t suseconds_t; /* int on sparc64 */
 #endif
 typedef unsigned int useconds_t;
 typedef int clockid_t;

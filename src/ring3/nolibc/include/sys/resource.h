@@ -21,14 +21,14 @@ struct rlimit {
 	rlim_t rlim_max;
 };
 
-/* The kernel's layout: two old timevals, then words. */
+/* The kernel's layout: two old timevals, then words, which are not long on x32. */
 struct rusage {
 	struct __kernel_old_timeval ru_utime, ru_stime;
-	long ru_maxrss, ru_ixrss, ru_idrss, ru_isrss;
-	long ru_minflt, ru_majflt, ru_nswap;
-	long ru_inblock, ru_oublock;
-	long ru_msgsnd, ru_msgrcv, ru_nsignals;
-	long ru_nvcsw, ru_nivcsw;
+	__kernel_long_t ru_maxrss, ru_ixrss, ru_idrss, ru_isrss;
+	__kernel_long_t ru_minflt, ru_majflt, ru_nswap;
+	__kernel_long_t ru_inblock, ru_oublock;
+	__kernel_long_t ru_msgsnd, ru_msgrcv, ru_nsignals;
+	__kernel_long_t ru_nvcsw, ru_nivcsw;
 };
 
 NOLIBC_FN int prlimit(pid_t pid, int which, const struct rlimit *set, struct rlimit *old)

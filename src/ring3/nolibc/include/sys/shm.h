@@ -3,14 +3,22 @@
 
 #include "ipc.h"
 #include "../nolibc/memory.h"
+#include "../unistd.h"
 #define ipc_perm __nolibc_uapi_ipc_perm
 #define shmid_ds __nolibc_uapi_shmid_ds
 #include <linux/shm.h>
 #undef shmid_ds
 #undef ipc_perm
 
-#ifndef SHMLBA
-#define SHMLBA 4096
+/* Where attached memory may lie: caches that are found by virtual addresses want more than a page. */
+#if defined(__mips__)
+#define SHMLBA 0x40000
+#elif defined(__sh__)
+#define SHMLBA 0x4000
+#elif defined(__arm__)
+#define SHMLBA (4 * getpagesize())
+#else
+#define SHMLBA getpagesize()
 #endif
 typedef unsigned long shmatt_t;
 
