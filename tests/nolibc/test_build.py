@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ring3.arch import ARCHS
-from ring3.errors import MissingPart, Unsupported
+from ring3.errors import BadInput, MissingPart, Unsupported
 from ring3.nolibc import build, driver, generate, toolchain
 
 PROGRAM = r"""
@@ -110,3 +110,47 @@ def test_smallest_is_not_larger_and_runs(tmp_path):
     assert result.code == 0
     assert out.stat().st_size == result.size <= plain.size
     assert build.run(out, ARCHS["x86_64"], ["x"]).code == 7
+
+
+def test_smallest_keeps_what_passes_the_users_check(tmp_path):
+    source, out = tmp_path / "p.c", tmp_path / "p q"
+    source.write_text('#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n')
+    args = [str(source), "-o", str(out)]
+    good = driver.cc(ARCHS["x86_64"], args, smallest=True, check="{} | grep -q hello")
+    assert good.code == 0 and out.stat().st_size == good.size
+    out.unlink()
+    bad = driver.cc(ARCHS["x86_64"], args, smallest=True, check="{} | grep -q goodbye")
+    assert bad.code == 1 and "no variant passed" in bad.log and not out.exists()
+    with pytest.raises(BadInput, match="--smallest"):
+        driver.cc(ARCHS["x86_64"], args, check="true")
+    with pytest.raises(BadInput, match="no program can be written"):
+        driver.cc(ARCHS["x86_64"], [str(source), "-o", str(tmp_path / "no/p")], smallest=True)
+
+
+def test_the_driver_takes_what_a_compiler_takes(tmp_path):
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    source, made = folder / "a b.c", folder / "a b.o"
+    source.write_text("#include <limits.h>\nint number = INT_MAX;\n")
+    shown = driver.cc(ARCHS["x86_64"], ["-E", "-P", str(source)])
+    assert shown.code == 0 and b"number = 0x7fffffff" in shown.stdout and not shown.log
+    words = tmp_path / "words"
+    words.write_text(f'-c "{source}" -o "{made}" -MD -MF "{tmp_path}/deps"\n')
+    assert driver.cc(ARCHS["x86_64"], [f"@{words}"]).code == 0
+    assert made.is_file() and "limits.h" in (tmp_path / "deps").read_text()
+    assert driver.cc(ARCHS["x86_64"], ["--version"]).stdout
+    assert driver.cc(ARCHS["x86_64"], ["-v", "-c", str(source), "-o", str(made)]).code == 0
+    assert driver.cc(ARCHS["x86_64"], [str(folder / "none.c")]).code == 1
+    with pytest.raises(BadInput, match="static"):
+        driver.cc(ARCHS["x86_64"], ["-shared", str(source)])
+
+
+@pytest.mark.parametrize("variant", ["ppc64", "s390x"])
+def test_clang_links_what_lld_does_not_know(variant, tmp_path):
+    arch = ARCHS[variant]
+    if "clang" not in [compiler.kind for compiler in toolchain.compilers(arch)]:
+        pytest.skip("clang is not here")
+    source = tmp_path / "p.c"
+    source.write_text('#include <stdio.h>\nint main(void) { puts("hello"); return 3; }\n')
+    ran = build.run(build.build([source], arch, tmp_path / "p", compiler="clang"), arch)
+    assert (ran.code, ran.stdout) == (3, b"hello\n")

@@ -150,6 +150,7 @@ PPC64 = Arch(
         gcc="powerpc64-linux-gnu",
         gcc_package="gcc-powerpc64-linux-gnu",
         clang="powerpc64-linux-gnu",
+        clang_flags=("-mabi=elfv2",),  # lld knows no other
         zig="powerpc64-linux-none",
         musl="powerpc64-linux-musl",
         qemu="ppc64",

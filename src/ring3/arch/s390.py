@@ -67,6 +67,7 @@ S390X = Arch(
         gcc="s390x-linux-gnu",
         gcc_package="gcc-s390x-linux-gnu",
         clang="s390x-linux-gnu",
+        clang_flags=("-fuse-ld=bfd",),  # before 19, lld does not know s390x
         zig="s390x-linux-none",
         musl="s390x-linux-musl",
         qemu="s390x",

@@ -64,6 +64,7 @@ def _arch_row(arch: Arch) -> dict[str, object]:
     examples=[
         "ring3 nolibc cc -o hello hello.c",
         "ring3 nolibc cc --arch riscv64 --smallest -o hello hello.c",
+        "ring3 nolibc cc --smallest --check '{} | grep -q hello' -o hello hello.c",
     ],
 )
 @click.option("--arch", "arch_name", default=None, help="Architecture; the host's by default.")
@@ -74,14 +75,23 @@ def _arch_row(arch: Arch) -> dict[str, object]:
     help="The first found by default.",
 )
 @click.option("--smallest", is_flag=True, help="Try flags; keep the smallest binary that runs.")
+@click.option(
+    "--check", help="With --smallest: a shell command with {} for the program; 0 is good."
+)
 @click.option("--compat", is_flag=True, help="Upstream's dialect: all of nolibc.h, NOLIBC defined.")
 @click.argument("args", nargs=-1, required=True, type=click.UNPROCESSED)
 def cc(
-    arch_name: str | None, compiler: str | None, smallest: bool, compat: bool, args: tuple[str, ...]
+    arch_name: str | None,
+    compiler: str | None,
+    smallest: bool,
+    check: str | None,
+    compat: bool,
+    args: tuple[str, ...],
 ) -> None:
     """Run the compiler with nolibc in place of the system's libc; ARGS are its own."""
     target = by_name(arch_name) if arch_name else host()
-    result = driver.cc(target, args, kind=compiler, smallest=smallest, compat=compat)
+    result = driver.cc(target, args, kind=compiler, smallest=smallest, check=check, compat=compat)
+    click.echo(result.stdout, nl=False)
     click.echo(result.log, err=True, nl=False)
     if result.choice:
         click.echo(f"{result.output}: {result.size} bytes with {result.choice}", err=True)
