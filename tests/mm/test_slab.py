@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ring3.cli.slab import slab_group
-from ring3.errors import BadInput
+from ring3.errors import BadInput, MissingPart
 from ring3.mm import slab, slab_picture, slab_sysfs
 
 #: Names of merged caches of that kernel whose creator asked for an alignment (its sysfs links).
@@ -38,6 +38,18 @@ def test_all_caches_of_6_18() -> None:
     assert (len(caches), cpus) == (235, 2)
     caches = [dataclasses.replace(c, aliases=ALIASES.get(c.name, ())) for c in caches]
     assert [d for cache in caches for d in slab_sysfs.compare(cache, cpus)[1]] == []
+
+
+def test_merged_caches_without_names_are_explained() -> None:
+    done = CliRunner().invoke(slab_group, ["check", str(measured_file())])
+    assert done.exit_code == 1
+    assert "235 caches, 2 CPUs: 232 agree" in done.output
+    assert 'does not say which ("aliases")' in done.output
+
+
+def test_an_empty_sysfs_is_no_agreement(tmp_path: Path) -> None:
+    with pytest.raises(MissingPart):
+        slab_sysfs.read_sysfs(tmp_path)
 
 
 def test_running_kernel() -> None:

@@ -83,6 +83,11 @@ def check_command(file: Path | None, as_json: bool) -> None:
         )
         for d in differences:
             console().print(f"{d.cache}: {d.what} is {d.kernel}, the rules say {d.model}")
+        if any(slab_sysfs.nameless(cache) and cache.name in wrong for cache in caches):
+            click.echo(
+                "A cache whose name begins with a colon is several merged ones; the file does not say which"
+                ' ("aliases"), so an alignment that one of them asks for is not known.'
+            )
     if differences:
         finding()
 

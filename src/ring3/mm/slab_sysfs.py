@@ -91,6 +91,10 @@ def read_sysfs(root: Path = SYSFS) -> tuple[list[Measured], int]:
         record["debug"] = "".join(d for name, d in letters if _read(folder / name) == "1")
         record["aliases"] = aliases.get(folder.name, [])
         found.append(_measured({"name": folder.name, **record}, str(folder)))
+    if not found:
+        raise MissingPart(
+            "no slab cache in sysfs here", where=str(root), remedy="mount -t sysfs sysfs /sys"
+        )
     return found, _present_cpus()
 
 
@@ -125,6 +129,11 @@ def requested(measured: Measured) -> Cache:
         kmalloc=kmalloc is not None,
         freeptr_offset=None if inside is None else inside % measured.object_size,
     )
+
+
+def nameless(measured: Measured) -> bool:
+    """Whether it stands for merged caches of which nobody said which."""
+    return measured.name.startswith(":") and not measured.aliases
 
 
 def compare(measured: Measured, cpus: int) -> tuple[Layout, list[Difference]]:
