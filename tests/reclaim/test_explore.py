@@ -167,6 +167,14 @@ def test_a_schedule_of_something_else_is_refused() -> None:
             explore.replay("as-today", name)
     with pytest.raises(BadInput):
         explore.replay("as-today", "fat-linked-direct/!")
+    result = explore.explore("as-today", ["fat-linked-kswapd"], schedules=1, budget=10)
+    whole = result.found["warn"].name
+    assert explore.replay("as-today", whole).warns
+    letters = whole.rstrip("0123456789")
+    last = int(whole.removeprefix(letters))
+    for edited in (f"{letters}{last - 1}", f"{letters}{last + 1}", letters[:-1], whole + "a1"):
+        with pytest.raises(BadInput):
+            explore.replay("as-today", edited)
 
 
 @given(st.text("abcdefz0123456789/-", max_size=30))

@@ -42,7 +42,7 @@ def reclaim() -> None:
 @click.option("--scenario", "scenarios", multiple=True, help="Only this one; may be repeated.")
 @click.option(
     "--seeds",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 10_000),
     default=2,
     show_default=True,
     help="Random schedules of each run.",
@@ -150,7 +150,7 @@ def scenarios_command(as_json: bool) -> None:
 @click.option("--scenario", "scenarios", multiple=True, help="Only this one; may be repeated.")
 @click.option(
     "--schedules",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000),
     default=search.DEFAULT_SCHEDULES,
     show_default=True,
     help="Random, and as many PCT schedules, of each scenario, beyond those gone through one by one.",
@@ -185,7 +185,7 @@ def explore_command(
 
     Exit code 1 when there is one.
     """
-    names = with_fault(scenarios or CURRENT, fault or "")
+    names = list(dict.fromkeys(with_fault(scenarios or CURRENT, fault or "")))
     if policy_name == "all":
         if preemptions is not None or replay is not None or perfetto is not None:
             raise click.UsageError("--preemptions, --replay and --perfetto are for one policy")

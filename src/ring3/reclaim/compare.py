@@ -86,8 +86,8 @@ def jobs(
     names = with_fault(scenarios or [*CURRENT, *WORKLOADS], fault)
     return [
         Job(p, s, seed, programs)
-        for p in policies or POLICIES
-        for s in names
+        for p in dict.fromkeys(policies or POLICIES)
+        for s in dict.fromkeys(names)
         for seed in range(seeds + 1)
     ]
 

@@ -247,14 +247,21 @@ def smallest(found: Counterexample, budget: int = 200) -> Counterexample:
 def replay(policy_name: str, name: str) -> Outcome:
     """Run a counterexample by its name (``SCENARIO/SCHEDULE``) again.
 
-    Raises BadInput when that is no schedule of the scenario under the policy.
+    Raises BadInput when that is no schedule of the scenario under the policy, to its end.
     """
     run, schedule = _named(policy_name, name)
-    scheduler = Recorded(decode(schedule), strict=True, max_steps=MAX_STEPS)
+    recorded = decode(schedule)
+    scheduler = Recorded(recorded, strict=True, max_steps=MAX_STEPS)
     kernel, wrong = run_once(run, scheduler)
     try:
-        if kernel.stopped:
+        if kernel.stopped and not scheduler.exhausted:
             raise BadInput("no such run", where=name[:60], remedy="a name that explore printed")
+        if scheduler.choices != recorded:
+            raise BadInput(
+                f"the run has {len(scheduler.choices)} steps, the schedule {len(recorded)}",
+                where=name[:60],
+                remedy="a name that explore printed, whole, with this version",
+            )
         return _outcome(kernel, wrong)
     finally:
         kernel.close()
