@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -29,6 +31,39 @@ def test_an_error_comes_back_as_it_was_raised() -> None:
 def test_no_scheduler_is_a_missing_part() -> None:
     with pytest.raises(MissingPart, match="no Dask scheduler"), executor("tcp://127.0.0.1:1"):
         pass
+
+
+_SLOW = """
+import time
+from ring3.cluster import each, executor
+from ring3.errors import exit_code
+
+def run():
+    with executor(workers=2) as pool:
+        futures = each(pool, time.sleep, [0.01, *range(600, 620)])
+        print(next(futures), flush=True)
+        next(futures)
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(run))
+"""
+
+
+def test_an_interruption_ends_the_processes_too(tmp_path: Path) -> None:
+    """A terminal's Ctrl-C goes to the whole group."""
+    script = tmp_path / "slow.py"
+    script.write_text(_SLOW)
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (130, b"")
 
 
 def test_a_real_dask_cluster_gives_the_same_answers(tmp_path: Path) -> None:

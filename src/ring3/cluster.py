@@ -9,7 +9,9 @@ import gc
 import io
 import multiprocessing
 import os
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -32,8 +34,12 @@ def executor(cluster: str | None = None, workers: int | None = None) -> Iterator
         count = workers or len(os.sched_getaffinity(0))
         # Fork would copy locks that Numba's and Dask's threads may hold.
         context = multiprocessing.get_context("forkserver")
-        with ProcessPoolExecutor(count, mp_context=context) as pool:
-            yield pool
+        with ProcessPoolExecutor(count, mp_context=context, initializer=_leave_to_parent) as pool:
+            try:
+                yield pool
+            except KeyboardInterrupt:
+                _abandon(pool)
+                raise
         return
     import distributed
 
@@ -58,6 +64,21 @@ def executor(cluster: str | None = None, workers: int | None = None) -> Iterator
         yield client.get_executor()
     finally:
         client.close()
+
+
+def _leave_to_parent() -> None:
+    """A terminal interrupts all processes of a command: the one that began the others ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _abandon(pool: ProcessPoolExecutor) -> None:
+    """End the processes of ``pool`` without waiting for what they are at."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    # The pool's thread must have forgotten what was cancelled: it would tell that all is over to that, too.
+    time.sleep(0.1)
+    for process in processes:
+        process.kill()
 
 
 @contextmanager
