@@ -74,7 +74,7 @@ def _leave_to_parent() -> None:
 def _abandon(pool: ProcessPoolExecutor) -> None:
     """End the processes of ``pool`` without waiting for what they are at."""
     processes = list((pool._processes or {}).values())
-    thread = pool._executor_manager_thread
+    thread: Any = pool._executor_manager_thread
     pool.shutdown(wait=False, cancel_futures=True)
     # The pool's thread must have forgotten what was cancelled: it would tell that all is over to that, too.
     time.sleep(0.1)
