@@ -17,6 +17,7 @@ import socket
 import stat
 import struct
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -48,6 +49,12 @@ def mapped(fd: int, size: int, offset: int, prot: int = 3, flags: int = mmap.MAP
 
 def is_render_node(fd: int) -> bool:
     return ioctl(fd, VERSION, buffer("64x")) == 0
+
+
+def close_in_a_thread(fd: int) -> None:
+    thread = threading.Thread(target=os.close, args=(fd,))
+    thread.start()
+    thread.join()
 
 
 def node(path: str) -> None:
@@ -120,6 +127,14 @@ def shared(path: str) -> None:
     assert is_render_node(fd)
     assert not is_render_node(copy), "the number means another file now"
     os.close(copy)
+    for close in (os.close, lambda one: os.closerange(one, one + 1), close_in_a_thread):
+        copy = os.dup(fd)
+        assert is_render_node(copy)
+        close(copy)
+        with Path("/dev/null").open() as other:
+            assert other.fileno() == copy, "the lowest free number"
+            assert not is_render_node(copy)
+        assert is_render_node(fd)
 
     ours, theirs = socket.socketpair()
     if os.fork() == 0:

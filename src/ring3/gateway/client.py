@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ring3.dma_buf.file import EventFd, File, Process, refuse
 from ring3.gateway.remote import RemoteMemory, take_descriptor
+from ring3.gateway.seccomp import REMEMBERED
 
 if TYPE_CHECKING:
     from ring3.gateway.server import Gateway
@@ -30,6 +31,9 @@ class Client(Process):
         super().__init__(memory=RemoteMemory(pid))
         self.pid = pid
         self.gateway = gateway
+        self._known: dict[int, File] = {}
+        #: What threads are about to end, first and last descriptor: from their call until their next.
+        self.closing: dict[int, tuple[int, int]] = {}
         try:
             self.folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -56,8 +60,26 @@ class Client(Process):
         self.folder = -1
 
     def ours(self, fd: int) -> File | None:
-        """The simulated file that ``fd`` is, None for one of the host's."""
-        return self.gateway.handles.of(self.folder, fd)
+        """The simulated file that ``fd`` is, None for one of the host's.
+
+        Asking the host takes as long as the rest of a call, so low descriptors are remembered; the filter
+        passes here whatever could end one.  (Not what another process does with descriptors that it shares,
+        clone(2) with CLONE_FILES: the file must still be open, at least.)
+        """
+        known = self._known.get(fd)
+        if known is not None and known.refs:
+            return known
+        found = self.gateway.handles.of(self.folder, fd)
+        ending = any(first <= fd <= last for first, last in self.closing.values())
+        if found is not None and fd < REMEMBERED and not ending:
+            self._known[fd] = found
+        return found
+
+    def ends(self, thread: int, first: int, last: int) -> None:
+        """``thread`` is about to close descriptors, or to give them another meaning."""
+        self.closing[thread] = first, last
+        for fd in [fd for fd in self._known if first <= fd <= last]:
+            del self._known[fd]
 
     def lookup(self, fd: int) -> File | None:
         found = self.ours(fd)

@@ -60,7 +60,7 @@ def map_in(tid: int, fd: int) -> None:
         after = _Registers.from_buffer_copy(registers)
         registers.rax, registers.rdi, registers.orig_rax = (
             _NR_CLOSE,
-            fd,
+            REDIRECTED << 32 | fd,
             ctypes.c_ulonglong(-1).value,
         )
         registers.rip -= _SYSCALL_BYTES

@@ -1,8 +1,8 @@
 """System calls of a native program, passed here by seccomp user notification.
 
 The filter lets everything through except opens (their paths cannot be seen from a filter), ioctls whose
-type byte is a GPU driver's, fstat, mmap of files, and the calls of the preload library
-(:mod:`ring3.gateway.guest`).
+type byte is a GPU driver's, fstat, mmap of files, what can give a low descriptor's number another meaning
+(close, dup2, exec), and the calls of the preload library (:mod:`ring3.gateway.guest`).
 
 Sources: seccomp(2), seccomp_unotify(2), linux/seccomp.h and linux/filter.h of Linux 7.2.
 """
@@ -31,12 +31,16 @@ IOCTL_TYPES = frozenset(b"d>WbH")
 AT_EMPTY_PATH = 0x1000
 #: fallocate(2) with this mode, which no kernel knows, is a call of the preload library.
 GUEST_MODE = 0x52337067
-#: The high half of the descriptor, which no kernel looks at, of an mmap that the gateway made itself.
+#: The high half of the descriptor, which no kernel looks at, of an mmap or close of the gateway's own.
 REDIRECTED = GUEST_MODE
+
+#: Descriptors below this are remembered (ring3.gateway.client), so their ends must be heard of.
+REMEMBERED = 1024
 
 _ALLOW = 0x7FFF0000
 _NOTIFY = 0x7FC00000
 _LOAD, _EQUAL, _ANY_BIT, _AND, _SHIFT, _RETURN = 0x20, 0x15, 0x45, 0x54, 0x74, 0x06
+_AT_LEAST = 0x35
 _NR, _ARCH, _ARGS = 0, 4, 16  # offsets in struct seccomp_data
 
 _RECV, _SEND, _ADD_FD, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40182103, 0x40082104
@@ -62,6 +66,9 @@ class Abi:
     fallocate: int
     openat2: int
     opens: Mapping[int, int]  # number -> which argument is the path
+    closes: Mapping[int, int]  # close, dup2, dup3 -> which argument is the descriptor that ends
+    close_range: int
+    execs: tuple[int, int]
     stat_size: int  # of struct stat
     stat_fields: str  # where dev, ino, mode, nlink, rdev lie in it
 
@@ -90,6 +97,9 @@ _ABIS = {
             285,
             437,
             {2: 0, 257: 1, 437: 1},
+            {3: 0, 33: 1, 292: 1},
+            436,
+            (59, 322),
             144,
             "=QQQI12xQ",
         ),
@@ -105,6 +115,9 @@ _ABIS = {
             47,
             437,
             {56: 1, 437: 1},
+            {57: 0, 24: 1},
+            436,
+            (221, 281),
             128,
             "=QQII8xQ",
         ),
@@ -139,8 +152,11 @@ def filter_program(numbers: Abi) -> bytes:
     when(numbers.ioctl, [arg(1), (_SHIFT, 0, 0, 8), (_AND, 0, 0, 0xFF), *matches, allow, notify])
     redirected = [arg(4, high=True), (_EQUAL, 0, 1, REDIRECTED), allow]
     when(numbers.mmap, [*redirected, arg(3), (_ANY_BIT, 0, 1, MAP_ANONYMOUS), allow, notify])
-    for number in numbers.opens:
+    for number in (*numbers.opens, *numbers.execs, numbers.close_range):
         when(number, [notify])
+    for number, which in numbers.closes.items():
+        own = [arg(which, high=True), (_EQUAL, 0, 1, REDIRECTED), allow]
+        when(number, [*own, arg(which), (_AT_LEAST, 0, 1, REMEMBERED), allow, notify])
     when(numbers.fstat, [notify])
     when(numbers.newfstatat, [arg(3), (_ANY_BIT, 0, 1, AT_EMPTY_PATH), notify, allow])
     when(numbers.statx, [arg(2), (_ANY_BIT, 0, 1, AT_EMPTY_PATH), notify, allow])
@@ -272,10 +288,25 @@ def start(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, 
                 f"no seccomp notification: {os.strerror(code)}",
                 remedy="Linux 5.9 or newer, and no other supervisor around this program",
             )
-        failure = ours.recv(4)  # the socket closes at a successful exec
+        listener = Listener(descriptors[0])
+        failure = _until_exec(ours, listener)
         if failure:
-            os.close(descriptors[0])
+            listener.close()
             os.waitpid(pid, 0)
             (code,) = struct.unpack("=i", failure)
             raise OSError(code, os.strerror(code), command[0])
-        return pid, Listener(descriptors[0])
+        return pid, listener
+
+
+def _until_exec(ours: socket.socket, listener: Listener) -> bytes:
+    """Let the child's own last calls through; b"" at its exec, which closes the socket, or why it failed."""
+    poll = select.poll()
+    poll.register(ours, select.POLLIN)
+    poll.register(listener, select.POLLIN)
+    while True:
+        ready = {fd for fd, _ in poll.poll()}
+        if ours.fileno() in ready:
+            return ours.recv(4)
+        call = listener.receive()
+        if call is not None:
+            listener.let_through(call)

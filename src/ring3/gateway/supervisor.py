@@ -7,6 +7,7 @@ import re
 import stat
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from errno import EBADF, EINTR, EINVAL, EIO, ENOENT, ENOSYS
 from mmap import MAP_SHARED
@@ -67,6 +68,9 @@ class Supervisor:
             numbers.newfstatat: self._fstat,
             numbers.statx: self._statx,
             numbers.fallocate: self._guest,
+            numbers.close_range: self._close_range,
+            **dict.fromkeys(numbers.closes, self._close),
+            **dict.fromkeys(numbers.execs, self._exec),
             **dict.fromkeys(numbers.opens, self._open),
         }
         self._guest_calls = {
@@ -146,6 +150,8 @@ class Supervisor:
         if client is None or (client.pid != call.tid and thread_of(client.pid, call.tid)):
             client = self.gateway.client(thread_group(call.tid))
             self._threads[call.tid] = client
+        if client.closing:
+            client.closing.pop(call.tid, None)  # its last call is over
         return client
 
     # -- calls of native programs, and of emulators ------------------------------------------------
@@ -157,6 +163,21 @@ class Supervisor:
         if file is None:
             return _LET_THROUGH  # the host's own device, or no file at all
         return _held(file, client, cmd & _INT, arg)
+
+    def _close(self, call: Call) -> int | None:
+        fd = call.args[self._abi.closes[call.nr]] & _INT
+        return self._ends(call, fd, fd)
+
+    def _close_range(self, call: Call) -> int | None:
+        return self._ends(call, call.args[0] & _INT, call.args[1] & _INT)
+
+    def _exec(self, call: Call) -> int | None:
+        return self._ends(call, 0, _INT)  # of those that are CLOEXEC
+
+    def _ends(self, call: Call, first: int, last: int) -> int | None:
+        with suppress(OSError):
+            self._client(call).ends(call.tid, first, last)
+        return _LET_THROUGH
 
     def _open(self, call: Call) -> int | None:
         path_at = self._abi.opens[call.nr]
@@ -200,14 +221,17 @@ class Supervisor:
 
     def _mmap(self, call: Call) -> int | None:
         _, size, prot, flags, fd, offset = call.args
-        file = self._client(call).ours(fd & _INT)
+        client = self._client(call)
+        file = client.ours(fd & _INT)
         if file is None:
             return _LET_THROUGH
         if not size or offset % _PAGE:
             raise refuse(EINVAL, "a mapping has a length and begins at a whole page")
         host = self._mapping(file, offset, size, prot, private=not flags & MAP_SHARED)
         if not isinstance(file, DmaBuf):  # which is mapped as it is
-            map_in(call.tid, call.install(host, True))
+            fresh = call.install(host, True)
+            map_in(call.tid, fresh)  # which closes it, too
+            client.ends(call.tid, fresh, fresh)
         return _LET_THROUGH  # or the thread has done it meanwhile, and nobody waits for this answer
 
     def _mapping(self, file: File, offset: int, size: int, prot: int, *, private: bool) -> int:
