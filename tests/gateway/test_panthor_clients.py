@@ -103,6 +103,13 @@ def test_clients_and_threads_side_by_side(
     assert census(session) == before
 
 
+def test_a_program_is_found_by_a_relative_path(
+    session: Session, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(client).parent)
+    assert session.run([["./client", "submit", "1", "1"]]) == [0]
+
+
 def test_descriptors_behave_as_the_kernels(
     session: Session, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,7 +64,7 @@ class Session:
         self, command: Sequence[str], *, root: Path | None = None, environment: Mapping[str, str]
     ) -> int:
         """Start ``command``: natively if it is of this machine, else by an emulator in ``root``."""
-        path = program(command[0], root)
+        path = program(command[0], root).absolute()
         with Elf(path) as elf:
             native = elf.arch is host()
         if native:
