@@ -24,6 +24,7 @@ from mmap import PROT_EXEC, PROT_WRITE
 import pytest
 
 from ring3.dma_buf.cstruct import CStruct, Ioctl
+from ring3.dma_buf.file import LocalMemory, Process
 from ring3.drm import uapi as drm
 from ring3.kernel import Kernel
 from ring3.panthor import uapi
@@ -433,6 +434,21 @@ def test_shorter_and_longer_arguments(store: Store) -> None:
     assert short == struct.pack("<I", store.vm)
     long = store.raw_ioctl(number | 16 << 16, struct.pack("<4I", store.vm, 7, 8, 9))
     assert struct.unpack("<4I", long) == (store.vm, 0, 0, 0)
+
+
+def test_a_fault_outweighs_the_refusal(store: Store) -> None:
+    """drm_ioctl copies the argument back whatever the handler said."""
+
+    class ReadOnly(LocalMemory):
+        def copy_to_user(self, address: int, data: bytes) -> None:
+            raise OSError(EFAULT, "read-only")
+
+    process = Process(memory=ReadOnly())
+    assert isinstance(process.memory, ReadOnly)
+    address = process.memory.put(uapi.VmGetState(vm_id=99).pack())
+    file = store.process.file(store.fd)
+    call = partial(store.kernel.call, file.ioctl, process, uapi.VM_GET_STATE.number, address)
+    assert errno_of(call) == EFAULT
 
 
 def test_unplugged(store: Store) -> None:

@@ -58,7 +58,7 @@ class DrmFile(File):
         try:
             result = handler(self, process, args) or 0
         except OSError:
-            _copy_out(process, arg, args, size_out, quiet=True)
+            _copy_out(process, arg, args, size_out)
             raise
         if size_out:
             _copy_out(process, arg, args, size_out)
@@ -117,18 +117,12 @@ class DrmFile(File):
         self.device.files.remove(self)
 
 
-def _copy_out(process: Process, arg: int, args: CStruct, size: int, *, quiet: bool = False) -> None:
-    """Copy the argument back, also after an error; the error then outweighs a fault."""
+def _copy_out(process: Process, arg: int, args: CStruct, size: int) -> None:
+    """Copy the argument back, also after an error, which a fault then outweighs."""
     if not size:
         return
     data = args.pack()
-    try:
-        process.memory.copy_to_user(
-            arg, data if len(data) == size else data[:size].ljust(size, b"\0")
-        )
-    except OSError:
-        if not quiet:
-            raise
+    process.memory.copy_to_user(arg, data if len(data) == size else data[:size].ljust(size, b"\0"))
 
 
 # -- the core's ioctls ----------------------------------------------------------------------------
