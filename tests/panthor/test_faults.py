@@ -8,6 +8,7 @@ import pytest
 
 from ring3.dma_buf.sync_file import SyncFile
 from ring3.kernel import Kernel
+from ring3.mali import TilerOutOfMemory
 from ring3.panthor import uapi
 from ring3.panthor.device import PanthorDevice
 from tests.panthor.conftest import DATA, Store
@@ -295,3 +296,16 @@ def test_a_waiting_group_that_is_destroyed_is_forgotten(
     for point in done:
         client.wait(point)
     assert device.sched.waiting == []
+
+
+def test_an_event_of_who_left_the_slot_harms_nobody_in_it(device: PanthorDevice) -> None:
+    """The tiler's request comes late: its group is out, another one is in the slot, which has no heaps."""
+    first, second = Store(device, "first"), Store(device, "second")
+    second.run(*second.loop())
+    device.kernel.run(until_time=device.kernel.now() + MS)
+    (held,) = [group for group in device.sched.slots if group]
+    gone = device.files[0].driver_private.groups.get(first.group)
+    assert gone.slot is None
+    late = TilerOutOfMemory(held.slot or 0, 0, 0x1000, 1, 0, 0)
+    device.kernel.call(device.sched.event, late, gone, 0)
+    assert (held.fatal_queues, gone.fatal_queues) == (0, 0)

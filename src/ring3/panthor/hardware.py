@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ring3.kernel import State, Work
-from ring3.mali import Event, Gpu, QueueFault, QueueState
+from ring3.mali import Event, Gpu, MmuFault, QueueFault, QueueState
 from ring3.mali.cs.queue import Queue
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ class Hardware:
         self._last_work = 0
         #: Called before every slice of a queue, if there is one.
         self.debugger: Callable[[Queue], None] | None = None
-        #: What the GPU told, and where in its ring the queue was then: it goes on meanwhile.
-        self._events: deque[tuple[Event, int]] = deque()
+        #: What the GPU told, which group was in the slot then, and where in its ring the queue was.
+        self._events: deque[tuple[Event, Group | None, int]] = deque()
+        self._groups: list[Group | None] = [None] * gpu.config.group_slots
         self._work = Work(self.kernel, self._serve, name="panthor_job_irq")
         self._rung = False
         self._quiet = 0
@@ -119,10 +120,11 @@ class Hardware:
         """The GPU raises an interrupt: note it; it is served where locks may be taken, once the time that
         the work took has passed."""
         self._quiet = 0
+        group = None if isinstance(event, MmuFault) else self._groups[event.slot]
         at = 0
         if isinstance(event, QueueFault):
             at = self.gpu.slots[event.slot].queues[event.queue].extract
-        self._events.append((event, at))
+        self._events.append((event, group, at))
 
     def _serve(self) -> None:
         while self._events:
@@ -169,6 +171,7 @@ class Hardware:
 
     def start(self, slot: int, group: Group) -> None:
         """Start or resume ``group`` in ``slot``."""
+        self._groups[slot] = group
         self.gpu.slots[slot].start(group.hardware)
         self.wake()
 
@@ -176,6 +179,7 @@ class Hardware:
         """Suspend or terminate what is in ``slot``."""
         if self.gpu.slots[slot].group is not None:
             self.gpu.slots[slot].suspend()
+        self._groups[slot] = None
         if self.hung and not any(held.group for held in self.gpu.slots):
             self.hung = False
 
@@ -189,6 +193,7 @@ class Hardware:
     def reset(self) -> None:
         """Hard reset; slots are empty, address spaces off."""
         self._events.clear()
+        self._groups = [None] * len(self._groups)
         self.dead = self.hung = False
         self.gpu.reset()
 

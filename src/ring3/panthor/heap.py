@@ -96,6 +96,16 @@ class HeapPool:
         with self.lock:
             return self._add_chunk(heap, linked=False).va | heap.chunk_size >> 12
 
+    def return_chunk(self, context: int, chunk: int) -> None:
+        """Take back what :meth:`grow` answered."""
+        with self.lock:
+            heap = self.heaps.get((context - self.contexts.va) // self.stride + 1, EINVAL)
+            for held in heap.chunks:
+                if held.va == chunk & ~4095:
+                    heap.chunks.remove(held)
+                    held.destroy()
+                    break
+
     def destroy_heap(self, number: int) -> None:
         """TILER_HEAP_DESTROY."""
         with self.lock:

@@ -10,6 +10,7 @@ Rules of "DOC: Scheduler" and the tick in drivers/gpu/drm/panthor/panthor_sched.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from errno import EINVAL, ENOMEM
 from typing import TYPE_CHECKING
 
@@ -195,13 +196,16 @@ class Scheduler:
 
     # -- what the GPU tells -----------------------------------------------------------------------
 
-    def event(self, event: Event, extract: int) -> None:
-        """One event of the GPU's, in process context; at a fault its queue had come to ``extract``."""
+    def event(self, event: Event, group: Group | None, extract: int) -> None:
+        """One event of the GPU's, in process context.
+
+        ``group`` was in the slot when it happened, and its queue had come to ``extract``; both may have
+        changed.
+        """
         if isinstance(event, MmuFault):
             self._mmu_fault(event)
             return
-        group = self.slots[event.slot]
-        if group is None:
+        if group is None or not group.queues:  # or it is given back already
             return
         if isinstance(event, SyncUpdate):
             group.queues[event.queue].check_completion()
@@ -260,6 +264,8 @@ class Scheduler:
         self.tick()
 
     def _tiler_oom(self, group: Group, event: TilerOutOfMemory) -> None:
+        if group.slot != event.slot:
+            return  # the GPU asks again when the group is back
         heaps = group.vm.heaps
         chunk = 0
         try:
@@ -274,7 +280,11 @@ class Scheduler:
                 group.fatal_queues |= 1 << event.queue
                 self.tick()
                 return
-        self.device.hardware.grant_chunk(event.slot, event.queue, chunk)
+        if group.slot == event.slot:
+            self.device.hardware.grant_chunk(event.slot, event.queue, chunk)
+        elif heaps is not None and chunk:  # it was suspended while memory was looked for
+            with suppress(OSError):  # the heap is gone, too
+                heaps.return_chunk(event.heap, chunk)
 
     # -- time-outs, destruction, reset ------------------------------------------------------------
 

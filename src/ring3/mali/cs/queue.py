@@ -240,18 +240,19 @@ class Queue:
         if heap is None:
             raise GpuFault(ExceptionCode.OOM, self.pc, "the tiler has no heap (HEAP_SET)")
         self.granted = None
-        self.state = QueueState.BLOCKED
-        self._gpu.emit(
-            TilerOutOfMemory(
-                self.slot,
-                self.number,
-                heap.context,
-                heap.vt_started,
-                heap.vt_completed,
-                heap.frag_completed,
-            )
-        )
         while self.granted is None:
+            if self.state is not QueueState.BLOCKED:  # or it was suspended meanwhile: ask again
+                self.state = QueueState.BLOCKED
+                self._gpu.emit(
+                    TilerOutOfMemory(
+                        self.slot,
+                        self.number,
+                        heap.context,
+                        heap.vt_started,
+                        heap.vt_completed,
+                        heap.frag_completed,
+                    )
+                )
             yield
 
     def read(self, address: int, size: int) -> bytes:
