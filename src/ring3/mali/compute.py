@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ring3.mali.cs.queue import Queue
 
 #: Threads that execute together.  Enough to hide the cost of the interpreter, few enough for the cache.
-CHUNK = 16384
+CHUNK = 65536
 
 # Registers of the staging area (v10): each select picks the nth pair.
 SRT, FAU, SPD, TSD = 0, 8, 16, 24
