@@ -30,7 +30,7 @@ SECONDARY_SHADER, RESTART, LAYERS = 1 << 18, 1 << 19, 1 << 20
 EXTENDED = 2  # position FIFO format, bits 23:22
 HALF_SIZES = 2  # point size array format, bits 12:11
 _MOST_TRIANGLES = 16384
-_MOST_INDICES = 1 << 26
+_MOST_INDICES = 1 << 24
 
 
 def run_idvs(queue: Queue, fields: dict[str, int]) -> Iterator[None]:
@@ -153,6 +153,8 @@ def read_indices(queue: Queue, flags: int) -> Indices:
         raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, f"a draw of {count} indices")
     if not kind:
         return np.arange(count, dtype=np.int64)
+    if kind > 3:
+        raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, f"indices of type {kind}")
     size = 1 << kind - 1
     start = regs[35] * size
     available = max(0, regs[39] - start) // size

@@ -62,8 +62,20 @@ _FORMAT_SIZES = {
 TILED, LINEAR = 1, 2
 AFBC = (12, 13)
 SINGLE, AVERAGE, MULTIPLE, LAYERED = range(4)  # what becomes of samples in memory
-_MOST_PIXELS = 1 << 26
+_MOST_BYTES = 1 << 31
+DEPTH_BYTES = 5  # of depth and stencil, a sample
 Index = NDArray[np.int64]
+
+
+def sample_bytes(internal: int) -> int:
+    """What one sample takes in an internal format."""
+    if internal == RGBA8:
+        return 4
+    if internal in _PACKED:
+        return pixel_format(_PACKED[internal] << 12)[0].size
+    if internal in _RAW_SIZES:
+        return _RAW_SIZES[internal]
+    raise Unsupported(f"internal colour format {internal} is not there yet")
 
 
 class Target:
@@ -76,15 +88,9 @@ class Target:
         self.bounds = bounds_of(frame)
         internal = described.internal_format
         self.packed: Format | None = None
-        if internal == RGBA8:
-            self.size = 4
-        elif internal in _PACKED:
+        self.size = sample_bytes(internal)
+        if internal in _PACKED:
             self.packed, _ = pixel_format(_PACKED[internal] << 12)
-            self.size = self.packed.size
-        elif internal in _RAW_SIZES:
-            self.size = _RAW_SIZES[internal]
-        else:
-            raise Unsupported(f"internal colour format {internal} is not there yet")
         clear = described.clear.to_bytes(16, "little")[: self.size]
         if internal in _CLEARED and self.packed is not None:
             places = _CLEARED[internal]
@@ -533,21 +539,21 @@ def load_frame(space: AddressSpace, pointer: int) -> tuple[Framebuffer, list[Tar
     """The framebuffer descriptor behind a tagged pointer, its targets and depth, cleared."""
     address = pointer & ~63
     frame = Framebuffer.read(space, address)
-    if frame.width * frame.height << frame.sample_count_log2 > _MOST_PIXELS:
-        raise GpuFault(
-            ExceptionCode.DATA_INVALID_FAULT,
-            address,
-            f"a frame of {frame.width} x {frame.height} pixels, "
-            f"{1 << frame.sample_count_log2} samples each",
-        )
     at = address + 128
     extension = None
     if frame.has_extension:
         extension = ZsExtension.read(space, at)
         at += 64
-    targets = [
-        Target(RenderTarget.read(space, at + 64 * index), frame) for index in range(frame.targets)
-    ]
+    described = [RenderTarget.read(space, at + 64 * index) for index in range(frame.targets)]
+    pixel = DEPTH_BYTES + sum(sample_bytes(one.internal_format) for one in described)
+    if pixel * frame.width * frame.height << frame.sample_count_log2 > _MOST_BYTES:
+        raise GpuFault(
+            ExceptionCode.DATA_INVALID_FAULT,
+            address,
+            f"a frame of {frame.width} x {frame.height} pixels, {frame.targets} targets and "
+            f"{1 << frame.sample_count_log2} samples each",
+        )
+    targets = [Target(one, frame) for one in described]
     return frame, targets, DepthBuffer(frame, extension)
 
 

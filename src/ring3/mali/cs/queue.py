@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ring3.errors import BadInput
+from ring3.errors import BadInput, Ring3Error
 from ring3.mali.cs.instructions import HANDLERS
 from ring3.mali.cs.state import (
     Buffer,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from ring3.mali.gpu import Gpu
 
 _M32, _M64 = (1 << 32) - 1, (1 << 64) - 1
+#: What no job should raise.  Should one, its queue faults, and the client with it: nobody else.
+UNFORESEEN = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, Ring3Error)
 
 
 class Queue:
@@ -126,6 +128,10 @@ class Queue:
         except (TranslationFault, GpuFault) as fault:
             self._machine = None
             self._fault(fault)
+        except UNFORESEEN as error:
+            self._machine = None
+            what = f"{type(error).__name__} in the simulated GPU: {error}"
+            self._fault(GpuFault(ExceptionCode.CS_UNRECOVERABLE, self.pc, what, fatal=True))
         self.steps += 1
         return not (was_waiting and self.state is QueueState.WAITING)
 

@@ -28,7 +28,7 @@ from ring3.mali.shader.flow import (
 )
 from ring3.mali.shader.integers import BUILD, Execute
 from ring3.mali.shader.operands import Read, Selection, distinct
-from ring3.mali.shader.threads import Threads
+from ring3.mali.shader.threads import REGISTERS, Threads
 
 #: Instructions a thread may execute between two slices of its job.
 SLICE = 512
@@ -162,10 +162,15 @@ def _build(instruction: Instruction) -> Op:
     build = BUILD.get(name)
     if build is None:
         raise Unsupported(f"{instruction.encoding.name} is not there yet")
+    try:
+        execute = build(instruction)
+    except LookupError as error:
+        # Tables of operations and modes hold no reserved values.
+        raise Unsupported(f"a reserved value of {instruction.encoding.name}") from error
     if name == "BLEND":
         offset = 8 * instruction.immediate("target")
-        return Op(instruction, build(instruction), offset=offset, kind="blend", ends=ends)
-    return Op(instruction, build(instruction), ends=ends)
+        return Op(instruction, execute, offset=offset, kind="blend", ends=ends)
+    return Op(instruction, execute, ends=ends)
 
 
 @dataclass(eq=False)
@@ -192,10 +197,10 @@ class Execution:
 
     def run(self, every: int = SLICE) -> Iterator[None]:
         """Execute to the end, yielding after ``every`` so many instructions."""
-        with np.errstate(all="ignore"):
-            while not self.done:
-                self.steps_until(every)
-                yield
+        # What NumPy says of NaN and infinity is silenced slice by slice: between two, others execute.
+        while not self.done:
+            self.steps_until(every)
+            yield
 
     def finish(self) -> None:
         """Execute to the end at once."""
@@ -267,7 +272,7 @@ class Execution:
             f"shader pc {group.pc:#x}, {size} of {self.threads.count} threads: "
             f"{self.program.show(group.pc)}"
         ]
-        column = self.threads.registers[:, first]
+        column = self.threads.registers[:REGISTERS, first]
         held = [f"r{index:<2} {value:08x}" for index, value in enumerate(column.tolist()) if value]
         lines += ["  " + "  ".join(held[at : at + 6]) for at in range(0, len(held), 6)]
         return "\n".join(lines)
@@ -309,13 +314,19 @@ class Execution:
         if op.target is None:
             group.pc = after + op.offset
             return
-        where = distinct(op.target(self.threads, group.sel))
-        if len(where) > 1:
-            raise Unsupported("BRANCHZI to different places from one group is not there yet")
+        target = np.broadcast_to(op.target(self.threads, group.sel), (len(self._indices(group)),))
+        every, places = self._indices(group), distinct(target)
+        for place in places[1:]:
+            self.groups.append(Group(self._absolute(op, after, place), every[target == place]))
+        if len(places) > 1:
+            group.sel = every[target == places[0]]
+        group.pc = self._absolute(op, after, places[0])
+
+    def _absolute(self, op: Op, after: int, place: int) -> int:
+        """Where a BRANCHZI to ``place`` goes: in the 4 GiB of the code, or from the next instruction on."""
         if op.instruction.flag("absolute"):
-            group.pc = group.pc & ~0xFFFFFFFF | where[0]
-        else:
-            group.pc = after + where[0] - (where[0] >> 31 << 32)
+            return after & ~0xFFFFFFFF | place
+        return after + place - (place >> 31 << 32)
 
     def _discard(self, group: Group, op: Op) -> None:
         if op.condition is None:

@@ -15,6 +15,11 @@ from ring3.mali.shader.kernels import ATOMICS, atomic32, atomic64
 from ring3.mali.shader.operands import Array, Selection
 
 WARP = 16
+REGISTERS = 64
+#: Rows behind the last register: what a vector of registers that ends beyond it reads and writes.
+SPARE = 8
+#: Bytes of thread or workgroup local memory of all threads that execute together.
+MOST_LOCAL = 1 << 30
 #: Thread and workgroup local memory: on-chip, one array each, at addresses no page table can map.
 THREAD_LOCAL = 1 << 56
 GROUP_LOCAL = 1 << 57
@@ -33,9 +38,9 @@ class RegisterFiles:
         self._free: dict[int, list[NDArray[np.uint32]]] = {}
 
     def take(self, count: int) -> NDArray[np.uint32]:
-        """64 registers of ``count`` threads."""
+        """The registers of ``count`` threads, and rows to spare."""
         free = self._free.get(count)
-        return free.pop() if free else np.zeros((64, count), dtype=np.uint32)
+        return free.pop() if free else np.zeros((REGISTERS + SPARE, count), dtype=np.uint32)
 
     def give(self, registers: NDArray[np.uint32]) -> None:
         count = registers.shape[1]
@@ -45,7 +50,7 @@ class RegisterFiles:
 
 
 class Threads:
-    """``count`` threads: 64 registers each, uniforms, and what special constants read.
+    """``count`` threads: registers (rows) of each, uniforms, and what special constants read.
 
     ``alive`` and divergence belong to the scheduler (:mod:`ring3.mali.shader.run`).
     """
@@ -193,12 +198,18 @@ class Threads:
     def _local(self, base: int) -> NDArray[np.uint8]:
         if base == THREAD_LOCAL:
             if self._thread_memory is None:
-                self._thread_memory = np.zeros(self.count * self.thread_bytes, dtype=np.uint8)
+                self._thread_memory = _zeros(self.count * self.thread_bytes)
             return self._thread_memory
         if self._group_memory is None:
             groups = 0 if self.group_of is None else int(self.group_of.max()) + 1
-            self._group_memory = np.zeros(groups * self.group_bytes, dtype=np.uint8)
+            self._group_memory = _zeros(groups * self.group_bytes)
         return self._group_memory
+
+
+def _zeros(size: int) -> NDArray[np.uint8]:
+    if size > MOST_LOCAL:
+        raise GpuFault(ExceptionCode.DATA_INVALID_FAULT, 0, f"{size} bytes of local memory")
+    return np.zeros(size, dtype=np.uint8)
 
 
 def _keep(value: Array) -> Array:
