@@ -184,7 +184,7 @@ def targets() -> list[Case]:
     cases.append(case.finish())
     for name, rect, values in (
         ("color", "1 0 10 10 20 13", "0.5 0.25 1.0 0.125"),
-        ("depth", "2 0 10 4 40 40", "0.3 0"),
+        ("depth", "2 0 10 4 40 40", "0.6 0"),
         ("stencil", "4 0 5 5 40 20", "0.3 9"),
     ):
         case = Picture(f"clear_attachment_{name}", zs=D24S8)

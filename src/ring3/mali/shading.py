@@ -299,24 +299,24 @@ def _test(
 def _depth(
     one: Pass, interpolator: Interpolator | None, count: int, front: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Fixed-function depth of fragments, with bias, clamped."""
-    if interpolator is None:
-        return np.zeros(count, dtype=np.float32)
+    """Fixed-function depth of fragments, with bias, clamped; 0 before that of what is no primitive."""
     state = one.state
     # Nobody looks at depth that is neither compared nor written.
     if state.depth_function == 7 and not state.depth_write:
         return np.zeros(count, dtype=np.float32)
-    depth = interpolator.depth(None)
+    depth = np.zeros(count, dtype=np.float32) if interpolator is None else interpolator.depth(None)
     if state.depth_bias:
-        planes = interpolator.setup.position(2)
-        slope = np.maximum(np.abs(planes.dadx), np.abs(planes.dady))
+        slope, which = np.zeros(1, dtype=np.float32), np.zeros(1, dtype=np.int64)
+        if interpolator is not None:
+            planes, which = interpolator.setup.position(2), interpolator.which
+            slope = np.maximum(np.abs(planes.dadx), np.abs(planes.dady))
         unit = np.float32(2.0 ** -(16 if one.frame.z_internal == 0 else 24))
         bias = np.float32(state.depth_units) * unit + np.float32(state.depth_factor) * slope
         if state.depth_bias_clamp > 0:
             bias = np.minimum(bias, np.float32(state.depth_bias_clamp))
         elif state.depth_bias_clamp < 0:
             bias = np.maximum(bias, np.float32(state.depth_bias_clamp))
-        depth = depth + bias[interpolator.which]
+        depth = depth + bias[which]
     low, high = np.float32(one.draw.min_z), np.float32(one.draw.max_z)
     if state.depth_clamp_mode != 2:
         low, high = np.float32(0), np.float32(1)
