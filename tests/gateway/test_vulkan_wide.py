@@ -27,6 +27,7 @@ pytestmark = pytest.mark.oracle
 NEAR = {
     "textures": 1,
     "images": 1,
+    "compressed": 2,
     "blends": 2,
     "targets": 1,
     "multisampled": 2,
@@ -47,6 +48,8 @@ LOOSE = {
     "mipmaps": (7200, 8, "lavapipe's approximate logarithm, where two levels mix"),
     "gradient": (7500, 9, "likewise"),
     "anisotropic": (5400, 7, "likewise; and its probes lie elsewhere, as Vulkan lets them"),
+    "blocks140": (60, 3, "lavapipe mixes signed ends as integers of eight bits"),
+    "blocks142": (60, 3, "likewise"),
     "point_coord": (8, 1, "a coordinate of 5.5 / 255 exactly"),
 }
 #: Cases whose numbers are each machine's own: they have to run, and to write something.

@@ -19,6 +19,7 @@ GROUPS: dict[str, Callable[[], list[Case]]] = {
     "multisampled": vulkan_targets.multisampled,
     "layers": vulkan_targets.layers,
     "textures": vulkan_textures.textures,
+    "compressed": vulkan_textures.compressed,
     "images": vulkan_textures.images,
     "transfers": vulkan_transfers.transfers,
     "commands": vulkan_transfers.commands,

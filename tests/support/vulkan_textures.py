@@ -465,3 +465,43 @@ void main() { int k = int(gl_LocalInvocationIndex); uvec4 w = texelFetch(b, k ^ 
     case.do("barrier").do("use 0").do("dispatch 3 2 1").do("barrier")
     cases.append(case.take())
     return cases
+
+
+#: Block-compressed formats that lavapipe has: VkFormat -> bytes of a block.
+BLOCKS = {131: 8, 133: 8, 134: 8, 135: 16, 137: 16, 138: 16, 139: 8, 140: 8, 141: 16, 142: 16}
+
+
+def compressed() -> list[Case]:
+    """Random blocks of BC1 to BC5, sampled at their texels; one filtered, one of levels and layers."""
+    cases: list[Case] = []
+    dice = np.random.default_rng(6)
+    for form, block in BLOCKS.items():
+        several = form == 135
+        width, height, levels, layers = 40, 24, (3 if several else 1), (2 if several else 1)
+        case = Picture(f"blocks{form}", size=(80, 48))
+        case.image(2, form, width, height, usage=6, levels=levels, layers=layers)
+        mode = "1 1" if form == 137 else "0 0"
+        case.do("sampler 0", mode, "0 2 2 2 0.0 0.0 16.0 1.0 -1 0 0").do("set 0", SAMPLED, 2, 0)
+        body = (
+            "textureLod(t, vec3(at, at.x * 1.6), floor(at.y * 2.9))"
+            if several
+            else "texture(t, at)"
+        )
+        shader = fragment(
+            f"pixel = abs({body});",
+            f"layout(binding = 0) uniform sampler2D{'Array' if several else ''} t;",
+            "layout(location = 0) in vec2 at;",
+        )
+        case.pipeline(0, FULL, shader, "topology 4", which=0, inputs="")
+        early = ["general 2"]
+        for level in range(levels):
+            w, h = width >> level, height >> level
+            blocks = -(-w // 4) * -(-h // 4) * layers
+            data = dice.integers(0, 256, blocks * block, np.uint8)
+            case.do("buffer", 3 + level, data.nbytes, case.file(data))
+            early.append(f"upload {3 + level} 2 0 0 0 {level} 0 {layers} 0 0 0 {w} {h} 1")
+        case.early = [*early, "barrier"]
+        case.start()
+        case.do("use 0").do("draw 4 1 0 0")
+        cases.append(case.finish())
+    return cases

@@ -275,10 +275,16 @@ def _interleave() -> NDArray[np.int64]:
     return index
 
 
-def tiled_offset(x: NDArray[Any], y: NDArray[Any], size: int, row_stride: int) -> NDArray[np.int64]:
-    """Byte offset of a pixel in a u-interleaved surface; ``row_stride`` is that of a row of blocks."""
-    block = (y >> 4).astype(np.int64) * row_stride + (x >> 4).astype(np.int64) * (256 * size)
-    return block + _interleave()[y & 15, x & 15] * size
+def tiled_offset(
+    x: NDArray[Any], y: NDArray[Any], size: int, row_stride: int, shift: int = 4
+) -> NDArray[np.int64]:
+    """Byte offset of a pixel in a u-interleaved surface; ``row_stride`` is that of a row of tiles, each of
+    which is 2 ** ``shift`` pixels wide and high."""
+    tile = (y >> shift).astype(np.int64) * row_stride + (x >> shift).astype(np.int64) * (
+        size << 2 * shift
+    )
+    inside = (1 << shift) - 1
+    return tile + _interleave()[y & inside, x & inside] * size
 
 
 def to_tiled(image: Bytes) -> Bytes:

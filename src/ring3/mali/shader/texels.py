@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ring3.errors import Unsupported
+from ring3.mali.blocks import COMPRESSED, PLAIN, Blocks
 from ring3.mali.descriptors import Plane, Texture, descriptor
 from ring3.mali.formats import (
     AFBC_Z24,
@@ -83,6 +84,12 @@ def texel_addresses(
         if volume:
             mine &= (layer >= 0) & (layer < depth)
         mine_x, mine_y = x[mine], y[mine]
+        if plane.plane_type == GENERIC and plane.clump >= PLAIN:
+            found = COMPRESSED.get(plane.clump)
+            if found is None:
+                raise Unsupported(f"compressed texture format {plane.clump} is not there yet")
+            kind = found.at(x, y)
+            mine_x, mine_y = mine_x >> 2, mine_y >> 2
         if plane.plane_type == AFBC:
             if texture.format >> 12 & 255 == Z24:
                 kind = AFBC_Z24
@@ -92,7 +99,8 @@ def texel_addresses(
         elif plane.ordering == LINEAR:
             offset = mine_y * plane.row_stride + mine_x * kind.size
         elif plane.ordering == TILED:
-            offset = tiled_offset(mine_x, mine_y, kind.size, plane.row_stride)
+            shift = 2 if isinstance(kind, Blocks) else 4
+            offset = tiled_offset(mine_x, mine_y, kind.size, plane.row_stride, shift)
         else:
             raise Unsupported(f"clump ordering {plane.ordering} is not there yet")
         if volume:
@@ -114,6 +122,8 @@ def texels(
     """(n, 4) values; outside the image the border colour, or zero.  ``linear``: sRGB is left as it is."""
     addresses, kind = found
     _, order = pixel_format(texture.format)
+    if isinstance(kind, Blocks) and kind.channels < 4:
+        order = kind.order
     values = to_rgba(kind, order, threads.load(addresses, kind.size))
     if texture.format & SRGB and not linear:
         values[:, :3] = from_srgb(values[:, :3])
