@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from vulkan_pictures import (
     A1RGB5,
+    A8,
     B10G11R11,
     BGRA8,
     D16,
@@ -144,6 +145,7 @@ def textures() -> list[Case]:
         RGBA8S,
         RGBA4,
         A1RGB5,
+        A8,
     ):
         textured(f"linear_format{form}", "pixel = abs(texture(t, at));", form=form)
     for form, kind in ((RGBA8UI, "u"), (R32UI, "u"), (RGBA8I, "i"), (RGBA32UI, "u"), (R16UI, "u")):

@@ -263,5 +263,23 @@ COMPRESSED: dict[int, Blocks] = {
     53: Blocks("BC5", 2, 8, "u", 16, _columns(_bc_channel, 2, False)),
     54: Blocks("BC5 signed", 2, 8, "s", 16, _columns(_bc_channel, 2, True)),
 }
+
+
+@dataclass(frozen=True)
+class AlphaOnly(Format):
+    """Memory that holds nothing but the alpha of a format of four channels."""
+
+    @property
+    def size(self) -> int:
+        return self.bits // 8
+
+    def unpack(self, data: Bytes) -> NDArray[Any]:
+        out = np.zeros((len(data), 4), dtype=np.float32)
+        out[:, 3] = data[:, 0] / np.float32(255)
+        return out
+
+
+ALPHA = 26
+A8 = AlphaOnly("A8", 4, 8, "u")
 #: Clump formats that are read as they are: the texture's own format says how.
 PLAIN = 32

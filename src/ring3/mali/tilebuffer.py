@@ -124,9 +124,9 @@ class Target:
                 values[:, :3] = from_srgb(values[:, :3])
             return values
         kind, order = pixel_format(conversion & (1 << 22) - 1)
-        if kind.size != self.size:
+        if kind.size > self.size:
             raise Unsupported(f"{self.size}-byte pixels read as {kind.name}")
-        return to_rgba(kind, order, self.get(at))
+        return to_rgba(kind, order, self.get(at)[:, : kind.size])
 
     def blended(
         self, blend: Blend, at: Index, values: NDArray[Any], product: Product
@@ -159,10 +159,15 @@ class Target:
             for channel, stored in enumerate(order[: values.shape[1]]):
                 if stored < kind.channels:
                     wanted[:, stored] = values[:, channel]
-            fresh = kind.pack(wanted)
+            fresh = self._padded(kind.pack(wanted))
         if blend.color_mask == 15:
             return fresh
         return self._masked(blend, at, fresh)
+
+    def _padded(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Pixels of three channels take the room of four."""
+        short = self.size - pixels.shape[1]
+        return np.pad(pixels, ((0, 0), (0, short))) if short > 0 else pixels
 
     def _masked(self, blend: Blend, at: Index, fresh: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Channels that are not written keep what they held."""
@@ -172,11 +177,14 @@ class Target:
             fresh[:, kept] = old[:, kept]
             return fresh
         kind, order = (self.packed, _RGBA) if self.packed is not None else conversion(blend)
-        new_values, old_values = kind.unpack(fresh), kind.unpack(old)
+        new_values, old_values = (
+            kind.unpack(fresh[:, : kind.size]),
+            kind.unpack(old[:, : kind.size]),
+        )
         for channel in kept:
             if order[channel] < kind.channels:
                 new_values[:, order[channel]] = old_values[:, order[channel]]
-        return kind.pack(new_values)
+        return self._padded(kind.pack(new_values))
 
     def write_back(self, space: AddressSpace) -> None:
         """To memory, in the write-back format and layout."""
@@ -232,9 +240,9 @@ class Target:
             if kind.kind != "f":
                 kind, _ = pixel_format(_WRITTEN[described.format] << 12)
             return kind.pack(values[:, : kind.channels]).reshape(self.height, self.width, -1)
-        if size != self.size:
+        if size > self.size:
             raise Unsupported(f"{self.size}-byte pixels written back as {size} bytes")
-        return image
+        return image[:, :, :size]
 
 
 def _stored_order(swizzle: int) -> tuple[int, ...]:

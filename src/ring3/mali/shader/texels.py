@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ring3.errors import Unsupported
-from ring3.mali.blocks import COMPRESSED, PLAIN, Blocks
+from ring3.mali.blocks import A8, ALPHA, COMPRESSED, PLAIN, Blocks
 from ring3.mali.descriptors import Plane, Texture, descriptor
 from ring3.mali.formats import (
     AFBC_Z24,
@@ -84,7 +84,9 @@ def texel_addresses(
         if volume:
             mine &= (layer >= 0) & (layer < depth)
         mine_x, mine_y = x[mine], y[mine]
-        if plane.plane_type == GENERIC and plane.clump >= PLAIN:
+        if plane.plane_type == GENERIC and plane.clump == ALPHA:
+            kind = A8
+        elif plane.plane_type == GENERIC and plane.clump >= PLAIN:
             found = COMPRESSED.get(plane.clump)
             if found is None:
                 raise Unsupported(f"compressed texture format {plane.clump} is not there yet")
