@@ -8,7 +8,7 @@ import pytest
 
 from ring3.dma_buf.sync_file import SyncFile
 from ring3.kernel import Kernel
-from ring3.mali import TilerOutOfMemory
+from ring3.mali import ExceptionCode, QueueFault, TilerOutOfMemory
 from ring3.panthor import uapi
 from ring3.panthor.device import PanthorDevice
 from tests.panthor.conftest import DATA, Store
@@ -309,3 +309,23 @@ def test_an_event_of_who_left_the_slot_harms_nobody_in_it(device: PanthorDevice)
     late = TilerOutOfMemory(held.slot or 0, 0, 0x1000, 1, 0, 0)
     device.kernel.call(device.sched.event, late, gone, 0)
     assert (held.fatal_queues, gone.fatal_queues) == (0, 0)
+
+
+def test_a_late_fault_ends_a_group_that_waits_for_a_slot(
+    device: PanthorDevice, kernel: Kernel
+) -> None:
+    clients = [Store(device, f"client{n}") for n in range(9)]
+    done = []
+    for client in clients:
+        done.append(client.syncobj())
+        client.run(*client.loop(), signals=[done[-1]])
+    kernel.run(until_time=kernel.now() + MS)
+    waiting = next(group for groups in device.sched.runnable for group in groups)
+    fault = QueueFault(0, 0, True, ExceptionCode.CS_INVALID_INSTRUCTION, 0, "")
+    kernel.call(device.sched.event, fault, waiting, 0)
+    kernel.run(until_time=kernel.now() + MS)
+    assert not any(waiting in groups for groups in device.sched.runnable)
+    (client, point) = next(
+        pair for pair in zip(clients, done, strict=True) if pair[0].process.pid == waiting.pid
+    )
+    client.wait(point, timeout=MS)

@@ -243,10 +243,10 @@ class Scheduler:
                 group.queues[event.queue].job_fault(extract)
                 return
             group.fatal_queues |= 1 << event.queue
-        if event.code is ExceptionCode.CS_UNRECOVERABLE:
-            self.device.schedule_reset("a queue is unrecoverable")
-        else:
-            self.tick()
+            if event.code is not ExceptionCode.CS_UNRECOVERABLE:
+                self._let_go(group)
+                return
+        self.device.schedule_reset("a queue is unrecoverable")
 
     def _mmu_fault(self, event: MmuFault) -> None:
         groups = [group for group in self.slots if group and group.vm.space == event.address_space]
