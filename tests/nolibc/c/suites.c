@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <locale.h>
 #include <pwd.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -255,6 +256,30 @@ static void terminals(void)
 	CHECK(tcgetpgrp(master) == -1 && errno == EBADF);
 }
 
+static void jumps(void)
+{
+	static jmp_buf within;
+	volatile int turns = 0;
+	int came;
+
+	/* From the function that setjmp was called in, whose registers no call has stored since. */
+	came = setjmp(within);
+	if (turns < 3) {
+		turns++;
+		longjmp(within, turns - 1);
+	}
+	SHOW("jumps within a function", "%d %d", came, turns);
+}
+
+static void smallest(void)
+{
+	char text[60];
+
+	/* Of 64 bits of mantissa (x87's and m68k's, whose exponents begin differently) the one worth least. */
+	snprintf(text, sizeof(text), "%.0Le", strtold("0x1p-16445", NULL));
+	CHECK(__LDBL_MANT_DIG__ != 64 || !strcmp(text, "4e-4951"));
+}
+
 static void rest(void)
 {
 	static const char *const versions[] = { "a1", "a01", "a10", "a9", "000", "00", "1.01", "1.1", "b", "" };
@@ -305,6 +330,8 @@ int main(void)
 	locks();
 	intervals();
 	terminals();
+	jumps();
+	smallest();
 	rest();
 	return ktap_end();
 }

@@ -295,7 +295,8 @@ NOLIBC_FN float __nolibc_make_float(const struct __nolibc_real *from)
 #if __LDBL_MANT_DIG__ == 113 || __LDBL_MANT_DIG__ == 64
 /* 15 bits of exponent; the mantissa of 64 bits has its leading one written out. */
 #define NOLIBC_LONG_BITS __LDBL_MANT_DIG__
-#define NOLIBC_LONG_LEAST (-16382 - __LDBL_MANT_DIG__ + 1)
+/* Of the smallest numbers; m68k's without an exponent are half of what others' are. */
+#define NOLIBC_LONG_LEAST (__LDBL_MIN_EXP__ - __LDBL_MANT_DIG__)
 
 /* The words of a long double, lowest first; the one with the exponent last. */
 NOLIBC_FN void __nolibc_long_words(unsigned int word[4], void *value, int out)
@@ -364,7 +365,7 @@ NOLIBC_FN void __nolibc_take_long(long double *value, struct __nolibc_real *to)
 	}
 #endif
 	(void)n;
-	to->exponent = (exponent ? exponent : 1) - 16383 - __LDBL_MANT_DIG__ + 1;
+	to->exponent = (exponent ? exponent : __LDBL_MIN_EXP__ + 16382) - 16383 - __LDBL_MANT_DIG__ + 1;
 }
 
 NOLIBC_FN long double __nolibc_make_long(const struct __nolibc_real *from)

@@ -95,7 +95,7 @@ NOLIBC_FN void __nolibc_store(void *to, char length, unsigned long long value)
 
 NOLIBC_FN int __nolibc_scan(struct __nolibc_in *in, const char *f, va_list ap)
 {
-	int filled = 0, c = 0;
+	int filled = 0, c = 0, read = 0;
 
 	while (*f) {
 		int width = 0, skip = 0, base, n = 0, keeps = 0, is_set;
@@ -205,6 +205,7 @@ NOLIBC_FN int __nolibc_scan(struct __nolibc_in *in, const char *f, va_list ap)
 				text[n++] = (char)c;
 			}
 			text[n] = 0;
+			read = n;
 			if (!n || !__nolibc_real_store(text, skip ? NULL : va_arg(ap, void *), length))
 				goto end;
 		} else if (kind && __nolibc_strchr("diouxXp", kind)) {
@@ -223,6 +224,7 @@ NOLIBC_FN int __nolibc_scan(struct __nolibc_in *in, const char *f, va_list ap)
 				text[n++] = (char)c;
 			}
 			text[n] = 0;
+			read = n;
 			if (!n || ((text[n - 1] == '+' || text[n - 1] == '-')))
 				goto end;
 			/* A prefix without digits is one character too many, too late to give back. */
@@ -242,8 +244,8 @@ NOLIBC_FN int __nolibc_scan(struct __nolibc_in *in, const char *f, va_list ap)
 	}
 	return filled;
 end:
-	/* The end of input before anything was converted. */
-	return !filled && c == EOF ? EOF : filled;
+	/* The end of input before anything was converted, or was read for it. */
+	return !filled && c == EOF && !read ? EOF : filled;
 }
 
 NOLIBC_FN __attribute__((__format__(__scanf__, 2, 0)))

@@ -8,8 +8,9 @@
 #include <linux/ipc.h>
 #undef ipc_perm
 
-/* Old multiplexers tell two layouts apart by a flag; calls of their own take the newer one alone. */
-#if defined(__alpha__) || defined(__mips__)
+/* Calls as old as the multiplexer (alpha, arm, mips but for o32) tell two layouts apart by a flag; those that
+ * were added in 5.1 for the others take the newer one alone, and refuse the flag. */
+#if defined(__alpha__) || defined(__arm__) || (defined(__mips__) && _MIPS_SIM != _ABIO32)
 #define NOLIBC_IPC_64 IPC_64
 #else
 #define NOLIBC_IPC_64 0

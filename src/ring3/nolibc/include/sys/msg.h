@@ -9,6 +9,22 @@
 #undef msqid_ds
 #undef ipc_perm
 
+#if defined(__mips__) && _MIPS_SIM == _ABIN32
+/* The kernel's own for n32 is o32's, which asm/msgbuf.h has not: a shorter one, that it would write past. */
+#define msqid64_ds __nolibc_msqid64_ds
+struct msqid64_ds {
+	struct ipc64_perm msg_perm;
+#ifdef __MIPSEB__
+	unsigned long msg_stime_high, msg_stime, msg_rtime_high, msg_rtime, msg_ctime_high, msg_ctime;
+#else
+	unsigned long msg_stime, msg_stime_high, msg_rtime, msg_rtime_high, msg_ctime, msg_ctime_high;
+#endif
+	unsigned long msg_cbytes, msg_qnum, msg_qbytes;
+	__kernel_pid_t msg_lspid, msg_lrpid;
+	unsigned long __unused4, __unused5;
+};
+#endif
+
 typedef unsigned long msgqnum_t;
 typedef unsigned long msglen_t;
 
