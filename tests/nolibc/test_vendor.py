@@ -72,3 +72,14 @@ def test_damaged_records(record, tmp_path_factory):
     (folder / vendor.RECORD).write_text(record if isinstance(record, str) else json.dumps(record))
     with pytest.raises(BadInput):
         vendor.check(folder)
+
+
+def test_files_of_others_are_not_overwritten(tmp_path):
+    own = tmp_path / "include/stdio.h"
+    own.parent.mkdir()
+    own.write_text("/* somebody's */\n")
+    with pytest.raises(BadInput, match="in the way"):
+        vendor.write(tmp_path, vendor.Choices(("x86_64",)))
+    assert own.read_text() == "/* somebody's */\n" and not (tmp_path / vendor.RECORD).exists()
+    vendor.write(tmp_path, vendor.Choices(("x86_64",)), force=True)
+    assert vendor.check(tmp_path).clean

@@ -60,7 +60,7 @@ def write(folder: Path, choices: Choices | None = None, *, force: bool = False) 
     """Write or update ``folder``; the paths that changed.
 
     Without ``choices`` those of the record hold.  Raises BadInput when a file was edited since it was
-    written and ``force`` does not say that the edits may go.
+    written, or was there before, and ``force`` does not say that it may go.
     """
     record = _read(folder) if (folder / RECORD).is_file() else None
     if choices is None:
@@ -77,6 +77,18 @@ def write(folder: Path, choices: Choices | None = None, *, force: bool = False) 
             )
     wanted = files(choices)
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in wanted.items()}
+    ours = record[1] if record else {}
+    foreign = [
+        name
+        for name in wanted
+        if name not in ours and _digest(folder / name) not in ("", digests[name])
+    ]
+    if foreign and not force:
+        raise BadInput(
+            f"{len(foreign)} in the way: {', '.join(foreign[:3])}",
+            where=str(folder),
+            remedy="an empty folder, or --force to overwrite them",
+        )
     changed = []
     for name in record[1] if record else ():
         if name not in wanted and (folder / name).is_file():
