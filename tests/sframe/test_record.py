@@ -1,6 +1,8 @@
 """Recording: what perf reads in our files, and we in perf's."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -106,6 +108,37 @@ def test_seconds_end_a_command(tmp_path):
     assert summary.exit_code == 128 + 15
     assert summary.seconds < 5
     assert len(samples.read(path)) == summary.samples > 5
+
+
+def written(folder: Path) -> bool:
+    """Whether samples have reached the file under its temporary name."""
+    return any(path.stat().st_size > 1 << 18 for path in folder.glob(".x.data.*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("attached", [True, False])
+def test_a_signal_ends_the_recording_and_keeps_it(attached, number, tmp_path):
+    can_record(tmp_path)
+    path = tmp_path / "x.data"
+    busy = [sys.executable, "-c", "while 1: sum(range(1000))"]
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "ring3", "record", "-o", path]
+    with subprocess.Popen(busy if attached else ["true"]) as child:
+        command += ["-p", str(child.pid)] if attached else ["--", *busy]
+        # In a group of its own, which ^C reaches as a whole; a shell's background jobs ignore SIGINT.
+        recorder = subprocess.Popen(
+            command,
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+        )
+        deadline = time.monotonic() + 60
+        while not written(tmp_path) and recorder.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        kill = os.kill if attached or number == signal.SIGTERM else os.killpg
+        kill(recorder.pid, number)
+        _, said = recorder.communicate(timeout=60)
+        child.kill()
+    assert recorder.returncode == 0, said
+    assert len(samples.read(path)) > 5
 
 
 def test_a_32_bit_process_is_refused(tmp_path, needs):

@@ -26,7 +26,11 @@ from ring3.sframe.record import Settings, Summary
 @click.option("-p", "--pid", type=int, help="Sample this running process.")
 @click.option("-F", "--frequency", type=click.IntRange(1, 100000), default=997, show_default=True)
 @click.option("--stack", default=16384, show_default=True, help="Bytes of stack kept a sample.")
-@click.option("--seconds", type=float, help="Stop after so many seconds; a command is ended.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop after so many seconds; a command is ended.",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD...]")
 def record(
     output: Path,

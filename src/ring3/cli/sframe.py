@@ -184,11 +184,11 @@ def add(
 
 
 def _say(path: Path, target: Path, answer: dict[str, Any], refused: list[Refusal]) -> None:
-    ratio = f", {answer['bytes'] / answer['replaces']:.2f}x" if answer["replaces"] else ""
-    click.echo(
-        f"{path} -> {target}: {answer['functions']:,} functions, {answer['rows']:,} rows, "
-        f"{answer['bytes']:,} bytes (.eh_frame and its index: {answer['replaces']:,}{ratio})"
-    )
+    line = f"{path} -> {target}: {answer['functions']:,} functions, {answer['rows']:,} rows, "
+    line += f"{answer['bytes']:,} bytes"
+    if before := answer["replaces"]:
+        line += f" (.eh_frame and its index: {before:,}, {answer['bytes'] / before:.2f}x)"
+    click.echo(line)
     for refusal in refused:
         click.echo(f"  not expressed: {refusal}")
 
@@ -358,6 +358,7 @@ def _kind(error: str) -> str:
 
 def _refusal(refusal: Refusal) -> dict[str, Any]:
     return {
+        "function": refusal.name or None,
         "start": refusal.start,
         "size": refusal.size,
         "code": refusal.reason.name,

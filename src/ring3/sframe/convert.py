@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ring3.elf import Elf
@@ -69,6 +69,7 @@ def convert(
             for name in (".eh_frame", ".eh_frame_hdr")
             if (section := elf.section(name)) is not None
         )
+        encoded = replace(encoded, refused=load.named(elf, encoded.refused))
         return Conversion(path, source, table, encoded, place, elf.build_id, replaces)
 
 
@@ -94,7 +95,12 @@ def add(
     """
     with Elf(path) as elf:
         table = load.table(elf, source)
-    return attach(path, output, lambda vaddr: encode(table, vaddr, version=version, share=share))
+
+        def make(vaddr: int) -> Encoded:
+            made = encode(table, vaddr, version=version, share=share)
+            return replace(made, refused=load.named(elf, made.refused))
+
+        return attach(path, output, make)
 
 
 def write_sidecar(conversion: Conversion) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from ring3.elf import SHT_NOBITS, Elf
+import numpy as np
+
+from ring3.elf import SHT_NOBITS, STT_FUNC, STT_GNU_IFUNC, Elf
 from ring3.errors import BadInput, MissingPart
 from ring3.files import require_regular
 from ring3.sframe import cfi, orc, section, sidecar
@@ -12,7 +15,7 @@ from ring3.sframe.cfi import PT_GNU_EH_FRAME
 from ring3.sframe.decode import decode
 from ring3.sframe.image import Image
 from ring3.sframe.section import MAGIC, PT_GNU_SFRAME, Section
-from ring3.sframe.table import Table
+from ring3.sframe.table import Refusal, Table
 
 #: Sources of a table that a file may hold, best first, and the section that shows it.
 SOURCES = {"cfi": (".eh_frame", ".debug_frame"), "orc": (".orc_unwind",), "sframe": (".sframe",)}
@@ -63,6 +66,22 @@ def sframe(path: Path) -> Section:
             remedy=f"ring3 sframe convert {path}",
         )
     return found
+
+
+def function_name(elf: Elf, start: int) -> str:
+    """The symbol of the function at ``start`` in a linked file; "" where none says."""
+    symbols = elf.symbols
+    at = int(np.searchsorted(symbols.addr, np.uint64(start & 0xFFFFFFFFFFFFFFFF)))
+    while at < len(symbols) and int(symbols.addr[at]) == start and elf.type != "ET_REL":
+        if symbols.type[at] in (STT_FUNC, STT_GNU_IFUNC, 0) and symbols.name(at):
+            return symbols.name(at)
+        at += 1
+    return ""
+
+
+def named(elf: Elf, refusals: list[Refusal]) -> list[Refusal]:
+    """``refusals`` with the names of their functions."""
+    return [replace(one, name=function_name(elf, one.start)) for one in refusals]
 
 
 def source_of(elf: Elf) -> str:

@@ -9,6 +9,7 @@ Nothing is unwound or even decoded here: a file is its attributes and one run of
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -191,6 +192,8 @@ class Writer:
         self.path = Path(path)
         if not self.path.parent.is_dir():
             raise BadInput("no such folder", where=str(self.path.parent))
+        if self.path.exists() and not self.path.is_file():
+            raise BadInput("a recording is written into a file only", where=str(self.path))
         handle, self._temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=path.parent)
         self._file: BinaryIO = os.fdopen(handle, "wb")
         self._attr = attr
@@ -234,7 +237,8 @@ class Writer:
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a full disk
+            self._file.close()
         Path(self._temporary).unlink(missing_ok=True)
 
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ring3 import arch
 from ring3.errors import BadInput, MissingPart, Unsupported
@@ -87,15 +88,17 @@ def record_command(
 ) -> Summary:
     """Run ``command``, sample it and its children until it ends, and write ``output``.
 
-    After ``settings.seconds`` it is ended: SIGTERM, and SIGKILL if it is still there two seconds later.
+    After ``settings.seconds``, or when this process gets SIGTERM, it is ended: SIGTERM, and SIGKILL if it is
+    still there two seconds later.
     Raises BadInput when the command cannot be run, MissingPart where perf_event_open is forbidden.
     """
     recorder = _Recorder(output, settings, Flag.ENABLE_ON_EXEC)
     with recorder, _paused_child(command) as child:
         recorder.attach(child.pid)
-        child.go()
+        child.go(command[0])
         recorder.extras.command = command
-        with _interrupts_ignored():
+        # ^C is for the command, too; the recording ends when it does.
+        with _signals({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: recorder.stop}):
             recorder.run(child.pid, progress)
         recorder.finish()
         recorder.summary.exit_code = child.end()
@@ -105,7 +108,10 @@ def record_command(
 def record_process(
     pid: int, output: Path, settings: Settings, progress: Progress = lambda _: None
 ) -> Summary:
-    """Sample the process ``pid`` until it ends, ``settings.seconds`` passed, or ^C; write ``output``."""
+    """Sample the process ``pid`` and write ``output``.
+
+    Until it ends, ``settings.seconds`` have passed, or this process gets ^C or SIGTERM.
+    """
     recorder = _Recorder(output, settings, Flag(0))
     with recorder:
         threads = _threads(pid)
@@ -113,7 +119,7 @@ def record_process(
             recorder.attach(thread)
         recorder.already_mapped(pid, threads)
         recorder.enable()
-        with contextlib.suppress(KeyboardInterrupt):
+        with _signals({signal.SIGINT: recorder.stop, signal.SIGTERM: recorder.stop}):
             recorder.run(pid, progress)
         recorder.finish()
     return recorder.summary
@@ -132,6 +138,7 @@ class _Recorder:
         self._rings: dict[int, tuple[int, Ring]] = {}  # cpu -> (its first event, ring)
         self._mapped: dict[tuple[str, str], int] = {}  # (path, build-id) -> fd
         self._pids: set[int] = set()
+        self._stopped = False
 
     def __enter__(self) -> _Recorder:
         return self
@@ -143,6 +150,12 @@ class _Recorder:
             os.close(fd)
         if kind is not None:
             self.writer.abandon()
+        if isinstance(value, OSError) and value.filename is None:
+            value.filename = str(self.summary.path)  # a full disk
+
+    def stop(self, *_: object) -> None:
+        """End :meth:`run` within a quarter of a second; a signal handler."""
+        self._stopped = True
 
     def attach(self, tid: int) -> None:
         """Open one event a cpu for a task; children and threads to come inherit it."""
@@ -191,7 +204,7 @@ class _Recorder:
             self._put(perf_event.RECORD_MMAP2, misc, _MMAP2.pack(*fixed) + _text(name), pid)
 
     def run(self, pid: int, progress: Progress) -> None:
-        """Empty the rings until process ``pid`` ends or the time is over."""
+        """Empty the rings until process ``pid`` ends, the time is over, or :meth:`stop`."""
         begin = time.monotonic()
         end = begin + self.settings.seconds if self.settings.seconds is not None else None
         process = os.pidfd_open(pid)
@@ -209,7 +222,8 @@ class _Recorder:
                 for fd, event in ready.items():
                     if event & select.POLLHUP and fd != process:
                         poll.unregister(fd)
-                if process in ready or (end is not None and time.monotonic() >= end):
+                over = end is not None and time.monotonic() >= end
+                if process in ready or over or self._stopped:
                     return
         finally:
             os.close(process)
@@ -354,16 +368,17 @@ def _still_there(path: str, fd: int) -> bool:
 
 
 @contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """^C is for the command; the recording ends when it does."""
+def _signals(handlers: dict[int, Any]) -> Iterator[None]:
+    """Handle signals so for a while; an exception out of a handler would tear a record in two."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread has handlers, and gets ^C
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @dataclass
@@ -375,13 +390,14 @@ class _Child:
     _failed: int = field(repr=False)
     _code: int | None = None
 
-    def go(self) -> None:
-        """Let it exec; BadInput when it cannot."""
+    def go(self, command: str) -> None:
+        """Let it exec ``command``; BadInput when it cannot."""
         os.write(self._start, b"x")
         error = os.read(self._failed, 4)
         if error:
             self.wait()
-            raise BadInput(f"cannot run it: {os.strerror(int.from_bytes(error, 'little'))}")
+            reason = os.strerror(int.from_bytes(error, "little"))
+            raise BadInput(f"cannot run it: {reason}", where=command)
 
     def end(self) -> int:
         """End it if it still runs; its exit code."""

@@ -156,16 +156,20 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """A function that could not be expressed.  ``where`` is the place in the source section."""
+    """A function that could not be expressed.  ``where`` is the place in the source section, ``name`` the
+    function's, where a symbol says."""
 
     start: int
     size: int
     reason: Reason
     where: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
+        name = f"{self.name} at " if self.name else ""
         place = f" ({self.where})" if self.where else ""
-        return f"{self.start & 0xFFFFFFFFFFFFFFFF:#x}+{self.size:#x}: {self.reason.text}{place}"
+        address = self.start & 0xFFFFFFFFFFFFFFFF
+        return f"{name}{address:#x}+{self.size:#x}: {self.reason.text}{place}"
 
 
 @dataclass(frozen=True)

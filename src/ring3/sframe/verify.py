@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ring3.arch import Arch
-from ring3.elf import STT_FUNC, STT_GNU_IFUNC, Elf
+from ring3.elf import Elf
 from ring3.errors import Unsupported
-from ring3.sframe import cfi
+from ring3.sframe import cfi, load
 from ring3.sframe.decode import decode
 from ring3.sframe.section import Section
 from ring3.sframe.table import (
@@ -26,6 +26,7 @@ from ring3.sframe.table import (
 )
 from ring3.sframe.verify_walk import DIFFERENCE, walk
 
+_ADDRESS = (1 << 64) - 1
 _SHOWN_MAX = 1 << 16
 # Rows that repeat and blocks that are shared let a small file describe any number of pieces.
 _PIECES_MAX = 1 << 26
@@ -133,17 +134,9 @@ def check(path: Path, section: Section) -> tuple[Verdict, list[str]]:
     """
     with Elf(path) as elf:
         verdict = compare(decode(section), cfi.read(elf))
-        return verdict, [_name(elf, found.start) for found in verdict.disagreements]
-
-
-def _name(elf: Elf, start: int) -> str:
-    symbols = elf.symbols
-    at = int(np.searchsorted(symbols.addr, np.uint64(start & 0xFFFFFFFFFFFFFFFF)))
-    while at < len(symbols) and int(symbols.addr[at]) == start and elf.type != "ET_REL":
-        if symbols.type[at] in (STT_FUNC, STT_GNU_IFUNC, 0) and symbols.name(at):
-            return symbols.name(at)
-        at += 1
-    return f"{start & 0xFFFFFFFFFFFFFFFF:#x}"
+        starts = [found.start for found in verdict.disagreements]
+        names = [load.function_name(elf, start) or f"{start & _ADDRESS:#x}" for start in starts]
+        return verdict, names
 
 
 def _said(table: Table, row: int, function: int, flags: bool) -> str:
