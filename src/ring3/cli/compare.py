@@ -27,9 +27,12 @@ def compare(recording: Path, as_json: bool) -> None:
 
     with progress() as bars:
         task = bars.add_task("reading the recording", total=None)
+        recorded = samples.read(recording)
         found = comparing.compare(
-            samples.read(recording), lambda what: bars.update(task, description=f"by {what}")
+            recorded, lambda what: bars.update(task, description=f"by {what}")
         )
+    for fault in recorded.faults:
+        click.echo(f"{recording}: {fault}", err=True)
     if as_json:
         emit_json(found.as_json())
         return

@@ -41,12 +41,15 @@ def export(recording: Path, outputs: tuple[Path, ...]) -> None:
         formats.check(path)
     with progress() as bars:
         task = bars.add_task("reading the recording", total=None)
+        recorded = samples.read(recording)
         made, traces = profile.of_recording(
-            samples.read(recording), lambda what: bars.update(task, description=what)
+            recorded, lambda what: bars.update(task, description=what)
         )
         for path in outputs:
             bars.update(task, description=f"writing {path}")
             formats.write(made, path)
+    for fault in recorded.faults:
+        click.echo(f"{recording}: {fault}", err=True)
     click.echo(
         f"{made.total} samples, {len(traces.pc)} frames: {', '.join(map(str, outputs))}", err=True
     )

@@ -22,9 +22,15 @@ from ring3.sframe.unwind import How
 )
 @click.argument("target", metavar="PID|CORE")
 @click.option(
-    "--exe", type=click.Path(path_type=Path), help="The program, where a core names none."
+    "--exe",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The program, where a core names none.",
 )
-@click.option("--sysroot", type=click.Path(path_type=Path), help="Where a core's files are.")
+@click.option(
+    "--sysroot",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where a core's files are.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def stack(target: str, exe: Path | None, sysroot: Path | None, as_json: bool) -> None:
     """Print the stack of every thread of a running process or a core dump.
@@ -63,5 +69,6 @@ def _as_json(stack: ThreadStack) -> dict[str, object]:
         "name": stack.thread.name,
         "complete": stack.trace.complete,
         "stop": stack.trace.stop.name.lower(),
+        "why": stack.why,
         "frames": frames,
     }

@@ -160,17 +160,33 @@ class Core:
                 found.append(Module(segment.start, segment.whole_end))
         return Modules(found)
 
+    def _dumped_build_ids(self) -> dict[str, str]:
+        """Path -> build-id out of the dump itself, which holds the first page of mapped ELF files."""
+        found = {}
+        for mapped in self._files:
+            segment = self._segment_at(mapped.start) if mapped.offset == 0 else None
+            if segment is not None:
+                at = segment.offset + mapped.start - segment.start
+                head = elf_head.read_bytes(self._data[at : at + segment.end - mapped.start])
+                if head and head.build_id:
+                    found[mapped.path] = head.build_id
+        return found
+
     def _file_modules(self) -> Iterator[Module]:
+        dumped = self._dumped_build_ids()
         for mapped in self._files:
             segment = self._segment_at(mapped.start)
             if segment is not None and not segment.executable:
                 continue
             path = self._local(mapped.path)
             head = elf_head.read_path(path)
-            bias = head.bias(mapped.start, mapped.offset) if head else None
+            problem = "it is not here" if head is None else ""
+            if head and dumped.get(mapped.path, head.build_id) != head.build_id:
+                problem = "what is here has another build-id"
+            bias = head.bias(mapped.start, mapped.offset) if head and not problem else None
             if head is None or bias is None:
                 if segment is not None:
-                    yield Module(mapped.start, mapped.end, 0, mapped.path)
+                    yield Module(mapped.start, mapped.end, 0, mapped.path, problem=problem)
                 continue
             known = facts.of_file(path, head)
             yield Module(mapped.start, mapped.end, bias, mapped.path, known.rules(), known.symbols)

@@ -152,7 +152,9 @@ def read(path: Path | str) -> PerfData:
     (size,) = struct.unpack_from(order + "Q", data, 8)
     if size == 16:
         return _read_pipe(path, data, order)
-    if size != _HEADER_SIZE or len(data) < size:
+    if len(data) < _HEADER_SIZE:
+        raise BadInput(f"cut off: {len(data)} of the header's {_HEADER_SIZE} bytes", where=where)
+    if size != _HEADER_SIZE:
         raise BadInput(f"the header has {size} bytes, not {_HEADER_SIZE}", where=f"{where}+0x8")
     entry, attrs_at, attrs_size, data_at, data_size = struct.unpack_from(order + "5Q", data, 16)
     features = struct.unpack_from(order + "4Q", data, 72)

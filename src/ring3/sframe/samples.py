@@ -81,6 +81,14 @@ class Samples:
         """The ABI of the recorded machine."""
         return abis.of(self.arch)
 
+    @property
+    def faults(self) -> list[str]:
+        """What is missing in the recording, a sentence each."""
+        said = ["cut off: what was recorded after its end is lost"] if self.truncated else []
+        if self.lost:
+            said.append(f"the kernel could not deliver {self.lost:,} samples")
+        return said
+
     def command(self, tid: int, time: int) -> str:
         """The name of a thread at a time; its number where no record named it."""
         named = self.comms.get(tid, [])

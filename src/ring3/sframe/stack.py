@@ -15,7 +15,7 @@ from ring3.sframe import abi as abis
 from ring3.sframe import elf_head, facts, maps
 from ring3.sframe.process import ProcessMemory, Stopped, Thread
 from ring3.sframe.symbols import NO_SYMBOLS, read_perf_map
-from ring3.sframe.unwind import How, Module, Trace, unwind
+from ring3.sframe.unwind import How, Module, Stop, Trace, unwind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,8 +44,16 @@ class ThreadStack:
             place = f"{_printable(file) or '?'}, {How.TEXT[frame.how]}"
             lines.append(f"  #{number:<3} {frame.pc:#018x}  {shown}  ({place})")
         verdict = "complete" if self.trace.complete else "stopped"
-        lines.append(f"  {verdict}: {self.trace.stop.text}")
+        lines.append(f"  {verdict}: {self.why}")
         return "\n".join(lines)
+
+    @property
+    def why(self) -> str:
+        """Why the trace ends, in words; with what is wrong with the file, where that is the reason."""
+        module = self.trace.frames[-1].module
+        if self.trace.stop is Stop.NO_RULE and module and module.problem:
+            return f"{self.trace.stop.text} ({_printable(module.name)}: {module.problem})"
+        return self.trace.stop.text
 
 
 def _printable(name: str) -> str:
@@ -120,7 +128,9 @@ class ProcessModules:
         bias = head.bias(mapping.start, mapping.offset) if head else None
         if bias is None:
             symbols = NO_SYMBOLS if mapping.file else self._jit_symbols()
-            return Module(mapping.start, mapping.end, 0, mapping.path, symbols=symbols)
+            problem = "it cannot be read" if mapping.file and head is None else ""
+            span = mapping.start, mapping.end
+            return Module(*span, 0, mapping.path, symbols=symbols, problem=problem)
         return Module(mapping.start, mapping.end, bias, mapping.path, known.rules(), known.symbols)
 
     def _jit_symbols(self) -> Symbols:

@@ -169,7 +169,7 @@ class Module:
     """Executable memory from ``start`` to ``end``: a piece of a file, or of nothing (JIT code).
 
     ``bias`` is run-time address minus file address; ``tables`` are (:class:`How`, rules), asked in their
-    order.
+    order; ``problem`` says why there are none.
     """
 
     def __init__(
@@ -180,6 +180,7 @@ class Module:
         name: str = "",
         tables: Sequence[tuple[int, Rules]] = (),
         symbols: Symbols = NO_SYMBOLS,
+        problem: str = "",
     ) -> None:
         self.start = start
         self.end = end
@@ -187,6 +188,7 @@ class Module:
         self.name = name
         self.tables = tables
         self.symbols = symbols
+        self.problem = problem
 
     def function(self, pc: int) -> tuple[str, int]:
         """Name of the function at run-time address ``pc``, demangled, and the distance from its start.
