@@ -219,3 +219,11 @@ def test_a_core_of_the_kernel(tmp_path, needs):
     core = next(tmp_path.glob("core*"))
     theirs = gdb_frames(needs("gdb"), tmp_path, command[0], str(core))
     assert assert_agrees(stack.of_core(core), theirs) >= 30
+    # Another build in the program's place, of which every address would be right by chance, and none.
+    other = ["-O2", "-fomit-frame-pointer", "-pthread", "-Wl,--build-id=0x1234"]
+    subprocess.run([needs("gcc"), *other, tmp_path / "c.c", "-o", command[0]], check=True)
+    for reason in ("another build-id", "not here"):
+        lost = [thread for thread in stack.of_core(core) if not thread.trace.complete]
+        assert lost
+        assert all(f"({command[0]}: " in thread.why and reason in thread.why for thread in lost)
+        Path(command[0]).unlink(missing_ok=True)
