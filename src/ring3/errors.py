@@ -72,6 +72,8 @@ def exit_code(run: Callable[[], int]) -> int:
         return 130
     except Ring3Error as error:
         fault = str(error)
+    except MemoryError:
+        fault = "not enough memory"
     except BrokenPipeError:
         _discard_output()  # the reader left; what it did not read is not an error
         return 0

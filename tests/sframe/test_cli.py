@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from ring3.cli.sframe import sframe
-from ring3.sframe import load
+from ring3.sframe import convert, load
 from ring3.sframe.decode import decode
 from ring3.sframe.encode import encode
 
@@ -81,3 +83,17 @@ def test_no_elf_is_one_error(run, words):
     done = run(*words)
     assert done.exit_code != 0
     assert "/etc/passwd: not an ELF file" in str(done.exception)
+
+
+def test_a_reader_that_leaves_is_no_finding(run, tmp_path):
+    """More is printed than a pipe holds, so that it is dump itself that meets the closed pipe."""
+    (tmp_path / "x").write_bytes(convert.convert(LIBRARY).encoded.data)
+    done = subprocess.run(
+        f"{sys.executable} -m ring3 sframe dump {tmp_path}/x | head -c 1; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)

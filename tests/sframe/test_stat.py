@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from ring3.cli.sframe import sframe
 from ring3.elf import Elf
+from ring3.errors import BadInput
 from ring3.sframe import stat
 
 LIBRARY = Path("/lib/x86_64-linux-gnu/libm.so.6")
@@ -48,6 +49,13 @@ def test_a_tree_in_processes(library, tmp_path):
     one = stat.measure(str(library))
     assert answer["total"]["functions"] == 3 * one.functions
     assert answer["total"]["sframe"] == 3 * one.sframe
+
+
+def test_a_file_that_is_named_must_be_elf(tmp_path):
+    (tmp_path / "text").write_text("no ELF")
+    done = CliRunner().invoke(sframe, ["stat", str(tmp_path / "text")])
+    assert isinstance(done.exception, BadInput)
+    assert CliRunner().invoke(sframe, ["stat", str(tmp_path)]).exit_code == 0
 
 
 def test_installed_packages_have_the_library(library, needs):

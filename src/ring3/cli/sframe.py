@@ -11,6 +11,7 @@ import click
 
 from ring3.cli import Group
 from ring3.cli.output import emit_json, finding
+from ring3.errors import BadInput
 
 if TYPE_CHECKING:
     from ring3.sframe.stat import Report
@@ -271,6 +272,9 @@ def stat(
 
     if not paths and not installed:
         raise click.UsageError("name files or folders, or say --installed")
+    for path in paths:
+        if not path.is_dir() and not any(measuring.elf_files([path])):
+            raise BadInput("not an ELF file", where=str(path))
     found = list(measuring.elf_files([*paths, *(measuring.installed() if installed else [])]))
     reports = []
     with progress() as bars:

@@ -28,6 +28,7 @@ _PF_R, _SHF_ALLOC = 4, 2
 _PAGE_MIN = 0x1000
 # Offsets and addresses keep their distance, so that a large .bss leaves a hole of its size in the file.
 _HOLE_MAX = 1 << 28
+_FILE_MAX = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def attach(path: Path, output: Path, make: Callable[[int], Encoded]) -> tuple[At
 
     ``path`` is only read; ``output`` gets its mode, owner and extended attributes and is written whole or
     not at all.  Raises BadInput for headers that lie, Unsupported for an object file (the assembler writes
-    those), for a file that has a .sframe section already, and for one whose .bss is larger than 256 MiB.
+    those), for a file that has a .sframe section already, and for one larger than 4 GiB or with
+    256 MiB of .bss.
     """
     with Elf(path) as elf:
         if elf.type not in ("ET_EXEC", "ET_DYN") or elf.bits != 64:
@@ -56,6 +58,8 @@ def attach(path: Path, output: Path, make: Callable[[int], Encoded]) -> tuple[At
                 where=str(path),
                 remedy="`ring3 sframe convert FILE -o OUT` writes another one beside it",
             )
+        if len(elf.data) > _FILE_MAX:
+            raise Unsupported("larger than 4 GiB", where=str(path))
         order = "<" if elf.endian == "little" else ">"
         image = bytearray(elf.data)
     fields = list(struct.unpack_from(order + _EHDR, image, _EHDR_AT))
