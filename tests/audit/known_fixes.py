@@ -135,7 +135,6 @@ FIXES: tuple[Fix, ...] = (
                 "nilfs_symlink",
             ),
         ),
-        missed="nilfs_transaction_begin() is judged by its last return, which is the one for errors",
     ),
     Fix(
         "block: a frozen queue is a NOIO scope",

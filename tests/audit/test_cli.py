@@ -69,6 +69,8 @@ def test_two_trees_are_compared() -> None:
         (("--explain", "ffffffff"), "no finding has this id"),
         (("--subject", "fs/none"), "nothing that reclaim calls"),
         (("--folder", "nowhere"), "no such folder"),
+        (("--diff", str(TREE), "--sarif", "x"), "--diff does not go with --sarif"),
+        (("--root", "no_such_function"), "no function no_such_function"),
     ],
 )
 def test_bad_requests_are_one_line_and_exit_2(arguments: tuple[str, ...], reason: str) -> None:

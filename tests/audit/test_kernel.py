@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ring3 import linux_source
@@ -11,12 +9,6 @@ from ring3.audit import run
 from ring3.audit.run import Report
 
 pytestmark = [pytest.mark.oracle, pytest.mark.timeout(900)]
-
-
-def source(version: str) -> Path:
-    if version not in linux_source.tarballs():
-        pytest.skip(f"linux-source-{version} is not here: scripts/oracles or apt-get install it")
-    return linux_source.kernel_source(version)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +20,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], R
 def report(audited: dict[tuple[str, str], Report], version: str, subject: str) -> Report:
     key = (version, subject)
     if key not in audited:
-        audited[key] = run.audit(source(version), subjects=(subject,))
+        audited[key] = run.audit(linux_source.kernel_source(version), subjects=(subject,))
     return audited[key]
 
 
@@ -110,7 +102,7 @@ def test_ext4_writepages_deadlock_is_found_without_its_fix(
     audited: dict[tuple[str, str], Report],
 ) -> None:
     """Debian's 6.1 has the fix of 6.4 backported; without the scope that it added, the bug is found."""
-    tree = source("6.1")
+    tree = linux_source.kernel_source("6.1")
     header = (tree / "fs/ext4/ext4.h").read_text()
     assert header.count("return memalloc_nofs_save();") == 2
     overlay = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email.message
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -77,6 +79,63 @@ def test_the_overlay_is_what_patch_1_makes(tmp_path: Path, needs: Callable[[str]
     assert laid == {"locks.c": (moved / "locks.c").read_bytes()}
 
 
+def test_a_series_of_git_lays_over_the_tree_what_git_am_makes(
+    tmp_path: Path, needs: Callable[[str], str]
+) -> None:
+    """Three commits that change, rename, make, copy and remove files, mailed in all ways that git has."""
+    tree = tmp_path / "tree"
+    shutil.copytree(TREE, tree)
+
+    def git(*arguments: str) -> str:
+        command = [needs("git"), "-c", "user.name=n", "-c", "user.email=n@e", *arguments]
+        done = subprocess.run(command, cwd=tree, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "base")
+    base = {path.name: path.read_bytes() for path in tree.glob("*.c")}
+    (tree / "locks.c").write_text(
+        (tree / "locks.c").read_text().replace("kzalloc(64, GFP_NOFS)", "kzalloc(64, GFP_KERNEL)")
+    )
+    git("commit", "-qam", "change: f\u00fcr\n\n@@ no hunk\n--- no file\n")
+    git("mv", "locks.c", "held.c")
+    (tree / "held.c").write_text("/* \u00e9 = */\n" + (tree / "held.c").read_text())
+    git("mv", "evict.c", "gone.c")
+    git("commit", "-qam", "rename")
+    (tree / "new.c").write_text("void made(void) { kfree(0); }\n")
+    git("rm", "-q", "gone.c")
+    git("add", ".")
+    git("commit", "-qm", "make and remove")
+    names = {*base, *(path.name for path in tree.glob("*.c"))}
+    after = {name: (tree / name).read_bytes() if (tree / name).exists() else b"" for name in names}
+    wanted = {name: data for name, data in after.items() if data != base.get(name, b"")}
+    plain = git("format-patch", "-3", "--stdout")
+    attached = git("format-patch", "-3", "--stdout", "--attach")
+    (diff := tmp_path / "diff").write_text(git("diff", "HEAD~3"))
+    git("config", "diff.noprefix", "true")
+    unprefixed = git("diff", "HEAD~3", "--no-renames")
+    git("checkout", "-q", "HEAD~3")
+    for number, text in enumerate((plain, attached, recoded(plain), diff.read_text(), unprefixed)):
+        path = tmp_path / f"{number}.patch"
+        path.write_text(text)
+        laid = patches.overlay(tree, path)
+        assert {name: data for name, data in laid.items() if data != base.get(name, b"")} == wanted
+
+
+def recoded(series: str) -> str:
+    """The mbox with its bodies in quoted-printable and base64, as mail servers hand it on."""
+    out = []
+    for number, message in enumerate(re.split(r"(?m)^(?=From [0-9a-f]{40} )", series)[1:]):
+        head, _, rest = message.partition("\n")
+        body = rest.partition("\n\n")[2]
+        fresh = email.message.EmailMessage()
+        fresh["Subject"] = "x"
+        fresh.set_content(body, cte="base64" if number == 1 else "quoted-printable")
+        out.append(head + "\n" + fresh.as_string())
+    return "\n".join(out)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -86,6 +145,7 @@ def test_the_overlay_is_what_patch_1_makes(tmp_path: Path, needs: Callable[[str]
         ("--- a/locks.c\n+++ b/locks.c\n@@ -1,9 +1,9 @@\n-x\n", "ends inside|shorter"),
         ("--- a/../../etc/passwd\n+++ b/../../etc/passwd\n@@ -1 +1 @@\n-x\n+y\n", "outside"),
         ("@@ -1 +1 @@\n-x\n+y\n", "without a file"),
+        ("--- /dev/null\n+++ b/locks.c\n@@ -0,0 +1 @@\n+b\n", "in the tree already"),
     ],
 )
 def test_what_does_not_apply_says_why(tmp_path: Path, text: str, reason: str) -> None:

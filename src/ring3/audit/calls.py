@@ -30,7 +30,7 @@ from ring3.audit.primitives import (
     TRYLOCK,
 )
 from ring3.audit.program import MEMBER_CALL, PER_INODE, WORD
-from ring3.audit.state import State
+from ring3.audit.state import TASK_FLAGS, State
 from ring3.audit.tables import (
     ALLOCATIONS,
     DEFERRED,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 _SCOPE_BITS = {"__GFP_FS": NOFS, "__GFP_IO": NOIO, "PF_MEMALLOC": NORECLAIM}
 _DEFERRED = frozenset(DEFERRED)
 _ERRORS = frozenset(ERROR_HANDLERS)
+_MAY_FAIL = re.compile(r"_interruptible|_killable")
 _GUARDS = re.compile(r"^(?:guard|class)\((\w+)\)$")
 
 
@@ -63,6 +64,8 @@ class Calls(Values):
         self.edges: list[Edge] = []
         self.sites: list[Site] = []
         self.ended = False
+        #: Where the answer of the call at hand goes, or the call itself.
+        self.answer_is = ""
 
     def call(self, event: Event, state: State) -> State | None:
         _, line, name, args, target = event
@@ -71,6 +74,7 @@ class Calls(Values):
         for arg in args:
             if arg[:1] == "&":
                 state.env.pop(arg[1:], None)
+        self.answer_is = target or f"{name}({', '.join(args)})"
         plain = name.removesuffix("_noprof")
         allocation = ALLOCATIONS.get(plain)
         if allocation is not None:
@@ -78,7 +82,8 @@ class Calls(Values):
             return state
         if name in ACQUIRE:
             index, mode = ACQUIRE[name]
-            self.acquire(line, self.named(name, index, args), mode, state, blocking=True)
+            when = f"!{self.answer_is}" if _MAY_FAIL.search(name) else ""
+            self.acquire(line, self.named(name, index, args), mode, state, blocking=True, when=when)
             self.scope_of(name, state)
             return state
         if name in MIGHT:
@@ -87,7 +92,8 @@ class Calls(Values):
             return state
         if name in TRYLOCK:
             if args:
-                self.acquire(line, args[0], TRYLOCK[name][1], state, blocking=False)
+                mode = TRYLOCK[name][1]
+                self.acquire(line, args[0], mode, state, blocking=False, when=self.answer_is)
             return state
         if name in RELEASE:
             self.release(self.lock_class(self.named(name, RELEASE[name], args)), state)
@@ -104,6 +110,9 @@ class Calls(Values):
         if name == "current_set_flags_nested" and len(args) > 1:
             if "NOFS" in args[1]:
                 state.scopes = (*state.scopes, (args[0], NOFS))
+            return state
+        if name == "current_restore_flags":
+            state.scopes = tuple(scope for scope in state.scopes if scope[0] != TASK_FLAGS)
             return state
         if name in SCOPE_END or name == "current_restore_flags_nested":
             self.end_scope(args[0] if args else "", state)
@@ -162,6 +171,10 @@ class Calls(Values):
         found: list[tuple[int, str]] = []
         if WORD.fullmatch(name):
             direct = self.program.resolve(name, self.path)
+            if direct is not None and self.program.functions[direct].macro:
+                # Allocation profiling wraps the function of this name in a macro without types.
+                behind = self.program.resolve(f"{name}_noprof", self.path)
+                direct = direct if behind is None else behind
             if direct is not None:
                 found.append((direct, ""))
         else:
@@ -312,14 +325,23 @@ class Calls(Values):
         """Locks and scopes that ``callee`` begins or ends for its caller."""
         net = self.interpreter.net(callee)
         if net is not None:
+            when = self.when_taken(callee)
             for lock in net.acquired:
-                state.held = (*state.held, lock._replace(line=line, own=False, when=""))
+                mark = when if lock.sure else ""
+                state.held = (*state.held, lock._replace(line=line, own=False, when=mark))
             for name in net.released:
                 self.release(name, state)
             if net.scope:
                 state.scopes = (*state.scopes, ("", net.scope))
             if net.ended:
                 self.end_scope("", state)
+
+    def when_taken(self, callee: int) -> str:
+        """The condition under which what ``callee`` takes is held after it: that it has not failed."""
+        returns = self.program.functions[callee].returns
+        if returns in ("", "void"):
+            return ""
+        return self.answer_is if returns == "bool" or returns[-1] == "*" else f"!{self.answer_is}"
 
     def scope(self, state: State) -> int:
         bits = self.context.scope
@@ -346,6 +368,7 @@ class Calls(Values):
         *,
         blocking: bool,
         guard: bool = False,
+        when: str = "",
     ) -> None:
         name = self.lock_class(text)
         if not name:
@@ -353,7 +376,7 @@ class Calls(Values):
         own = state.owns(text)
         if blocking:
             self.note_lock(line, text, mode, state)
-        state.held = (*state.held, Lock(name, mode, line, own, True, guard))
+        state.held = (*state.held, Lock(name, mode, line, own, True, guard, when))
         state.released = state.released - {name}
 
     def note_lock(self, line: int, text: str, mode: str, state: State) -> None:

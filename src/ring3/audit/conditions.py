@@ -61,6 +61,7 @@ NEEDS: dict[str, str] = {
 }
 #: Functions that reclaim calls by name -> the flag without which it does not.
 ROOT_FUNCTIONS: dict[str, str] = {
+    "__fsnotify_inode_delete": "__GFP_FS",
     "zswap_store": "__GFP_IO",
     "swap_writepage": "__GFP_IO",
     "swap_writeout": "__GFP_IO",
@@ -94,6 +95,13 @@ EVERYWHERE: dict[str, Way] = {
             "blk_mq_freeze_queue blk_mq_freeze_queue_nomemsave blk_freeze_queue "
             "blk_freeze_queue_start"
         ),
+    ),
+    "request_queue.quiesce_depth": Way(
+        "r",
+        "__GFP_IO",
+        words("swap_writeout __swap_writepage"),
+        words("blk_mq_run_hw_queue"),
+        words("blk_mq_quiesce_queue blk_mq_quiesce_queue_nowait blk_mq_quiesce_tagset"),
     ),
     "task_struct.journal_info": Way("r", "__GFP_FS", (), ("evict",), ()),
     "mddev.suspended": Way("r", "__GFP_IO", (), ("md_handle_request",), ("mddev_suspend",)),

@@ -16,6 +16,7 @@ class Lock(NamedTuple):
 
     ``own``: it belongs to the object that reclaim has taken out of use.  Not ``sure``: it is held on some of
     the ways here; on those where the condition ``when`` is true, if that is known ("!" before it: false).
+    A ``sure`` lock with a condition is believed held until the condition is tested.
     """
 
     name: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ring3.audit.conditions import LAZYTIME, MOUNTING, TESTS
 from ring3.audit.contexts import NOFS, NOIO, Context, Edge, Lock, Site
-from ring3.audit.findings import Finding, Level, Step
+from ring3.audit.findings import LEVELS, Finding, Level, Step
 from ring3.audit.flow import Interpreter
 from ring3.audit.graph import (
     Chains,
@@ -22,11 +22,13 @@ from ring3.audit.graph import (
     one_of_several,
     rare_step,
 )
-from ring3.audit.primitives import ACQUIRE, CLASSED
+from ring3.audit.primitives import CLASSED
 from ring3.audit.program import PER_OBJECT, Program
 from ring3.audit.roots import Taken
 from ring3.audit.tables import NO_LOCKS, SHARED, TREE_FLAGS
 
+#: So many findings a place, each under another lock.
+MOST_LOCKS = 4
 #: Under a lock that reclaim waits for, another lock is looked for so many calls deep.
 _DEEPEST = 6
 
@@ -70,7 +72,7 @@ class Held:
         found: list[Finding] = []
         for name in sorted(self.holders):
             found += self._under(self.taken[name], name, self.holders[name])
-        return found
+        return _few_locks(found)
 
     def waited_for(self) -> dict[str, Taken]:
         """Locks for which a task waits while it holds one that reclaim takes: reclaim waits for them, too."""
@@ -257,7 +259,7 @@ class Held:
         several = one_of_several([*steps, *reclaim])
         doubted += [f"{s.call}() is {s.note[s.note.index('one of') :]}" for s in several[:1]]
         level: Level = "warning" if doubted else "error"
-        if holder.lock.when:
+        if holder.lock.when and not holder.lock.sure:
             doubted.append(f"the lock is held if {holder.lock.when}")
             level = "warning"
         elif not holder.lock.sure:
@@ -294,6 +296,23 @@ class Held:
         )
 
 
+def _few_locks(findings: list[Finding]) -> list[Finding]:
+    """Of each place those with the clearest ways; they say under which locks it is, too.
+
+    An allocation deep in what everything calls is one mistake, not one a lock.
+    """
+    places: dict[tuple[str, int], list[Finding]] = {}
+    for one in findings:
+        places.setdefault((one.at.file, one.at.line), []).append(one)
+    kept = []
+    for several in places.values():
+        several.sort(key=lambda one: (LEVELS.index(one.level), len(one.chain), one.lock))
+        more = ", ".join(one.lock for one in several[MOST_LOCKS:])
+        for one in several[:MOST_LOCKS]:
+            kept.append(replace(one, why=(*one.why, f"also under {more}")) if more else one)
+    return kept
+
+
 def _seeds(
     program: Program, interpreter: Interpreter, unit: str, names: frozenset[str]
 ) -> list[Node]:
@@ -326,8 +345,4 @@ def _seeds(
 def _written(program: Program, name: str) -> bool:
     """Whether anybody takes the shared lock ``name`` exclusively."""
     member = name.rpartition(".")[2]
-    return any(
-        ACQUIRE.get(primitive, (0, "r"))[1] == "w" and member in arg
-        for function in program.functions
-        for primitive, arg in function.locks
-    )
+    return any(member in arg for arg in program.exclusive)

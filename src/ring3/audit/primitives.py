@@ -48,6 +48,8 @@ ACQUIRE: dict[str, tuple[int, str]] = {
     "lock_map_acquire_read": (0, "r"),
     "fs_reclaim_acquire": (0, "w"),
     "blk_freeze_queue_start": (0, "w"),
+    "blk_mq_quiesce_queue_nowait": (0, "w"),
+    "blk_mq_quiesce_tagset": (0, "w"),
     "mddev_suspend": (0, "w"),
     "dma_fence_begin_signalling": (0, "r"),
     "btrfs_lockdep_acquire": (1, "r"),
@@ -59,7 +61,8 @@ RELEASE: dict[str, int] = {
         words(
             "mutex_unlock up_read up_write up percpu_up_read percpu_up_write rt_mutex_unlock "
             "ww_mutex_unlock up_read_non_owner rwsem_release mutex_release lock_map_release "
-            "fs_reclaim_release __blk_mq_unfreeze_queue mddev_resume dma_fence_end_signalling"
+            "fs_reclaim_release __blk_mq_unfreeze_queue mddev_resume dma_fence_end_signalling "
+            "blk_mq_unquiesce_queue blk_mq_unquiesce_tagset"
         ),
         0,
     ),
@@ -77,6 +80,13 @@ CLASSED: dict[str, str] = {
     **dict.fromkeys(words("fs_reclaim_acquire fs_reclaim_release"), "fs_reclaim"),
     **dict.fromkeys(
         words("blk_freeze_queue_start __blk_mq_unfreeze_queue"), "request_queue.q_usage_counter"
+    ),
+    **dict.fromkeys(
+        words(
+            "blk_mq_quiesce_queue_nowait blk_mq_quiesce_tagset blk_mq_unquiesce_queue "
+            "blk_mq_unquiesce_tagset"
+        ),
+        "request_queue.quiesce_depth",
     ),
     **dict.fromkeys(words("mddev_suspend mddev_resume"), "mddev.suspended"),
     **dict.fromkeys(words("dma_fence_begin_signalling dma_fence_end_signalling"), "dma_fence"),

@@ -13,7 +13,7 @@ from functools import cache, cached_property
 from ring3.audit import cexpr
 from ring3.audit.cexpr import ALL, UNKNOWN, Value
 from ring3.audit.forms import Event, Facts, Function
-from ring3.audit.primitives import words
+from ring3.audit.primitives import ACQUIRE, words
 from ring3.audit.tables import BOUNDARY, FILE_IS_UNIT, GFP, KNOWN_CALLS
 
 WORD = re.compile(r"[A-Za-z_]\w*")
@@ -150,7 +150,7 @@ class Program:
                 near = 5
             elif function.static and not header:
                 continue
-            elif self.unit[index] == unit:
+            elif self.unit[index] == unit != "include":
                 near = 4
             elif where.startswith(("arch/", "include/asm")) or "/kunit" in where:
                 near = 0
@@ -378,6 +378,16 @@ class Program:
     def handed(self) -> frozenset[str]:
         """Names of functions that are in a table of operations: called by who knows whom."""
         return frozenset(name for entry in self.ops.values() for _, name, _ in entry)
+
+    @cached_property
+    def exclusive(self) -> frozenset[str]:
+        """The texts of locks that somebody takes exclusively."""
+        return frozenset(
+            arg
+            for function in self.functions
+            for primitive, arg in function.locks
+            if ACQUIRE.get(primitive, (0, "r"))[1] == "w"
+        )
 
     @cached_property
     def registered(self) -> dict[tuple[str, str], list[tuple[str, str]]]:

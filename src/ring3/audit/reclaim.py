@@ -38,6 +38,17 @@ class Audit:
         """Unit -> its reclaim roots."""
         return self.roots.subjects()
 
+    def prepare(self) -> None:
+        """Find out, once, what every subject asks of the whole program.
+
+        Processes that walk subjects share it then.  Each would otherwise look at every function, and
+        looking at an object (its reference count) copies the page that it is on.
+        """
+        program = self.program
+        _ = self.interpreter.unbalanced, self.roots.tainters, program.templates, program.wrappers
+        _ = program.handed, program.registered, program.gfp, program.exclusive
+        self.roots.everywhere("")
+
     def run(self, unit: str, roots: list[Root]) -> Subject:
         """Everything about subject ``unit``."""
         subject = Subject(unit)

@@ -27,7 +27,7 @@ def tree_key(keys: Mapping[str, bytes], roots: tuple[str, ...]) -> bytes:
     """The key of a tree: its paths, their contents (``keys``), extra roots and the analysis itself."""
     digest = hashlib.blake2b(analysis_version(), digest_size=16)
     for name in sorted(keys):
-        digest.update(name.encode() + b"\0" + keys[name])
+        digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + keys[name])
     digest.update("\0".join(("", *roots)).encode())
     return digest.digest()
 

@@ -37,6 +37,7 @@ def review_patch(
     *,
     folders: tuple[str, ...] | None = None,
     subjects: tuple[str, ...] = (),
+    roots: tuple[str, ...] = (),
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Review:
@@ -64,9 +65,9 @@ def review_patch(
     shared = any(_is_shared(unit) for unit in wanted) and not subjects
     if shared:
         wanted = (*wanted, *SAMPLE)
-    before = analyse(root, loaded, wanted, (), report, strict=False, workers=workers)
+    before = analyse(root, loaded, wanted, roots, report, strict=False, workers=workers)
     after = analyse(
-        root, loaded.overlaid(changed), wanted, (), report, strict=False, workers=workers
+        root, loaded.overlaid(changed), wanted, roots, report, strict=False, workers=workers
     )
     return Review(before, after, *difference(before.findings, after.findings))
 

@@ -141,7 +141,7 @@ class Roots:
             declared = self.program.functions[function]
             if self.program.file[function].startswith(_MACHINERY):
                 continue
-            if not self._tainters.keys().isdisjoint(declared.callees):
+            if not self.tainters.keys().isdisjoint(declared.callees):
                 self._tainted(function, found)
             if "fs_reclaim_acquire" not in declared.callees:
                 continue
@@ -163,7 +163,7 @@ class Roots:
         return found
 
     @cached_property
-    def _tainters(self) -> dict[str, int]:
+    def tainters(self) -> dict[str, int]:
         """Functions that tell lockdep so of a lock that they are handed -> index of the lock."""
         program = self.program
         return {
@@ -178,9 +178,9 @@ class Roots:
     def _tainted(self, function: int, found: dict[str, Taken]) -> None:
         program = self.program
         for event in flatten(program.body(function)[1]):
-            if event[0] != "c" or event[2] not in self._tainters:
+            if event[0] != "c" or event[2] not in self.tainters:
                 continue
-            at = self._tainters[event[2]]
+            at = self.tainters[event[2]]
             lock = program.lock_class(event[3][at], function) if at < len(event[3]) else ""
             if lock and lock[0] != "?":
                 name = program.functions[function].name

@@ -95,6 +95,9 @@ def analyse(
     facts = loaded.facts
     key = results.tree_key(loaded.keys, roots)
     units, walk = _units(key, facts, roots)
+    for name in roots:
+        if not any(name == function.name for fact in facts.values() for function in fact.functions):
+            raise BadInput(f"no function {name} in what was read", where=str(root))
     for name in subjects:
         if strict and name not in units:
             raise BadInput(f"nothing that reclaim calls in {name!r}", where=str(root))
@@ -156,6 +159,7 @@ def _walk(
                 found[unit] = walk.run(unit, entries[unit])
                 progress("walking from reclaim", len(found), len(units))
         else:
+            walk.prepare()
             sizes = {unit: len(walk.program.unit_functions[unit]) for unit in units}
             largest_first = sorted(units, key=lambda unit: -sizes[unit])
             with forked((walk, entries), workers) as pool:

@@ -8,6 +8,9 @@ from ring3.audit.contexts import Lock
 from ring3.audit.forms import Event
 from ring3.audit.program import SHARED_BY_ALL, WORD, flatten
 
+#: In a state's scopes: one that was begun by setting flags of the task.
+TASK_FLAGS = "current->flags"
+
 
 class State:
     __slots__ = ("env", "held", "own", "released", "scopes")
@@ -53,7 +56,10 @@ def join(a: State | None, b: State | None) -> State | None:
             lock if lock.name in theirs else lock._replace(sure=False) for lock in a.held
         ) + tuple(lock._replace(sure=False) for lock in b.held if lock.name not in mine)
     out.released = a.released | b.released
-    out.scopes = a.scopes if len(a.scopes) >= len(b.scopes) else b.scopes
+    scopes, others = (
+        (a.scopes, b.scopes) if len(a.scopes) >= len(b.scopes) else (b.scopes, a.scopes)
+    )
+    out.scopes = tuple(scope for scope in scopes if scope[0] != TASK_FLAGS or scope in others)
     out.own = a.own | b.own
     return out
 

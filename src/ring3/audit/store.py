@@ -6,6 +6,7 @@ import hashlib
 import marshal
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -110,7 +111,11 @@ def load(
             if name in overlay:
                 continue
             try:
-                size = path.stat().st_size
+                status = path.stat()
+                if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never end
+                    unreadable[name] = EMPTY._replace(problem="not a regular file: left out")
+                    continue
+                size = status.st_size
                 data = path.read_bytes() if size <= LARGEST else b""
             except OSError as error:
                 unreadable[name] = EMPTY._replace(problem=f"{error.strerror}: left out")

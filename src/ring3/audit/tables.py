@@ -70,23 +70,45 @@ ALLOCATIONS: dict[str, Allocation] = {
         "kmalloc kzalloc kvmalloc kvzalloc kmem_cache_alloc kmem_cache_zalloc kstrdup kstrdup_const "
         "kmalloc_large mempool_alloc "
         "kmalloc_obj kzalloc_obj kvmalloc_obj kvzalloc_obj bitmap_zalloc "
-        "bitmap_alloc __vmalloc "
+        "bitmap_alloc __vmalloc kvmalloc_node kvzalloc_node kmem_cache_alloc_bulk ahash_request_alloc "
         "__kmalloc ",
     ),
     **_many(
         2,
         "kcalloc kmalloc_array kvcalloc kvmalloc_array kmemdup kmemdup_nul kmemdup_array kvmemdup "
         "kstrndup kmem_cache_alloc_lru krealloc kvrealloc kmalloc_objs kzalloc_objs kvmalloc_objs "
-        "kvzalloc_objs devm_kzalloc devm_kmalloc xa_reserve krealloc_node ",
+        "kvzalloc_objs devm_kzalloc devm_kmalloc xa_reserve krealloc_node kcalloc_node "
+        "kmalloc_array_node kvcalloc_node __alloc_percpu_gfp percpu_counter_init_many ",
     ),
     **_many(3, "kmalloc_flex kzalloc_flex kvmalloc_flex kvzalloc_flex krealloc_array xa_store "),
     **_many(
         0,
         "alloc_page alloc_pages __get_free_page __get_free_pages get_zeroed_page folio_alloc "
         "filemap_alloc_folio __page_cache_alloc kasprintf kvasprintf radix_tree_preload "
-        "radix_tree_maybe_preload idr_preload ",
+        "radix_tree_maybe_preload idr_preload vma_alloc_folio folio_alloc_mpol alloc_page_vma "
+        "alloc_pages_bulk pagetable_alloc ",
     ),
     **_many(1, "alloc_pages_exact alloc_pages_node __alloc_pages bio_kmalloc "),
+    # No flags at all: the allocator's own, or deep below names, queues, devices in sysfs.
+    **_many(
+        None,
+        "__alloc_percpu acomp_request_alloc add_disk alloc_ordered_workqueue alloc_percpu "
+        "alloc_workqueue bioset_init create_freezable_workqueue create_singlethread_workqueue "
+        "create_workqueue crypto_alloc_acomp crypto_alloc_acomp_node crypto_alloc_aead "
+        "crypto_alloc_ahash crypto_alloc_cipher crypto_alloc_comp crypto_alloc_kpp "
+        "crypto_alloc_lskcipher crypto_alloc_rng crypto_alloc_shash crypto_alloc_skcipher "
+        "crypto_alloc_sync_skcipher device_add device_add_disk device_create device_create_file "
+        "device_create_with_groups device_register init_srcu_struct kmem_cache_create kobject_add "
+        "kobject_create_and_add kobject_init_and_add kobject_rename kobject_set_name "
+        "kset_create_and_add kset_register kthread_create kthread_create_on_cpu "
+        "kthread_create_on_node kthread_create_worker kthread_run kthread_run_on_cpu "
+        "kthread_run_worker list_lru_init mempool_create mempool_create_kmalloc_pool "
+        "mempool_create_page_pool mempool_create_slab_pool mempool_init mempool_init_kmalloc_pool "
+        "mempool_init_page_pool mempool_init_slab_pool mempool_resize percpu_init_rwsem "
+        "register_shrinker rhashtable_init rhltable_init shrinker_alloc sock_create "
+        "sock_create_kern sock_create_lite vcalloc vm_map_ram vmalloc vmalloc_array vmalloc_node "
+        "vmalloc_user vmap vzalloc vzalloc_node ",
+    ),
     "kmalloc_node": Allocation(1),
     "kzalloc_node": Allocation(1),
     "kmem_cache_alloc_node": Allocation(1),
@@ -101,29 +123,16 @@ ALLOCATIONS: dict[str, Allocation] = {
     "ida_alloc": Allocation(1),
     "ida_alloc_range": Allocation(3),
     "alloc_percpu_gfp": Allocation(1),
-    "alloc_percpu": Allocation(None),
-    "__alloc_percpu": Allocation(None),
-    "alloc_workqueue": Allocation(None),
-    "kthread_create": Allocation(None),
-    "kthread_run": Allocation(None),
-    "vmalloc": Allocation(None),
-    "vzalloc": Allocation(None),
-    "vmalloc_user": Allocation(None),
-    "vmalloc_array": Allocation(None),
-    "vcalloc": Allocation(None),
     "memdup_user": Allocation(None, "GFP_USER"),
     "vmemdup_user": Allocation(None, "GFP_USER"),
     "memdup_user_nul": Allocation(None, "GFP_USER"),
     "strndup_user": Allocation(None, "GFP_USER"),
-    "kmem_cache_create": Allocation(None),
     "add_to_page_cache_lru": Allocation(3),
     "filemap_add_folio": Allocation(3),
     "pagecache_get_page": Allocation(3, needs=(2, "FGP_CREAT")),
     "__filemap_get_folio": Allocation(3, needs=(2, "FGP_CREAT")),
     "__filemap_get_folio_mpol": Allocation(3, needs=(2, "FGP_CREAT")),
     "percpu_counter_init": Allocation(2),
-    "mempool_create_kmalloc_pool": Allocation(None),
-    "mempool_create_slab_pool": Allocation(None),
     "blkdev_issue_discard": Allocation(3),
     "blkdev_issue_zeroout": Allocation(3),
     "sb_issue_discard": Allocation(3),
@@ -131,13 +140,7 @@ ALLOCATIONS: dict[str, Allocation] = {
     "shmem_read_mapping_page_gfp": Allocation(2),
     "shmem_read_folio_gfp": Allocation(2),
     "sg_alloc_table": Allocation(2),
-    "crypto_alloc_shash": Allocation(None),
-    "crypto_alloc_skcipher": Allocation(None),
-    "crypto_alloc_cipher": Allocation(None),
     "skcipher_request_alloc": Allocation(1),
-    "register_shrinker": Allocation(None),
-    "shrinker_alloc": Allocation(None),
-    "list_lru_init": Allocation(None),
 }
 #: These always come back with an element of the pool in the end, so they never loop in the allocator.
 MEMPOOLS = frozenset({"mempool_alloc", "bio_alloc", "bio_alloc_bioset", "bio_alloc_clone"})
@@ -190,6 +193,7 @@ BOUNDARY = (
     "crypto/",
     "Documentation/",
     "drivers/",
+    "fs/notify/",
     "include/asm-generic/",
     "include/trace/",
     "include/linux/sched",
@@ -275,7 +279,12 @@ BOUNDARY = (
 #: Folders whose files are subjects of their own; anywhere else the folder is the subject.
 FILE_IS_UNIT = frozenset({"fs", "mm", "kernel", "lib", "ipc", "init", "security", "."})
 #: Shared filesystem machinery: entered from every filesystem, with that filesystem's operations.
-SHARED = ("fs/jbd2", "fs/quota", "fs/notify", "fs/iomap", "fs/crypto", "fs/verity", "fs/kernfs")
+SHARED = ("fs/jbd2", "fs/quota", "fs/iomap", "fs/crypto", "fs/verity", "fs/kernfs")
+
+#: Of these the work is done when they return; what they queue besides is not waited for.
+SUBMITTED_HERE = frozenset({"address_space_operations", "rpc_xprt_ops", "scsi_host_template"})
+#: A filesystem whose mappings say this is not waited for by reclaim.
+UNWAITED = "mapping_set_writeback_may_deadlock_on_reclaim"
 
 #: Reclaim waits here for somebody else: call -> index of what is waited for.
 WAITS: dict[str, int] = {
@@ -297,12 +306,30 @@ WAITS: dict[str, int] = {
 #: allocations would wait for themselves.
 WAITED_OPS: dict[str, dict[str, str]] = {
     "blk_mq_ops": {"queue_rq": "__GFP_IO", "timeout": "__GFP_IO"},
+    "block_device_operations": {"submit_bio": "__GFP_IO"},
+    "md_personality": {"make_request": "__GFP_IO"},
     "target_type": {"map": "__GFP_IO", "end_io": "__GFP_IO"},
-    "drm_sched_backend_ops": {"run_job": "", "timedout_job": ""},
+    "drm_sched_backend_ops": {"prepare_job": "", "run_job": "", "timedout_job": ""},
+    "address_space_operations": {"writepages": "__GFP_FS"},
+    "scsi_host_template": dict.fromkeys(
+        words(
+            "queuecommand eh_timed_out eh_abort_handler eh_device_reset_handler "
+            "eh_target_reset_handler eh_bus_reset_handler eh_host_reset_handler"
+        ),
+        "__GFP_IO",
+    ),
+    "rpc_xprt_ops": dict.fromkeys(words("connect prepare_request send_request"), "__GFP_FS"),
 }
 SIGNALLERS: dict[str, str] = {
     "blk_mq_ops": "reclaim waits for pages written through this queue",
+    "block_device_operations": "reclaim waits for pages written to this device",
+    "md_personality": "reclaim waits for pages written to this array",
     "target_type": "reclaim waits for pages written through this target",
+    "address_space_operations": (
+        "reclaim of a memory cgroup of version 1 waits for folios under writeback, which this may hold"
+    ),
+    "scsi_host_template": "reclaim waits for pages written through this host",
+    "rpc_xprt_ops": "->release_folio() of NFS waits for pages written through this transport",
     "drm_sched_backend_ops": (
         "MMU notifiers and shrinkers wait in reclaim for the fences that this job signals "
         "(Documentation/driver-api/dma-buf.rst)"

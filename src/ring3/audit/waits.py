@@ -10,7 +10,7 @@ from ring3.audit.contexts import Context, Edge, Site
 from ring3.audit.findings import Finding, Level, Step
 from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, long_way
 from ring3.audit.program import Program, flatten
-from ring3.audit.tables import SIGNALLERS, WAITED_OPS
+from ring3.audit.tables import SIGNALLERS, SUBMITTED_HERE, UNWAITED, WAITED_OPS
 
 RULE = "wait-in-reclaim"
 _WORK = re.compile(
@@ -192,42 +192,89 @@ def _add(
 
 def _declared(program: Program, chains: Chains, graph: Graph, unit: str) -> list[Finding]:
     """Operations that reclaim always waits for: block I/O, GPU jobs.  They run in tasks of their own."""
-    found = []
+    found: list[Finding] = []
     seen: set[tuple[str, int]] = set()
+    others: dict[str, list[Other]] | None = None
     for (struct, field), path, name in _operations(program, unit):
         function = program.resolve(name, path)
         if function is None or unit == "block":  # only pass-through queues, never swap
             continue
-        needs, why = WAITED_OPS[struct][field], SIGNALLERS[struct]
-        start = (function, Context(unit))
-        spread = graph.spread([start])
-        for node in spread.ways:
-            if program.unit[node[0]] != unit or program.functions[node[0]].macro:
-                continue
-            for site in graph.at(node).sites:
-                if site.kind != "alloc" or not _enters(program, site, needs):
-                    continue
-                at = chains.step(node, site)
-                if (at.file, at.line) in seen:
-                    continue
-                seen.add((at.file, at.line))
-                steps, _ = chains.to(spread.ways, node)
-                steps.append(at)
-                flags = program.flag_names(site.flags)
-                doubted = [*doubts(steps), *filter(None, [long_way(steps)])]
-                found.append(
-                    Finding(
-                        rule=RULE,
-                        level="note" if doubted or len(steps) > 8 else "warning",
-                        subject=unit,
-                        message=f"{name}(), for which reclaim waits, allocates with {flags} ({site.name})",
-                        chain=tuple(steps),
-                        at=at,
-                        why=(why, f"{name}() is {struct}.{field}", *doubted),
-                        id=Finding.identity(RULE, unit, name, at.function, site.name),
-                    )
-                )
+        if struct == "address_space_operations" and graph.interpreter.domain(unit).names(
+            (UNWAITED,)
+        ):
+            continue
+        needs, why = (
+            WAITED_OPS[struct][field],
+            (SIGNALLERS[struct], f"{name}() is {struct}.{field}"),
+        )
+        spread = graph.spread([(function, Context(unit))])
+        found += _allocations(program, chains, graph, unit, spread, name, needs, why, seen)
+        if struct in SUBMITTED_HERE:
+            continue
+        if others is None:
+            others = _others(program, unit)
+        for worker, how in _queued(program, unit, spread, others).items():
+            behind = graph.spread([(worker, Context(unit))])
+            shown = program.functions[worker].name
+            reasons = (*why, f"{shown}() is {how}, which {name}() queues")
+            found += _allocations(program, chains, graph, unit, behind, shown, needs, reasons, seen)
     return found
+
+
+def _queued(
+    program: Program, unit: str, spread: Spread, others: dict[str, list[Other]]
+) -> dict[int, str]:
+    """Workers of the work items that functions of ``spread`` in the subject queue -> what they are."""
+    found: dict[int, str] = {}
+    for function in dict.fromkeys(function for function, _ in spread.ways):
+        declared = program.functions[function]
+        if program.unit[function] != unit or not any(map(_QUEUE.match, declared.callees)):
+            continue
+        for event in flatten(program.body(function)[1]):
+            if event[0] == "c" and _QUEUE.match(event[2]) and len(event[3]) > 1:
+                work = event[3][2 if event[2].endswith("_on") and len(event[3]) > 2 else 1]
+                for other in others.get(program.lock_class(work, function), ()):
+                    if not other.line:
+                        found.setdefault(other.function, other.how)
+    return found
+
+
+def _allocations(
+    program: Program,
+    chains: Chains,
+    graph: Graph,
+    unit: str,
+    spread: Spread,
+    name: str,
+    needs: str,
+    why: tuple[str, ...],
+    seen: set[tuple[str, int]],
+) -> Iterator[Finding]:
+    """What is allocated along ``spread`` in the subject and may enter the reclaim that waits."""
+    for node in spread.ways:
+        if program.unit[node[0]] != unit or program.functions[node[0]].macro:
+            continue
+        for site in graph.at(node).sites:
+            if site.kind != "alloc" or not _enters(program, site, needs):
+                continue
+            at = chains.step(node, site)
+            if (at.file, at.line) in seen:
+                continue
+            seen.add((at.file, at.line))
+            steps, _ = chains.to(spread.ways, node)
+            steps.append(at)
+            flags = program.flag_names(site.flags)
+            doubted = [*doubts(steps), *filter(None, [long_way(steps)])]
+            yield Finding(
+                rule=RULE,
+                level="note" if doubted or len(steps) > 8 else "warning",
+                subject=unit,
+                message=f"{name}(), for which reclaim waits, allocates with {flags} ({site.name})",
+                chain=tuple(steps),
+                at=at,
+                why=(*why, *doubted),
+                id=Finding.identity(RULE, unit, name, at.function, site.name),
+            )
 
 
 def _operations(program: Program, unit: str) -> Iterator[tuple[tuple[str, str], str, str]]:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from ring3.audit import cexpr
 from ring3.audit.calls import Calls
 from ring3.audit.cexpr import ALL, FALSE, TRUE, UNKNOWN, Value
-from ring3.audit.contexts import Context, Walked
+from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Lock, Walked
 from ring3.audit.forms import Event
 from ring3.audit.primitives import JOURNAL_INFO
 from ring3.audit.program import PER_INODE, WORD, flatten
-from ring3.audit.state import State, forget, join
+from ring3.audit.state import TASK_FLAGS, State, forget, join
 from ring3.audit.values import EMPTY, no_call
 
 if TYPE_CHECKING:
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 _FROM_LIST = re.compile(r"^(?:container_of|list_entry|list_first_entry|list_first_entry_or_null)\(")
 _LARGER = re.compile(r"^\(*(\w+)->i_size > [^&|]*$")
+_TASK_FLAGS = {
+    "PF_MEMALLOC": NORECLAIM,
+    "PF_MEMALLOC_NOFS": NOFS,
+    "PF_MEMALLOC_NOIO": NOIO | NOFS,
+}
+#: What a function returns when it failed.
+_ERROR = re.compile(r"-E[A-Z]+$|ERR_PTR\(|ERR_CAST\(|(?:NULL|false)$")
+_CALL = re.compile(r"(likely|unlikely|IS_ERR|IS_ERR_OR_NULL)\(")
+_AGAINST_0 = re.compile(r"(\w+) (<|!=|==|>=) 0$")
 _SPECIAL = re.compile(r"(\w+)->i_ino (==|!=) [A-Z]\w*")
 
 
@@ -33,7 +42,7 @@ class Walk(Calls):
     def __init__(self, interpreter: Interpreter, function: int, context: Context) -> None:
         super().__init__(interpreter, function, context)
         self.labels: dict[str, State] = {}
-        self.exits: list[State] = []
+        self.exits: list[tuple[State, str]] = []  # and what is returned there
         self.returned: list[Value] = []
         self.repeated = _repeated(self.program.body(self.function)[1])
         self.breaks: list[list[State]] = []
@@ -48,16 +57,13 @@ class Walk(Calls):
         if self.context.empty:
             state.env[EMPTY] = TRUE
         final = self.block(self.program.body(self.function)[1], state, 0)
-        last = final if final is not None else (self.exits[-1] if self.exits else None)
+        last = final if final is not None else (self.exits[-1][0] if self.exits else None)
         returned = self.returned[0] if self.returned else UNKNOWN
         for value in self.returned[1:]:
             returned = cexpr.either(returned, value)
         if last is None:
             return Walked(tuple(self.edges), tuple(self.sites), (), frozenset(), 0, False, returned)
-        scope = 0
-        for _, bits in last.scopes:
-            scope |= bits
-        kept = tuple(lock for lock in last.held if not lock.guard)
+        kept, scope = self.left(last)
         return Walked(
             tuple(self.edges),
             tuple(self.sites),
@@ -68,19 +74,43 @@ class Walk(Calls):
             returned,
         )
 
+    def left(self, last: State) -> tuple[tuple[Lock, ...], int]:
+        """Locks and scopes that the caller has after the call, if it goes on.
+
+        A function that answers something answers whether it took them: who got an error leaves.
+        """
+        exits = [(last, "")]
+        if self.declared.returns not in ("", "void"):
+            exits += [(state, answer) for state, answer in self.exits if not _ERROR.match(answer)]
+        kept: dict[str, Lock] = {}
+        scope = 0
+        for state, answer in exits:
+            mark = _condition(answer)
+            for lock in state.held:
+                if lock.guard:
+                    continue
+                if mark and lock.when in (mark, _opposite(mark)):
+                    lock = lock._replace(sure=True, when="")
+                known = kept.get(lock.name)
+                if known is None or (lock.sure and not known.sure):
+                    kept[lock.name] = lock
+            for _, bits in state.scopes:
+                scope |= bits
+        return tuple(kept.values()), scope
+
     # -- statements
 
     def block(self, events: list[Event], state: State | None, depth: int) -> State | None:
         before = state
         if state is not None:
             before = state.copy()
-        for event in events:
+        for at, event in enumerate(events):
             kind = event[0]
             if kind == "label":
                 # A label that nothing above jumps to, after code that does not come here, is not reached.
                 state = join(state, self.labels.pop(event[2], None))
                 if state is not None and event[2] in self.repeated:
-                    forget(state, self.program.body(self.function)[1])
+                    forget(state, events[at + 1 :])
                 continue
             if state is None:
                 if depth > 100 or not _has_label(event):
@@ -119,7 +149,7 @@ class Walk(Calls):
                 state = self.switch(event, state, depth)
             elif kind == "ret":
                 self.returned.append(self.value(event[2], state))
-                self.exits.append(state)
+                self.exits.append((state, event[2]))
                 state = None
             elif kind == "goto":
                 joined = join(self.labels.get(event[2]), state.copy())
@@ -239,6 +269,9 @@ class Walk(Calls):
         _, _, left, operator, right = event
         if len(left) > 60:
             return
+        if left == "current->flags":
+            self.task_flags(operator, right, state)
+            return
         if left == JOURNAL_INFO:
             text = self.named(left, 0, ())
             self.release(self.lock_class(text), state)
@@ -272,9 +305,23 @@ class Walk(Calls):
             elif left in state.own:
                 state.own = state.own - {left}
 
+    def task_flags(self, operator: str, right: str, state: State) -> None:
+        """``current->flags |= PF_MEMALLOC_NOIO`` begins a scope; any other assignment ends the last such."""
+        if operator != "|=":
+            state.scopes = tuple(scope for scope in state.scopes if scope[0] != TASK_FLAGS)
+            return
+        bits = 0
+        for word in WORD.findall(right):
+            bits |= _TASK_FLAGS.get(word, 0)
+        if bits:
+            state.scopes = (*state.scopes, (TASK_FLAGS, bits))
+
 
 def _condition(text: str) -> str:
-    """``text`` without its brackets, negations taken together: the mark of an undecided branch."""
+    """``text`` without its brackets, negations taken together: the mark of an undecided branch.
+
+    ``x < 0`` and ``x != 0`` are told as ``x``, ``IS_ERR(x)`` as ``!x``: whether a call has failed.
+    """
     negated = False
     while True:
         text = text.strip()
@@ -285,8 +332,15 @@ def _condition(text: str) -> str:
             negated, text = not negated, rest
         elif text[:1] == "(" and _whole(text):
             text = text[1:-1]
+        elif (inner := _CALL.match(text)) and _whole(text[inner.end() - 1 :]):
+            negated ^= inner.group(1)[:6] == "IS_ERR"
+            text = text[inner.end() - 1 :]
         else:
             break
+    compared = _AGAINST_0.match(text)
+    if compared:
+        negated ^= compared.group(2) in ("==", ">=")
+        text = compared.group(1)
     return "!" + text if negated else text
 
 

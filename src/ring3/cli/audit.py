@@ -87,7 +87,20 @@ def audit(
 
     chosen = () if everything else folders or None
     if patch or newer:
-        _review(tree, patch, newer, chosen, subjects, level, brief, as_json, workers)
+        _alone(
+            "--patch" if patch else "--diff",
+            {
+                "--diff": patch and newer,
+                "--explain": explain,
+                "--sarif": sarif,
+                "--html": html,
+                "--baseline": baseline,
+                "--write-baseline": write_baseline,
+                "--overlay": overlay,
+                "--cluster": cluster,
+            },
+        )
+        _review(tree, patch, newer, chosen, subjects, roots, level, brief, as_json, workers)
         return
     with _bars() as advance:
         report = run.audit(
@@ -114,12 +127,20 @@ def audit(
             finding()
 
 
+def _alone(option: str, others: dict[str, object]) -> None:
+    """Refuse what would otherwise be left out without a word."""
+    for other, value in others.items():
+        if value:
+            raise BadInput(f"{option} does not go with {other}", remedy="use one of the two")
+
+
 def _review(
     tree: Path,
     patch: Path | None,
     newer: Path | None,
     folders: tuple[str, ...] | None,
     subjects: tuple[str, ...],
+    roots: tuple[str, ...],
     level: str,
     brief: bool,
     as_json: bool,
@@ -128,7 +149,12 @@ def _review(
     from ring3.audit import report as shown
     from ring3.audit import review
 
-    options: dict[str, Any] = {"folders": folders, "subjects": subjects, "workers": workers}
+    options: dict[str, Any] = {
+        "folders": folders,
+        "subjects": subjects,
+        "roots": roots,
+        "workers": workers,
+    }
     with _bars() as advance:
         if patch:
             answer = review.review_patch(tree, patch, progress=advance, **options)
