@@ -11,6 +11,7 @@ from ring3.audit.conditions import (
     IMPOSSIBLE,
     NEVER,
     ONLY_IF,
+    OWN_SUPERBLOCK,
     REGISTERED,
     TRUNCATES,
     UMOUNT,
@@ -299,8 +300,9 @@ class Calls(Values):
                         known.append((index, value))
         if declared.name == "evict" and self.context.reclaim:
             own = [0]
+        elsewhere = folder in OWN_SUPERBLOCK
         context = Context(
-            self.context.domain,
+            folder[:-1] if elsewhere else self.context.domain,
             self.context.reclaim,
             self.scope(state),
             tuple(known),
@@ -376,8 +378,10 @@ class Calls(Values):
         own = state.owns(text)
         if blocking:
             self.note_lock(line, text, mode, state)
-        state.held = (*state.held, Lock(name, mode, line, own, True, guard, when))
-        state.released = state.released - {name}
+        if name in state.released:  # the caller's, which has it back
+            state.released = state.released - {name}
+        else:
+            state.held = (*state.held, Lock(name, mode, line, own, True, guard, when))
 
     def note_lock(self, line: int, text: str, mode: str, state: State) -> None:
         """Somebody may wait for the lock here."""

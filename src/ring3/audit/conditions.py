@@ -139,6 +139,17 @@ REGISTERED: dict[str, str] = {
     "fs/verity/": "fsverity_operations",
     "fs/quota/": "dquot_operations",
 }
+#: Folders whose files are on superblocks of their own, whoever calls: their operations answer there.
+OWN_SUPERBLOCK = ("fs/kernfs/",)
+#: Whether a filesystem has given up: after that it waits for nothing, and nothing about it is told.
+GIVEN_UP = frozenset(
+    words(
+        "xfs_is_shutdown xlog_is_shutdown f2fs_cp_error gfs2_withdrawn ext4_emergency_state "
+        "ext4_forced_shutdown NVolShutdown ntfs3_forced_shutdown exfat_forced_shutdown "
+        "btrfs_is_shutdown ocfs2_emergency_state cifs_forced_shutdown ceph_inode_is_shutdown "
+        "is_journal_aborted is_handle_aborted"
+    )
+)
 #: Nothing is left to write once these have been called on the mapping.
 TRUNCATES = frozenset({"truncate_inode_pages_final", "truncate_inode_pages"})
 WRITES_BACK = frozenset(
@@ -177,6 +188,7 @@ TESTS = re.compile(r"/tests?/|[-_](?:tests?|kunit|selftests?)\.c$")
 IMPOSSIBLE: dict[tuple[str, str], str] = {
     ("__fput_deferred", "file_free"): "only for a file that was never opened",
     ("fput", "file_free"): "only for a file that was never opened",
+    ("iomap_dirty_folio", "ifs_alloc"): "a folio that was read or written has its state already",
     ("insert_prealloc_file_extent", "btrfs_replace_file_extents"): (
         "with the transaction that every caller under a lock hands in it returns before"
     ),

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ring3.audit.conditions import LAZYTIME, MOUNTING, TESTS
+from ring3.audit.conditions import LAZYTIME, MOUNTING, OWN_SUPERBLOCK, TESTS
 from ring3.audit.contexts import NOFS, NOIO, Context, Edge, Lock, Site
 from ring3.audit.findings import LEVELS, Finding, Level, Step
 from ring3.audit.flow import Interpreter
@@ -338,7 +338,8 @@ def _seeds(
             for callee in interpreter.leaving(declared.callees, program.file[function])
             for lock in callee.acquired
         ):
-            seeds.append((function, Context(unit)))
+            own = program.file[function].startswith(OWN_SUPERBLOCK)
+            seeds.append((function, Context(program.unit[function] if own else unit)))
     return seeds
 
 

@@ -281,6 +281,12 @@ FILE_IS_UNIT = frozenset({"fs", "mm", "kernel", "lib", "ipc", "init", "security"
 #: Shared filesystem machinery: entered from every filesystem, with that filesystem's operations.
 SHARED = ("fs/jbd2", "fs/quota", "fs/iomap", "fs/crypto", "fs/verity", "fs/kernfs")
 
+#: Why a wait for such an operation is doubted.
+DOUBTED_OPS: dict[str, str] = {
+    "address_space_operations": (
+        "only in a memory cgroup of version 1, and only once a folio is marked as under writeback"
+    ),
+}
 #: Of these the work is done when they return; what they queue besides is not waited for.
 SUBMITTED_HERE = frozenset({"address_space_operations", "rpc_xprt_ops", "scsi_host_template"})
 #: A filesystem whose mappings say this is not waited for by reclaim.
@@ -325,9 +331,7 @@ SIGNALLERS: dict[str, str] = {
     "block_device_operations": "reclaim waits for pages written to this device",
     "md_personality": "reclaim waits for pages written to this array",
     "target_type": "reclaim waits for pages written through this target",
-    "address_space_operations": (
-        "reclaim of a memory cgroup of version 1 waits for folios under writeback, which this may hold"
-    ),
+    "address_space_operations": "reclaim waits for folios that this writes",
     "scsi_host_template": "reclaim waits for pages written through this host",
     "rpc_xprt_ops": "->release_folio() of NFS waits for pages written through this transport",
     "drm_sched_backend_ops": (

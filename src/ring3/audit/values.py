@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
 from ring3.audit.cexpr import FALSE, TRUE, UNKNOWN, Value
+from ring3.audit.conditions import GIVEN_UP
 from ring3.audit.contexts import RECLAIM_FLAGS, Context
 from ring3.audit.program import MEMBER_CALL, WORD
 from ring3.audit.state import State
@@ -98,6 +99,8 @@ class Values:
                 args[0], lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
             )
         if name == "i_size_read" and EMPTY in state.env and args and args[0][1] in state.own:
+            return FALSE
+        if name in GIVEN_UP:
             return FALSE
         if name == "current_is_kswapd":
             return UNKNOWN if self.context.reclaim else FALSE

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from ring3.audit.contexts import Context, Edge, Site
 from ring3.audit.findings import Finding, Level, Step
-from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, long_way
+from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, long_way, rare_step
 from ring3.audit.program import Program, flatten
-from ring3.audit.tables import SIGNALLERS, SUBMITTED_HERE, UNWAITED, WAITED_OPS
+from ring3.audit.tables import DOUBTED_OPS, SIGNALLERS, SUBMITTED_HERE, UNWAITED, WAITED_OPS
 
 RULE = "wait-in-reclaim"
 _WORK = re.compile(
@@ -76,7 +76,10 @@ def _wait(
     for other in known:
         steps = _allocates(program, chains, graph, unit, other, "__GFP_FS")
         if steps:
-            doubted = [*doubts([*before, *steps]), *filter(None, [long_way(before[4:])])]
+            doubted = [
+                *doubts([*before, *steps]),
+                *filter(None, [long_way(before[4:]), rare_step(before)]),
+            ]
             if any(
                 function == other.function and context.reclaim for function, context in spread.ways
             ):
@@ -208,7 +211,7 @@ def _declared(program: Program, chains: Chains, graph: Graph, unit: str) -> list
             (SIGNALLERS[struct], f"{name}() is {struct}.{field}"),
         )
         spread = graph.spread([(function, Context(unit))])
-        found += _allocations(program, chains, graph, unit, spread, name, needs, why, seen)
+        found += _allocations(program, chains, graph, unit, spread, name, struct, needs, why, seen)
         if struct in SUBMITTED_HERE:
             continue
         if others is None:
@@ -217,7 +220,9 @@ def _declared(program: Program, chains: Chains, graph: Graph, unit: str) -> list
             behind = graph.spread([(worker, Context(unit))])
             shown = program.functions[worker].name
             reasons = (*why, f"{shown}() is {how}, which {name}() queues")
-            found += _allocations(program, chains, graph, unit, behind, shown, needs, reasons, seen)
+            found += _allocations(
+                program, chains, graph, unit, behind, shown, struct, needs, reasons, seen
+            )
     return found
 
 
@@ -246,6 +251,7 @@ def _allocations(
     unit: str,
     spread: Spread,
     name: str,
+    struct: str,
     needs: str,
     why: tuple[str, ...],
     seen: set[tuple[str, int]],
@@ -264,7 +270,7 @@ def _allocations(
             steps, _ = chains.to(spread.ways, node)
             steps.append(at)
             flags = program.flag_names(site.flags)
-            doubted = [*doubts(steps), *filter(None, [long_way(steps)])]
+            doubted = [*doubts(steps), *filter(None, [long_way(steps), DOUBTED_OPS.get(struct)])]
             yield Finding(
                 rule=RULE,
                 level="note" if doubted or len(steps) > 8 else "warning",

@@ -31,6 +31,10 @@ _TASK_FLAGS = {
 }
 #: What a function returns when it failed.
 _ERROR = re.compile(r"-E[A-Z]+$|ERR_PTR\(|ERR_CAST\(|(?:NULL|false)$")
+#: What the code itself says never happens.
+_NEVER_TRUE = re.compile(
+    r"\(*(?:unlikely\()?(?:WARN|WARN_ON|WARN_ON_ONCE|WARN_ONCE|VM_WARN_ON|VM_WARN_ON_ONCE)\("
+)
 _CALL = re.compile(r"(likely|unlikely|IS_ERR|IS_ERR_OR_NULL)\(")
 _AGAINST_0 = re.compile(r"(\w+) (<|!=|==|>=) 0$")
 _SPECIAL = re.compile(r"(\w+)->i_ino (==|!=) [A-Z]\w*")
@@ -192,6 +196,8 @@ class Walk(Calls):
             special = _SPECIAL.search(condition)
             if special and special.group(1) in state.own and "&&" not in condition:
                 chosen = special.group(2) == "!=" if "||" not in condition else chosen
+        if chosen is None and _NEVER_TRUE.match(condition):
+            chosen = False
         if chosen is not None:
             return self.block(then if chosen else otherwise, state, depth + 1)
         other = state.copy()
@@ -274,8 +280,11 @@ class Walk(Calls):
             return
         if left == JOURNAL_INFO:
             text = self.named(left, 0, ())
-            self.release(self.lock_class(text), state)
-            if right not in ("NULL", "0"):
+            name = self.lock_class(text)
+            begins = right not in ("NULL", "0")
+            if not begins or any(lock.name == name for lock in state.held):
+                self.release(name, state)
+            if begins:
                 self.acquire(event[1], text, "w", state, blocking=False)
             return
         key = left.replace(" ", "")
