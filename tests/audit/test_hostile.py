@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,40 @@ def test_bad_files_are_named_and_the_rest_is_analysed(toy: Report, tmp_path: Pat
     }
     wanted = [one.id for one in toy.findings]
     assert [one.id for one in report.findings if one.at.function.startswith("toy_")] == wanted
+
+
+def test_pipes_devices_and_names_that_are_no_text(toy: Report, tmp_path: Path) -> None:
+    copy = tmp_path / "tree"
+    shutil.copytree(TREE, copy)
+    os.mkfifo(copy / "pipe.c")
+    (copy / "endless.c").symlink_to("/dev/zero")
+    (copy / "locks.c").rename(os.fsdecode(os.fsencode(copy) + b"/l\xff.c"))
+    page, log = tmp_path / "page.html", tmp_path / "log.sarif"
+    done = subprocess.run(
+        [*command(copy)[:-3], "--html", str(page), "--sarif", str(log)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "pipe.c: not a regular file" in done.stderr
+    assert "endless.c: not a regular file" in done.stderr
+    assert page.read_text().count("l?.c") > 0
+    assert "l%FF.c" in log.read_text()
+
+
+def test_a_full_disk_costs_the_cache_and_nothing_else(toy: Report, tmp_path: Path) -> None:
+    """RLIMIT_FSIZE stands for the disk: SQLite is refused every write beyond it."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *command(TREE)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+    )
+    assert done.returncode == 1, done.stderr
+    assert len(json.loads(done.stdout)["findings"]) == len(toy.findings)
 
 
 def test_deep_nesting_is_read_up_to_a_depth() -> None:

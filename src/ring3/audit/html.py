@@ -74,7 +74,8 @@ def findings_page(report: Report, findings: Iterable[Finding]) -> str:
             source=lambda step: _source(report.root, step, sources),
         )
     )
-    return page("Reclaim audit", body, extra_style=_STYLE, script=_SCRIPT)
+    whole = page("Reclaim audit", body, extra_style=_STYLE, script=_SCRIPT)
+    return whole.encode("utf-8", "replace").decode()  # a file's name may be no text
 
 
 def _chains(one: Finding) -> list[tuple[str, tuple[Step, ...]]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ring3 import __version__
 from ring3.audit.findings import RULES, Finding, Step
@@ -70,7 +72,10 @@ def _location(step: Step) -> dict[str, Any]:
     note = f" [{step.note}]" if step.note else ""
     return {
         "physicalLocation": {
-            "artifactLocation": {"uri": step.file, "uriBaseId": "TREE"},
+            "artifactLocation": {
+                "uri": quote(os.fsencode(step.file)),
+                "uriBaseId": "TREE",
+            },
             "region": {"startLine": step.line},
         },
         "logicalLocations": [{"name": step.function, "kind": "function"}],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import marshal
 import os
@@ -237,14 +238,17 @@ class _Store:
             if stale and not old.name.startswith(self.path.name):
                 old.unlink(missing_ok=True)
         try:
-            self._open()
+            self._open(self.path)
         except sqlite3.DatabaseError:
-            self.path.unlink(missing_ok=True)
-            self._open()
+            try:
+                self.path.unlink(missing_ok=True)
+                self._open(self.path)
+            except (OSError, sqlite3.DatabaseError):  # a full or read-only disk: do without
+                self._open(":memory:")
         return self
 
-    def _open(self) -> None:
-        self.base = sqlite3.connect(self.path, timeout=60)
+    def _open(self, path: Path | str) -> None:
+        self.base = sqlite3.connect(path, timeout=60)
         self.base.execute("PRAGMA journal_mode=WAL")
         self.base.execute("PRAGMA synchronous=OFF")
         self.base.execute("CREATE TABLE IF NOT EXISTS facts (key BLOB PRIMARY KEY, blob BLOB)")
@@ -260,7 +264,8 @@ class _Store:
                 try:
                     found[name] = _unpack(row[0])
                 except (EOFError, ValueError, TypeError):
-                    self.base.execute("DELETE FROM facts WHERE key = ?", (key,))
+                    with contextlib.suppress(sqlite3.OperationalError):
+                        self.base.execute("DELETE FROM facts WHERE key = ?", (key,))
         return found
 
     def result(self, key: bytes) -> bytes | None:
@@ -268,5 +273,6 @@ class _Store:
         return row[0] if row is not None else None
 
     def put(self, rows: list[tuple[bytes, bytes]]) -> None:
-        with self.base:
+        # On a full disk the next run is slower; this one has what it needs.
+        with contextlib.suppress(sqlite3.OperationalError), self.base:
             self.base.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
