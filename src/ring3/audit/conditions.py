@@ -196,8 +196,12 @@ IMPOSSIBLE: dict[tuple[str, str], str] = {
         "a space cache is of the root tree, for which no quota is reserved (is_fstree())"
     ),
 }
-#: While a superblock is being mounted or unmounted its shrinker does nothing.
+#: While a superblock is being mounted or unmounted its shrinker does nothing; a device that is being set up
+#: has no I/O yet.
 MOUNTING = (
+    "_ctr",
+    "_probe",
+    "autorun_",
     "fill_super",
     "get_tree",
     "_mount",

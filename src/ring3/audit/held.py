@@ -266,7 +266,7 @@ class Held:
             doubted.append("the lock is held on some of the ways here only")
             level = "note"
         if any(mark in who for mark in MOUNTING):
-            doubted.append(f"{who}() runs while the shrinker of the superblock does nothing")
+            doubted.append(f"{who}() runs while nobody uses the filesystem or device")
             level = "note"
         if len(doubted) > 1 or LAZYTIME in doubted:
             level = "note"

@@ -17,6 +17,8 @@ _WORK = re.compile(
     r"^(?:__)?INIT_(?:DELAYED_|DEFERRABLE_|RCU_)?WORK(?:_ONSTACK)?$|^kthread_init_work$"
 )
 _QUEUE = re.compile(r"^(?:mod|queue)_(?:delayed_)?work(?:_on)?$|^kthread_queue_work$")
+#: Work queued so many calls below an operation is the operation's own.
+_NEAR = 3
 _MARKS = (b"_WORK", b"complete", b"kthread", b"queue_work", b"queue_delayed_work")
 
 
@@ -216,7 +218,7 @@ def _declared(program: Program, chains: Chains, graph: Graph, unit: str) -> list
             continue
         if others is None:
             others = _others(program, unit)
-        for worker, how in _queued(program, unit, spread, others).items():
+        for worker, how in _queued(program, chains, unit, spread, others).items():
             behind = graph.spread([(worker, Context(unit))])
             shown = program.functions[worker].name
             reasons = (*why, f"{shown}() is {how}, which {name}() queues")
@@ -227,13 +229,19 @@ def _declared(program: Program, chains: Chains, graph: Graph, unit: str) -> list
 
 
 def _queued(
-    program: Program, unit: str, spread: Spread, others: dict[str, list[Other]]
+    program: Program, chains: Chains, unit: str, spread: Spread, others: dict[str, list[Other]]
 ) -> dict[int, str]:
-    """Workers of the work items that functions of ``spread`` in the subject queue -> what they are."""
+    """Workers of the work items that functions of ``spread`` in the subject queue -> what they are.
+
+    Only what is queued near its beginning: work that an event far below sets off is not the operation's.
+    """
     found: dict[int, str] = {}
-    for function in dict.fromkeys(function for function, _ in spread.ways):
+    for node in spread.ways:
+        function = node[0]
         declared = program.functions[function]
         if program.unit[function] != unit or not any(map(_QUEUE.match, declared.callees)):
+            continue
+        if len(chains.to(spread.ways, node)[0]) > _NEAR:
             continue
         for event in flatten(program.body(function)[1]):
             if event[0] == "c" and _QUEUE.match(event[2]) and len(event[3]) > 1:
