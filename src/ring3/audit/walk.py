@@ -112,7 +112,7 @@ class Walk(Calls):
             kind = event[0]
             if kind == "label":
                 # A label that nothing above jumps to, after code that does not come here, is not reached.
-                state = join(state, self.labels.pop(event[2], None))
+                state = self.meet(state, self.labels.pop(event[2], None))
                 if state is not None and event[2] in self.repeated:
                     forget(state, events[at + 1 :])
                 continue
@@ -156,7 +156,7 @@ class Walk(Calls):
                 self.exits.append((state, event[2]))
                 state = None
             elif kind == "goto":
-                joined = join(self.labels.get(event[2]), state.copy())
+                joined = self.meet(self.labels.get(event[2]), state.copy())
                 assert joined is not None
                 self.labels[event[2]] = joined
                 state = None
@@ -167,6 +167,26 @@ class Walk(Calls):
         if state is not None and before is not None:
             self.unguard(state, before)
         return state
+
+    def meet(self, a: State | None, b: State | None) -> State | None:
+        """The two ways to a label joined: what is locked on one of them, is where the answer says so."""
+        if a is not None and b is not None and a.held != b.held:
+            events = flatten(self.program.body(self.function)[1])
+            answers = {event[2] for event in events if event[0] == "ret"}
+            for one, other in ((a, b), (b, a)):
+                theirs = {lock.name for lock in other.held}
+                succeeded = next(
+                    (v for v in answers if one.env.get(v) == FALSE and other.env.get(v) != FALSE),
+                    None,
+                )
+                if succeeded:
+                    one.held = tuple(
+                        lock
+                        if lock.name in theirs or lock.when
+                        else lock._replace(when=f"!{succeeded}")
+                        for lock in one.held
+                    )
+        return join(a, b)
 
     def unguard(self, state: State, before: State | None = None) -> None:
         """End guards: the last one, that of a ``scoped_guard``, or all begun since ``before``."""
