@@ -3,8 +3,8 @@
     python benchmarks/audit.py [--version 7.2] [--all] [--gcc]
 
 Cold and warm use a cache of their own.  CPU time is that of all processes, those that outlive the command
-(the fork server's) too: this one adopts them.  Memory is the sum over all processes of the pages that each has
-of its own and its share of those that are shared (PSS), sampled ten times a second: its highest.
+(the fork server's) too: this one adopts them.  Memory is the sum over all processes of the pages that each
+has of its own and its share of those that are shared (PSS), sampled ten times a second: its highest.
 """
 
 from __future__ import annotations
