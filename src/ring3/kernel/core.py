@@ -296,9 +296,12 @@ class Kernel(Console, Context, Outside):
 
     def signal(self, task: Task) -> None:
         """Send a fatal signal: interruptible and killable sleeps end."""
+        if self.current is not self.boot:
+            self.point("signal", task, task.key | WRITE)
         task.signal_pending = True
-        if task.state is State.INTERRUPTIBLE or task.state is State.KILLABLE:
-            self.wake(task)
+        if (task.state is State.INTERRUPTIBLE or task.state is State.KILLABLE) and self.wake(task):
+            # It looks again at what it waits for, which may come before that.
+            task.access = task.key
 
     def cond_resched(self) -> None:
         """Let others run.  When there are none, virtual time moves on, so that polling loops end."""

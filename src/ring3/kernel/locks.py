@@ -244,6 +244,9 @@ class Mutex(Lock):
             self.map.acquire(subclass=subclass)
         if task.preempt_count:
             kernel.sleep_in_atomic("mutex_lock_interruptible")
+        # A signal ends the wait, so that it matters whether it or an unlock comes first.
+        kernel.touch(task.key)
+        kernel.touch(self.key | STATE | WRITE)
         if self.owner is None:
             self.owner = task
             task.woken_step = self.released
@@ -253,6 +256,8 @@ class Mutex(Lock):
             kernel.block(self, state)
             if self.owner is task:
                 return 0
+            kernel.touch(self.key | WRITE)
+            kernel.touch(self.key | STATE | WRITE)
             self.waiters.remove(task)
         if self.map is not None:
             self.map.release()

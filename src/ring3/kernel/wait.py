@@ -49,6 +49,8 @@ class WaitQueue:
         if task.preempt_count:
             kernel.sleep_in_atomic("wait_event")
         signalled = state is State.INTERRUPTIBLE or state is State.KILLABLE
+        if signalled:
+            kernel.touch(task.key)
         deadline = None if timeout is None else kernel.now() + timeout
         while not condition():
             if signalled and task.signal_pending:
@@ -65,6 +67,8 @@ class WaitQueue:
                 if any(waiter is task for waiter, _ in self.waiters):
                     kernel.block(self, state, left)
             self.finish_wait()
+            if signalled:
+                kernel.touch(task.key)
         return 0 if deadline is None else max(1, deadline - kernel.now())
 
     def prepare_to_wait(self, *, exclusive: bool = False) -> None:
@@ -165,6 +169,8 @@ class Completion:
             kernel.sleep_in_atomic("wait_for_completion")
         deadline = None if timeout is None else kernel.now() + timeout
         signalled = state is State.INTERRUPTIBLE or state is State.KILLABLE
+        if signalled:
+            self._may_end_early(task)
         while not self.done:
             if signalled and task.signal_pending:
                 return -ERESTARTSYS
@@ -175,8 +181,16 @@ class Completion:
             kernel.block(self, state, left)
             if task in self.waiters:
                 self.waiters.remove(task)
+            if signalled:
+                self._may_end_early(task)
         self._take(task)
         return 0 if deadline is None else max(1, deadline - kernel.now())
+
+    def _may_end_early(self, task: Task) -> None:
+        """A signal ends this wait, so that it matters whether it or a complete comes first."""
+        self.kernel.touch(task.key)
+        self.kernel.touch(self.key | WRITE)
+        self.kernel.touch(self.key | STATE)
 
     def try_wait(self) -> bool:
         """try_wait_for_completion: consume one completion if there is one."""
