@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from distributed import Client
 
 COMPARE = [
     *("compare", "as-today", "mempool", "i-reclaim-hard", "--seeds", "2", "--json"),
@@ -57,7 +58,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             deadline = time.monotonic() + 60
             while not address.exists() and time.monotonic() < deadline:
                 time.sleep(0.1)
-        yield json.loads(address.read_text())["address"]
+        found = json.loads(address.read_text())["address"]
+        with Client(found, timeout="60s") as client:
+            client.wait_for_workers(2, timeout=120)  # a busy machine takes its time
+        yield found
     finally:
         for process in reversed(processes):
             process.terminate()
