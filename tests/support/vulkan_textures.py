@@ -166,6 +166,25 @@ def textures() -> list[Case]:
     )
     textured("lod_explicit", "pixel = textureLod(t, at, at.x * 3.0);", levels=4, size=(32, 24, 1))
     textured("lod_bias", "pixel = texture(t, at * 2.0, 1.25);", levels=4, size=(32, 24, 1))
+    textured(
+        "lod_clamped",
+        "pixel = texture(t, at * 16.0);",
+        levels=4,
+        size=(32, 24, 1),
+        sampler="1 1 1 0 0 0 0.0 0.5 1.75 1.0 -1 0 0",
+    )
+    textured(
+        "gradient",
+        "pixel = textureGrad(t, at, vec2(0.1, 0.0), vec2(0.0, 0.2));",
+        levels=4,
+        size=(32, 24, 1),
+    )
+    textured("texel_fetch", "pixel = texelFetch(t, ivec2(at * vec2(16.0, 12.0)), 0);")
+    textured(
+        "texel_fetch_any_level",
+        "int l = int(at.x * 2.99); pixel = texelFetch(t, ivec2(at * vec2(16 >> l, 12 >> l)), l);",
+        levels=3,
+    )
     textured("texel_fetch_level", "pixel = texelFetch(t, ivec2(at * vec2(8.0, 6.0)), 1);", levels=3)
     textured("gather", "pixel = textureGather(t, at, 2);")
     textured(
