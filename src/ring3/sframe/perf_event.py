@@ -158,7 +158,7 @@ def open_event(attr: Attr, pid: int, cpu: int) -> int:
         raise MissingPart(
             "the kernel forbids perf_event_open here",
             where=f"pid {pid}",
-            remedy="run as root, or set /proc/sys/kernel/perf_event_paranoid to 2 or less",
+            remedy="run as its user, with /proc/sys/kernel/perf_event_paranoid at 2 or less, or as root",
         )
     if code == errno.ENOSYS:
         raise MissingPart("this kernel has no perf_event_open", remedy="CONFIG_PERF_EVENTS=y")
