@@ -277,7 +277,9 @@ def _judge(answer: Explanation, splat: Splat, names: list[str]) -> None:
             _, text, name = min(waits)
             say(f"The task waits for {text} ({name}).")
     if not answer.entry:
-        if splat.kind != "lockdep":
+        if re.match(r"kswapd\d", answer.task):
+            say("The task is the background reclaimer; what it reclaims is not on this stack.")
+        elif splat.kind != "lockdep":
             say("No reclaim is on this stack.")
         return
     if answer.entry == "drop_caches":
