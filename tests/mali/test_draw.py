@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ring3.mali import QueueFault, QueueState, TilerOutOfMemory
+from ring3.mali.blending import blend_rgba8, times, times_exact
 from ring3.mali.descriptors import (
     Attribute,
     Blend,
@@ -29,7 +30,6 @@ from ring3.mali.draw import assemble as primitives
 from ring3.mali.formats import from_tiled, to_tiled
 from ring3.mali.isa.asm import assemble
 from ring3.mali.raster import scan, snap
-from ring3.mali.tilebuffer import blend_rgba8, times, times_exact
 
 CODE, DESC, VERTICES, IMAGE, DEPTH, HEAP = (0x1000_0000 * n for n in range(1, 7))
 CHUNK = 256 << 10

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ring3.errors import Unsupported
+from ring3.mali.blending import times, times_exact
 from ring3.mali.descriptors import (
     Blend,
     DepthStencil,
@@ -26,7 +27,7 @@ from ring3.mali.raster import Interpolator, Setup
 from ring3.mali.shader.operands import Selection
 from ring3.mali.shader.run import Execution, Program
 from ring3.mali.shader.threads import Threads
-from ring3.mali.tilebuffer import DepthBuffer, Target, times, times_exact
+from ring3.mali.tilebuffer import DepthBuffer, Target
 
 if TYPE_CHECKING:
     from ring3.mali.cs.queue import Queue
