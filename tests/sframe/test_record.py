@@ -135,8 +135,11 @@ def test_a_signal_ends_the_recording_and_keeps_it(attached, number, tmp_path):
             time.sleep(0.1)
         kill = os.kill if attached or number == signal.SIGTERM else os.killpg
         kill(recorder.pid, number)
-        _, said = recorder.communicate(timeout=60)
-        child.kill()
+        try:
+            _, said = recorder.communicate(timeout=60)
+        finally:
+            child.kill()
+            recorder.kill()
     assert recorder.returncode == 0, said
     assert len(samples.read(path)) > 5
 
