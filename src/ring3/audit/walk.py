@@ -169,7 +169,8 @@ class Walk(Calls):
         return state
 
     def meet(self, a: State | None, b: State | None) -> State | None:
-        """The two ways to a label joined: what is locked on one of them, is where the answer says so."""
+        """The two ways to a label joined: what is locked for certain on one of them, is where the
+        answer says so."""
         if a is not None and b is not None and a.held != b.held:
             events = flatten(self.program.body(self.function)[1])
             answers = {event[2] for event in events if event[0] == "ret"}
@@ -182,7 +183,7 @@ class Walk(Calls):
                 if succeeded:
                     one.held = tuple(
                         lock
-                        if lock.name in theirs or lock.when
+                        if lock.name in theirs or lock.when or not lock.sure
                         else lock._replace(when=f"!{succeeded}")
                         for lock in one.held
                     )
