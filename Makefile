@@ -9,11 +9,11 @@ tour: set-up
 	$(BIN)/ring3 tour -o tour
 
 test: set-up check
-	$(BIN)/pytest -n 2 -m "not oracle" $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal -m "not oracle" $(ARGS)
 
 test-oracles: set-up
 	scripts/oracles
-	$(BIN)/pytest -n 2 -m oracle $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal -m oracle $(ARGS)
 
 check: set-up
 	$(BIN)/ruff format --check .

@@ -39,15 +39,23 @@ if not COMPILED:
     import atheris
 
     def interpreted(*_: Any, **__: Any) -> Callable[[Any], Any]:
-        """``njit(...)``: fields of records become attributes, as Numba has them."""
+        """``njit(...)``: fields of records become attributes, as Numba has them, and results wrap."""
 
         def decorate(function: Any) -> Any:
             def call(*args: Any) -> Any:
-                return function(*map(records, args))
+                return wrapped(function(*map(records, args)))
 
             return call
 
         return decorate
+
+    def wrapped(value: Any) -> Any:
+        """Integers as a register of 64 bits holds them: addresses from 2^63 on are negative."""
+        if isinstance(value, tuple):
+            return tuple(map(wrapped, value))
+        if type(value) is int:
+            return (value + (1 << 63)) % (1 << 64) - (1 << 63)
+        return value
 
     def records(value: Any) -> Any:
         if isinstance(value, np.ndarray) and value.dtype.names:

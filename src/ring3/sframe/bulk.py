@@ -314,7 +314,7 @@ def _step(
                 continue
             rule = rows[table.row + row]
             signal = near[function].flags & SIGNAL
-            if signal:
+            if signal and known[sp_number]:
                 base = values[sp_number]
                 for kind in range(len(saved)):
                     fine, caller = _word(data, big, sample, base + saved[kind, -1])

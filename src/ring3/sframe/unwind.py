@@ -404,7 +404,7 @@ class _Walker:
             return Stop.CHAIN_END
         if fp & 7 or (sp is not None and _below(fp, sp)):
             return Stop.NO_RULE
-        next_fp, ra = self._memory(fp), self._memory(fp + 8)
+        next_fp, ra = self._memory(fp), self._memory(fp + 8 & _WORD)
         if next_fp is None or ra is None:
             return Stop.NO_MEMORY
         if ra == 0:
@@ -414,7 +414,7 @@ class _Walker:
         ra &= abi.address_mask
         if self._modules.find(ra - 1) is None:
             return Stop.NO_RULE
-        caller_sp = fp + abi.record_cfa if abi.record_cfa else None
+        caller_sp = fp + abi.record_cfa & _WORD if abi.record_cfa else None
         return self._caller(ra, caller_sp, next_fp), How.FRAME_POINTER
 
     def _caller(self, pc: int, sp: int | None, fp: int | None) -> Registers:
@@ -440,10 +440,11 @@ class _Walker:
         sp = registers.values[self._abi.sp]
         if sp is None:
             return None
-        pc = self._memory(sp + kind.pc)
+        pc = self._memory(sp + kind.pc & _WORD)
         if pc is None or self._modules.find(pc) is None:
             return None
-        values = [self._memory(sp + at) if at >= 0 else None for at in kind.registers]
+        places = [sp + at & _WORD if at >= 0 else None for at in kind.registers]
+        values = [None if place is None else self._memory(place) for place in places]
         return Registers(pc, values)
 
 
