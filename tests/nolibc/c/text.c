@@ -262,6 +262,10 @@ static void strings(void)
 	strncpy(buf, "ab", 5);
 	SHOW("strncpy pads", "%d%d%d%c", buf[2], buf[3], buf[4], buf[5]);
 	SHOW("stpcpy", "%d", (int)(stpcpy(buf, "abcd") - buf));
+	SHOW("stpncpy short", "%d", (int)(stpncpy(buf, "ab", 5) - buf));
+	SHOW("stpncpy pads", "%d%d%d", buf[2], buf[3], buf[4]);
+	SHOW("stpncpy long", "%d", (int)(stpncpy(buf, "abcd", 3) - buf));
+	SHOW("stpncpy cuts", "%c%d", buf[2], buf[3]);
 	strcpy(buf, "a,b;;c");
 	for (found = strtok_r(buf, ",;", &next); found; found = strtok_r(NULL, ",;", &next))
 		SHOW("strtok_r", "%s", found);

@@ -12,6 +12,7 @@ NOLIBC_FN size_t strnlen(const char *s, size_t limit) NOLIBC_OWN(strnlen);
 NOLIBC_FN char *strcpy(char *to, const char *from) NOLIBC_OWN(strcpy);
 NOLIBC_FN char *stpcpy(char *to, const char *from) NOLIBC_OWN(stpcpy);
 NOLIBC_FN char *strncpy(char *to, const char *from, size_t n) NOLIBC_OWN(strncpy);
+NOLIBC_FN char *stpncpy(char *to, const char *from, size_t n) NOLIBC_OWN(stpncpy);
 NOLIBC_FN char *strcat(char *to, const char *from) NOLIBC_OWN(strcat);
 NOLIBC_FN char *strncat(char *to, const char *from, size_t n) NOLIBC_OWN(strncat);
 NOLIBC_FN size_t strlcpy(char *to, const char *from, size_t size) NOLIBC_OWN(strlcpy);
@@ -65,6 +66,16 @@ NOLIBC_FN char *strncpy(char *to, const char *from, size_t n)
 	for (; at < n; at++)
 		to[at] = 0;
 	return to;
+}
+
+NOLIBC_FN char *stpncpy(char *to, const char *from, size_t n)
+{
+	size_t at = 0;
+
+	while (at < n && from[at])
+		at++;
+	strncpy(to, from, n);
+	return to + at;
 }
 
 NOLIBC_FN char *strcat(char *to, const char *from)
