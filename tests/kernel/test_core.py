@@ -349,6 +349,67 @@ def test_cancel_sync_waits_for_the_running_work():
     assert log == ["done", "cancelled"]
 
 
+def test_cancel_sync_ends_work_that_queues_itself_again():
+    kernel = Kernel()
+    queue = Workqueue(kernel, "q")
+    runs = []
+
+    def again():
+        kernel.msleep(5)
+        runs.append(kernel.now())
+        queue.queue(plain)
+
+    def later():
+        kernel.msleep(5)
+        runs.append(kernel.now())
+        queue.queue_delayed(delayed, 10 * MS)
+
+    plain, delayed = Work(kernel, again), DelayedWork(kernel, later)
+
+    def body():
+        for work in (plain, delayed):
+            queue.queue(work)
+            kernel.msleep(1)
+            assert not work.cancel_sync()
+            assert not work.pending and work.worker is None
+            over = len(runs)
+            kernel.msleep(50)
+            assert len(runs) == over
+            assert queue.queue(work), "only while it is being cancelled it cannot be queued"
+            work.cancel_sync()
+
+    kernel.call(body)
+
+
+def test_flush_waits_for_the_runs_that_are_due_and_no_others():
+    kernel = Kernel()
+    queue = Workqueue(kernel, "q")
+    runs = []
+
+    def again():
+        kernel.msleep(5)
+        runs.append(kernel.now())
+        if len(runs) < 20:
+            queue.queue(work)
+
+    work = Work(kernel, again)
+
+    def body():
+        queue.queue(work)
+        kernel.msleep(1)
+        queue.queue(work)  # it runs, and is to run once more
+        queue.flush()
+        assert len(runs) == 2
+        assert work.flush()
+        assert len(runs) == 3, "flush_work waits for one run, though the work queued itself again"
+        assert work.pending or work.worker is not None
+
+    kernel.call(body)
+    kernel.run()
+    assert len(runs) == 20
+    kernel.close()
+
+
 @pytest.mark.parametrize("flags", [0, WQ_MEM_RECLAIM])
 def test_rescuer_works_while_no_worker_can_be_made(flags):
     kernel = Kernel()

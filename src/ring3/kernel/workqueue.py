@@ -29,9 +29,26 @@ MAYDAY_NS = 10_000_000
 
 
 class Work:
-    """struct work_struct: ``fn(*args)`` runs once per successful queueing, never twice at a time."""
+    """struct work_struct: ``fn(*args)`` runs once per successful queueing, never twice at a time.
 
-    __slots__ = ("args", "fn", "idle", "kernel", "key", "map", "name", "pending", "queue", "worker")
+    Runs are numbered: ``queued`` is the latest that was asked for, ``run`` the one that ``worker`` is at.
+    """
+
+    __slots__ = (
+        "args",
+        "cancelling",
+        "flushes",
+        "fn",
+        "kernel",
+        "key",
+        "map",
+        "name",
+        "pending",
+        "queue",
+        "queued",
+        "run",
+        "worker",
+    )
 
     def __init__(
         self, kernel: Kernel, fn: Callable[..., Any], *args: Any, name: str | None = None
@@ -43,14 +60,16 @@ class Work:
         self.pending = False
         self.worker: Task | None = None
         self.queue: Workqueue | None = None
-        self.idle: list[Completion] = []  # of those who flush this work
+        self.queued = self.run = 0
+        self.cancelling = 0  # how many are at it; meanwhile it cannot be queued
+        self.flushes: list[tuple[int, Completion]] = []  # (run, done when it and those before are)
         self.key = WorkerPool.of(kernel).key
         self.map: LockMap | None = None
         if kernel.lockdep is not None:
             self.map = kernel.lockdep.named_map(f"(work_completion)({self.name})")
 
     def flush(self) -> bool:
-        """flush_work: sleep until it neither is queued nor runs; False when it did not."""
+        """flush_work: sleep until the runs asked for so far have ended; False when there are none."""
         kernel = self.kernel
         kernel.might_sleep("flush_work")
         if self.map is not None:
@@ -61,10 +80,25 @@ class Work:
         kernel.point("flush_work", self, self.key | WRITE)
         if not self.pending and self.worker is None:
             return False
-        done = Completion(kernel, f"flush of {self.name}")
-        self.idle.append(done)
-        done.wait()
+        self.runs_so_far().wait()
         return True
+
+    def runs_so_far(self) -> Completion:
+        """Done when the runs asked for so far, of which there are some, have ended."""
+        done = Completion(self.kernel, f"flush of {self.name}")
+        self.flushes.append((self.queued, done))
+        return done
+
+    def ended(self) -> None:
+        """One of its runs is over, or will not be: who waited for the last of them goes on."""
+        if self.worker is not None:
+            next_end = self.run
+        else:
+            next_end = self.queued if self.pending else self.queued + 1
+        over = [done for last, done in self.flushes if last < next_end]
+        self.flushes = [flush for flush in self.flushes if flush[0] >= next_end]
+        for done in over:
+            done.complete_all()
 
     def cancel(self) -> bool:
         """cancel_work: take it off its queue; whether it was on it."""
@@ -75,13 +109,15 @@ class Work:
         return True
 
     def cancel_sync(self) -> bool:
-        """cancel_work_sync: after it the work neither is queued nor runs."""
+        """cancel_work_sync: after it the work neither is queued nor runs, even if it queues itself."""
+        self.cancelling += 1
         cancelled = self.cancel()
         if self.map is not None:
             self.map.acquire()
             self.map.release()
         while self.worker is not None:
             self.flush()
+        self.cancelling -= 1
         return cancelled
 
     def __repr__(self) -> str:
@@ -110,7 +146,8 @@ class DelayedWork(Work):
         return super().flush()
 
     def schedule_on(self, queue: Workqueue, delay: int) -> bool:
-        if self.pending or (self._alarm is not None and self._alarm.fn is not None):
+        timed = self._alarm is not None and self._alarm.fn is not None
+        if self.pending or timed or self.cancelling:
             return False
         self.queue = queue
         self._alarm = self.kernel.alarm(delay, queue._enqueue, self)
@@ -134,7 +171,6 @@ class Workqueue:
             self.map = kernel.lockdep.named_map(f"(wq_completion){name}")
         self.pool = WorkerPool.of(kernel)
         self._mayday: Alarm | None = None
-        self._drained: list[tuple[set[int], Completion]] = []
         if flags & WQ_MEM_RECLAIM:
             self.rescuer = kernel.kthread_run(self._rescue, name=name, flags=PF_WQ_WORKER)
 
@@ -144,7 +180,7 @@ class Workqueue:
         return cls(kernel, name, flags=flags | WQ_UNBOUND, max_active=1)
 
     def queue(self, work: Work) -> bool:
-        """queue_work: False when it was queued already."""
+        """queue_work: False when it was queued already, or is being cancelled."""
         self.kernel.point("queue_work", work, self.key | WRITE)
         return self._enqueue(work)
 
@@ -167,10 +203,7 @@ class Workqueue:
             self.map.acquire()
             self.map.release()
         kernel.point("flush_workqueue", self, self.key | WRITE)
-        waiting = {id(work) for work in (*self.todo, *self.running)}
-        if waiting:
-            done = Completion(kernel, f"flush of {self.name}")
-            self._drained.append((waiting, done))
+        for done in [work.runs_so_far() for work in dict.fromkeys((*self.running, *self.todo))]:
             done.wait()
 
     def destroy(self) -> None:
@@ -200,9 +233,10 @@ class Workqueue:
         self._ended(work)
 
     def _enqueue(self, work: Work) -> bool:
-        if work.pending:
+        if work.pending or work.cancelling:
             return False
         work.pending = True
+        work.queued += 1
         work.queue = self
         self.todo.append(work)
         self._kick()
@@ -232,6 +266,7 @@ class Workqueue:
     def run_one(self, work: Work) -> None:
         """Run ``work`` in the current task, with lockdep's maps held."""
         work.pending = False
+        work.run = work.queued
         work.worker = self.kernel.current
         if self.map is not None and work.map is not None:
             self.map.acquire()
@@ -247,15 +282,7 @@ class Workqueue:
 
     def _ended(self, work: Work) -> None:
         self.kernel.touch(self.key | WRITE)
-        if not work.pending:
-            for done in work.idle:
-                done.complete_all()
-            work.idle.clear()
-        for waiting, done in self._drained:
-            waiting.discard(id(work))
-            if not waiting:
-                done.complete_all()
-        self._drained = [entry for entry in self._drained if entry[0]]
+        work.ended()
 
     def _call_rescuer(self) -> None:
         if self._ready() and self.pool.creating and self.rescuer is not None:
