@@ -81,14 +81,6 @@ class DmaResv:
             self.core.kernel.bug("dma_resv_add_fence without a reserved slot")
         self._entries.append((fence, usage))
 
-    def replace_fences(self, context: int, replacement: DmaFence, usage: Usage) -> None:
-        """Put ``replacement`` in the place of every fence of ``context``."""
-        self.assert_held()
-        self._entries = [
-            (replacement, usage) if old.context == context else (old, old_usage)
-            for old, old_usage in self._entries
-        ]
-
     def iterate(self, usage: Usage) -> Iterator[tuple[DmaFence, Usage]]:
         """(fence, usage) of this usage and below, signalled ones too.  Lock held."""
         self.assert_held()
@@ -112,12 +104,6 @@ class DmaResv:
         if len(fences) < 2:
             return fences[0] if fences else None
         return DmaFenceArray(self.core, fences)
-
-    def copy_fences(self, source: DmaResv) -> None:
-        """Take over the unsignalled fences of ``source``.  Own lock held."""
-        self.assert_held()
-        self._entries = list(source.iterate_unlocked(Usage.BOOKKEEP))
-        self._slots = len(self._entries)
 
     def wait(
         self, usage: Usage, timeout: int | None = None, *, interruptible: bool = False

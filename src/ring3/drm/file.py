@@ -39,7 +39,6 @@ class DrmFile(File):
         self.client_id = device.opens
         self.client_name = b""
         self.driver_private: Any = None
-        self.opener = process
         device.files.append(self)
         device.opened(self)
         if device.recorder is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ring3.fs.buffer import brelse, sb_bread, sb_getblk
-from ring3.fs.inode import Inode, clear_inode, mark_inode_dirty
+from ring3.fs.inode import Inode, clear_inode
 from ring3.fs.jbd2 import Handle, Journal, jbd2_journal_start, jbd2_journal_stop, kjournald2
 from ring3.fs.mapping import AddressSpace, get_folio, truncate_inode_pages_final
 from ring3.fs.super import Filesystem, SuperBlock
@@ -165,14 +165,6 @@ def ext4_es_remove_extent(inode: Inode) -> None:
 
 def __es_alloc_extent(status: KmemCache) -> Slab | None:
     return status.alloc(G.GFP_KERNEL | G.NOFAIL)
-
-
-def ext4_dirty(inode: Inode) -> None:
-    """Change the inode in a transaction, as every write does."""
-    journal = inode.sb.private.journal
-    if jbd2_journal_start(journal) is not None:
-        mark_inode_dirty(inode)
-        jbd2_journal_stop(journal)
 
 
 def ext4_unclean(inode: Inode) -> bool:

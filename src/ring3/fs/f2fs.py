@@ -76,13 +76,6 @@ def f2fs_truncate(inode: Inode) -> None:
         brelse(folio)
 
 
-def f2fs_checkpoint(sb: SuperBlock) -> None:
-    """A checkpoint forgets the entries."""
-    info: F2fsSuper = sb.private
-    while info.kept:
-        info.entries.free(info.kept.popitem()[1])
-
-
 def f2fs_unclean(inode: Inode) -> bool:
     return inode.nlink == 0 or inode.private.append_write
 

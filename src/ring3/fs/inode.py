@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from ring3.fs.super import SuperBlock
 
 I_DIRTY = 1 << 0
-I_NEW = 1 << 3
 I_WILL_FREE = 1 << 4
 I_FREEING = 1 << 5
 I_CLEAR = 1 << 6
 I_SYNC = 1 << 7
 I_REFERENCED = 1 << 8
-I_CREATING = 1 << 15
 
 
 class Inode:

@@ -80,10 +80,8 @@ from ring3.kernel.rwsem import PercpuRwSem, RwLock, RwSem
 from ring3.kernel.schedulers import RandomScheduler
 from ring3.kernel.shared import Shared
 from ring3.kernel.task import (
-    PF_EXITING,
     PF_KSWAPD,
     PF_KTHREAD,
-    PF_LOCAL_THROTTLE,
     PF_MEMALLOC,
     PF_MEMALLOC_NOFS,
     PF_MEMALLOC_NOIO,
@@ -110,10 +108,8 @@ __all__ = [
     "NSEC_PER_MSEC",
     "NSEC_PER_SEC",
     "NSEC_PER_USEC",
-    "PF_EXITING",
     "PF_KSWAPD",
     "PF_KTHREAD",
-    "PF_LOCAL_THROTTLE",
     "PF_MEMALLOC",
     "PF_MEMALLOC_NOFS",
     "PF_MEMALLOC_NOIO",

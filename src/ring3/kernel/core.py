@@ -316,8 +316,6 @@ class Kernel(Console, Context, Outside):
         if self.scheduler is None or len(self.runnable) == 1:
             self._yield(task)
 
-    cpu_relax = yield_ = cond_resched
-
     def msleep(self, ms: float) -> None:
         """Sleep for ``ms`` milliseconds."""
         self.sleep(int(ms * 1_000_000))

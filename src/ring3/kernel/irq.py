@@ -77,7 +77,8 @@ class Interrupt:
         while self.running is not None and self.running.state is not State.DEAD:
             self.kernel.join(self.running)
 
-    def _serve(self) -> None:
+    def _serve(self) -> Any:
+        """Call the handler in the interrupt's context; what it returns."""
         kernel = self.kernel
         task = kernel.current
         before = task.preempt_count
@@ -87,10 +88,11 @@ class Interrupt:
         lockdep = kernel.lockdep
         if lockdep is not None:
             lockdep.irq_enter(task, self.threaded)
-        self.handler(*self.args)
+        answer = self.handler(*self.args)
         if lockdep is not None:
             lockdep.irq_exit(task)
         task.preempt_count = before
+        return answer
 
     def __repr__(self) -> str:
         return f"interrupt {self.name}"
@@ -122,12 +124,6 @@ class Timer(Softirq):
         """timer_delete: whether it was pending.  The handler may still be running."""
         return self._alarm is not None and self._alarm.cancel()
 
-    def delete_sync(self) -> bool:
-        """timer_delete_sync: after it the handler neither runs nor will."""
-        pending = self.delete()
-        self.synchronize()
-        return pending
-
     @property
     def pending(self) -> bool:
         return self._alarm is not None and self._alarm.fn is not None
@@ -146,11 +142,6 @@ class HrTimer(Timer):
         self.running = self.kernel.spawn(self._expire, name=self.name, flags=PF_KTHREAD)
 
     def _expire(self) -> None:
-        again: list[int | None] = []
-        handler, self.handler = self.handler, lambda *args: again.append(handler(*args))
-        try:
-            self._serve()
-        finally:
-            self.handler = handler
-        if again and again[0] is not None:
-            self._alarm = self.kernel.alarm(again[0], self._due)
+        again: int | None = self._serve()
+        if again is not None:
+            self._alarm = self.kernel.alarm(again, self._due)

@@ -133,14 +133,6 @@ class Spinlock(Lock):
         self.unlock()
         local_irq_restore(self.kernel, flags)
 
-    def lock_irq(self, subclass: int = 0) -> None:
-        local_irq_disable(self.kernel)
-        self.lock(subclass)
-
-    def unlock_irq(self) -> None:
-        self.unlock()
-        local_irq_enable(self.kernel)
-
     def lock_bh(self, subclass: int = 0) -> None:
         local_bh_disable(self.kernel)
         self.lock(subclass)

@@ -11,16 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ring3.kernel.core import STATE, WRITE
-from ring3.kernel.locks import (
-    WAIT_CONFIG,
-    Lock,
-    local_bh_disable,
-    local_bh_enable,
-    local_irq_disable,
-    local_irq_enable,
-    local_irq_restore,
-    local_irq_save,
-)
+from ring3.kernel.locks import WAIT_CONFIG, Lock
 from ring3.kernel.task import HARDIRQ_MASK, PREEMPT_OFFSET, SOFTIRQ_MASK, Task
 
 if TYPE_CHECKING:
@@ -230,37 +221,3 @@ class RwLock(ReadersWriter):
             self.map.release()
         self._release_write(kernel.current)
         kernel.current.preempt_count -= PREEMPT_OFFSET
-
-    def read_lock_irqsave(self) -> bool:
-        flags = local_irq_save(self.kernel)
-        self.read_lock()
-        return flags
-
-    def read_unlock_irqrestore(self, flags: bool) -> None:
-        self.read_unlock()
-        local_irq_restore(self.kernel, flags)
-
-    def write_lock_irqsave(self) -> bool:
-        flags = local_irq_save(self.kernel)
-        self.write_lock()
-        return flags
-
-    def write_unlock_irqrestore(self, flags: bool) -> None:
-        self.write_unlock()
-        local_irq_restore(self.kernel, flags)
-
-    def write_lock_irq(self) -> None:
-        local_irq_disable(self.kernel)
-        self.write_lock()
-
-    def write_unlock_irq(self) -> None:
-        self.write_unlock()
-        local_irq_enable(self.kernel)
-
-    def write_lock_bh(self) -> None:
-        local_bh_disable(self.kernel)
-        self.write_lock()
-
-    def write_unlock_bh(self) -> None:
-        self.write_unlock()
-        local_bh_enable(self.kernel)

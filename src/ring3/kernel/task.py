@@ -14,13 +14,11 @@ from greenlet import GreenletExit, greenlet
 if TYPE_CHECKING:
     from ring3.kernel.core import Kernel
 
-PF_EXITING = 0x4
 PF_WQ_WORKER = 0x20
 PF_MEMALLOC = 0x800
 PF_KSWAPD = 0x20000
 PF_MEMALLOC_NOFS = 0x40000
 PF_MEMALLOC_NOIO = 0x80000
-PF_LOCAL_THROTTLE = 0x100000
 PF_KTHREAD = 0x200000
 PF_MEMALLOC_PIN = 0x10000000
 
@@ -152,11 +150,6 @@ class Task:
     def in_softirq(self) -> bool:
         """Serving a softirq (not merely with softirqs disabled)."""
         return self.preempt_count & SOFTIRQ_OFFSET != 0
-
-    @property
-    def in_atomic(self) -> bool:
-        """May not sleep: preemption, softirqs or interrupts are off, or an interrupt is served."""
-        return self.preempt_count != 0
 
     def __repr__(self) -> str:
         return f"{self.name}/{self.tid}"

@@ -206,11 +206,6 @@ class Completion:
             self.done -= 1
         task.woken_step = self.completes.popleft() if self.completes else self.for_good
 
-    def is_done(self) -> bool:
-        """completion_done."""
-        self.kernel.point("completion_done", self, self.key | STATE)
-        return self.done != 0
-
     def complete(self) -> None:
         """Let one waiter go, now or later."""
         self.kernel.point("complete", self, self.key | STATE | WRITE)

@@ -120,11 +120,6 @@ _LEFT = re.compile(r"^# ring3: left behind and killed: (\d+)$")
 _DROPPED = re.compile(r"\*\* (\d+) printk messages dropped \*\*")
 
 
-def is_session(text: str) -> bool:
-    """Whether a log has a part that our init wrote."""
-    return _BEGIN in text
-
-
 def read(text: str, tests: Sequence[str] | None = None, arch: str = "x86_64") -> Session:
     """Take a boot's log apart.  ``tests`` are the names that were to run, where that is known."""
     lines = text.splitlines()

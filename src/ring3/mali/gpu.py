@@ -16,7 +16,6 @@ from ring3.mali.mmu import AddressSpace
 from ring3.mali.shader.run import SLICE, Program
 from ring3.mali.shader.threads import RegisterFiles
 
-TIMESTAMP_HZ = 1_000_000_000
 ALONE = 64  # slices of a queue that is alone before anybody looks around
 _ACTIVE = (QueueState.RUNNING, QueueState.WAITING)
 PROGRAMS = 1024  # decoded shaders kept

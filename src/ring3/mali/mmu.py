@@ -24,7 +24,6 @@ from ring3.mali.memory import PAGE, BusError, Bytes, PhysicalMemory
 VA_BITS = 48
 _ADDRESS = ((1 << 48) - 1) & ~(PAGE - 1)
 _READ_ONLY = 1 << 7
-_ACCESSED = 1 << 10
 _EXECUTE_NEVER = 1 << 54
 _LEAF_TABLE = 512 * PAGE  # what one last-level table covers
 
@@ -91,9 +90,6 @@ class AddressSpace:
         """AS_COMMAND_FLUSH_PT / FLUSH_MEM: drop every cached translation."""
         self._extents = []
         self._starts = []
-
-    def clear_fault(self) -> None:
-        self.fault_status = self.fault_address = 0
 
     # -- translation ------------------------------------------------------------------------------
 

@@ -119,7 +119,6 @@ class Memory:
         self.pfmemalloc_wait = WaitQueue(kernel, "pfmemalloc_wait")
         #: Allocations that nothing but somebody else's freeing can help sleep here instead of spinning.
         self.freed = WaitQueue(kernel, "free memory")
-        self.reclaim_wait = WaitQueue(kernel, "reclaim_throttle")
         #: Asked to start writing dirty pages; set by the flusher.
         self.wake_flusher: Callable[[], None] | None = None
         #: A study's own source of pages for __GFP_NOFAIL under PF_MEMALLOC (see ring3.reclaim.policies).

@@ -119,10 +119,6 @@ class LockMap:
         if self.lockdep.debug_locks:
             self.lockdep.downgrade(self)
 
-    def is_held(self) -> bool:
-        """lockdep_is_held, by the running task."""
-        return self.lockdep.find(self.lockdep.kernel.current, self) is not None
-
 
 class Lockdep:
     """The validator of one kernel: ``kernel.lockdep``.  ``reports`` has at most one entry.
