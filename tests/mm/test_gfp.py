@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ring3.errors import BadInput
+from ring3.kernel.task import PF_MEMALLOC, PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO
 from ring3.mm import gfp
 
 #: Masks with their names as kernels printed them in public logs: (kernel, number, names).
@@ -119,11 +120,11 @@ def test_headers(kernel: str, tmp_path: Path, needs: Callable[[str], str]) -> No
 
 def test_scopes() -> None:
     assert gfp.current_gfp_context(gfp.GFP_KERNEL, 0) == gfp.GFP_KERNEL
-    assert gfp.current_gfp_context(gfp.GFP_KERNEL, gfp.PF_MEMALLOC_NOFS) == gfp.GFP_NOFS
-    both = gfp.PF_MEMALLOC_NOFS | gfp.PF_MEMALLOC_NOIO
+    assert gfp.current_gfp_context(gfp.GFP_KERNEL, PF_MEMALLOC_NOFS) == gfp.GFP_NOFS
+    both = PF_MEMALLOC_NOFS | PF_MEMALLOC_NOIO
     assert gfp.current_gfp_context(gfp.GFP_KERNEL, both) == gfp.GFP_NOIO
     # PF_MEMALLOC changes what the allocator does, not the mask.
-    assert gfp.current_gfp_context(gfp.GFP_KERNEL, gfp.PF_MEMALLOC) == gfp.GFP_KERNEL
+    assert gfp.current_gfp_context(gfp.GFP_KERNEL, PF_MEMALLOC) == gfp.GFP_KERNEL
 
 
 @pytest.mark.parametrize(
@@ -131,8 +132,8 @@ def test_scopes() -> None:
     [
         (gfp.GFP_KERNEL, 0, True),
         (gfp.GFP_NOFS, 0, False),
-        (gfp.GFP_KERNEL, gfp.PF_MEMALLOC_NOFS, False),
-        (gfp.GFP_KERNEL, gfp.PF_MEMALLOC, False),
+        (gfp.GFP_KERNEL, PF_MEMALLOC_NOFS, False),
+        (gfp.GFP_KERNEL, PF_MEMALLOC, False),
         (gfp.GFP_KERNEL | gfp.NOLOCKDEP, 0, False),
         (gfp.GFP_KERNEL & ~gfp.DIRECT_RECLAIM, 0, False),
     ],

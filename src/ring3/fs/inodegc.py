@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ring3.fs.inode import Inode
+from ring3.kernel.clock import JIFFY
 from ring3.kernel.core import Kernel
 from ring3.kernel.memalloc import memalloc_nofs
 from ring3.kernel.task import PF_MEMALLOC_NOFS
@@ -18,10 +19,8 @@ from ring3.kernel.workqueue import WQ_MEM_RECLAIM, DelayedWork, Workqueue
 from ring3.mm.shrinker import SHRINK_STOP, ShrinkControl, Shrinker
 from ring3.mm.zone import Memory
 
-JIFFY = 4_000_000  # ns at HZ=250
-INODES_PER_CLUSTER = (
-    32  # of 512 bytes in a cluster of 16 KiB: beyond so many the worker begins at once
-)
+#: Of 512 bytes in a cluster of 16 KiB: beyond so many the worker begins at once.
+INODES_PER_CLUSTER = 32
 MAX_BACKLOG = 4 * 64  # XFS_INODEGC_MAX_BACKLOG: inodes, before who queues more has to wait
 SHRINKER_COUNT = 1 << 12  # so that the shrinker is called at every priority
 FOR_EVER = 1 << 62  # LONG_MAX: nothing is left to ask for

@@ -8,6 +8,7 @@ from typing import Protocol
 NSEC_PER_USEC = 1_000
 NSEC_PER_MSEC = 1_000_000
 NSEC_PER_SEC = 1_000_000_000
+JIFFY = NSEC_PER_SEC // 250  # ns, as distributions configure HZ
 
 
 class Clock(Protocol):

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ring3.kernel.core import Kernel
     from ring3.kernel.lockdep import LockMap
 
-# Wait types as lockdep orders them (LD_WAIT_*, include/linux/lockdep_types.h).
-WAIT_SPIN, WAIT_CONFIG, WAIT_SLEEP = 2, 3, 4
+# Wait types (LD_WAIT_*, include/linux/lockdep_types.h): how a lock waits, and what a context can bear.
+WAIT_INV, WAIT_FREE, WAIT_SPIN, WAIT_CONFIG, WAIT_SLEEP, WAIT_MAX = range(6)
 
 
 class Lock:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ring3.kernel.core import WRITE
 from ring3.kernel.irq import Softirq
-from ring3.kernel.locks import WAIT_CONFIG, WAIT_SPIN, local_bh_disable, local_bh_enable
+from ring3.kernel.locks import (
+    WAIT_CONFIG,
+    WAIT_FREE,
+    WAIT_SPIN,
+    local_bh_disable,
+    local_bh_enable,
+)
 from ring3.kernel.task import Task
 from ring3.kernel.wait import Completion
 
@@ -15,7 +21,6 @@ if TYPE_CHECKING:
     from ring3.kernel.core import Kernel
     from ring3.kernel.lockdep import LockMap
 
-WAIT_FREE = 1
 _FLAVOURS = (
     ("rcu", "rcu_read_lock", WAIT_CONFIG),
     ("bh", "rcu_read_lock_bh", WAIT_CONFIG),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ring3.kernel.core import STATE, WRITE
-from ring3.kernel.locks import Mutex
+from ring3.kernel.locks import WAIT_SLEEP, Mutex
 from ring3.kernel.task import State, Task
 from ring3.kernel.wait import EINTR
 
@@ -65,7 +65,7 @@ class WwAcquireCtx:
         self.map: LockMap | None = None
         lockdep = ww_class.kernel.lockdep
         if lockdep is not None:
-            self.map = lockdep.named_map(f"{ww_class.name}_acquire", wait_inner=4)
+            self.map = lockdep.named_map(f"{ww_class.name}_acquire", wait_inner=WAIT_SLEEP)
             self.map.acquire()
 
     def done(self) -> None:

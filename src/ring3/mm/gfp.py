@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ring3.errors import BadInput
+from ring3.kernel.task import PF_MEMALLOC, PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN
 
 DMA = 1 << 0
 HIGHMEM = 1 << 1
@@ -51,15 +52,6 @@ GFP_USER = GFP_KERNEL | HARDWALL
 GFP_HIGHUSER = GFP_USER | HIGHMEM
 GFP_ATOMIC = HIGH | KSWAPD_RECLAIM
 GFP_NOWAIT = KSWAPD_RECLAIM | NOWARN
-
-#: Task flags that an allocation looks at (include/linux/sched.h, 7.2).
-PF_MEMALLOC = 0x00000800
-PF_MEMALLOC_NORECLAIM = PF_MEMALLOC
-PF_KSWAPD = 0x00020000
-PF_MEMALLOC_NOFS = 0x00040000
-PF_MEMALLOC_NOIO = 0x00080000
-PF_KTHREAD = 0x00200000
-PF_MEMALLOC_PIN = 0x10000000
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from itertools import islice
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -45,7 +46,7 @@ class ListLru(Generic[Item]):
         ``isolate`` must not sleep; the walk removes an item itself when told so.
         """
         removed = 0
-        for item in list(self.items)[: max(0, nr_to_walk)]:
+        for item in list(islice(self.items, max(0, nr_to_walk))):
             verdict = isolate(item)
             if verdict is Lru.REMOVED:
                 self.items.pop(item, None)

@@ -7,7 +7,7 @@ the kernel's oom_reaper does a moment later; what the victim holds in the kernel
 from __future__ import annotations
 
 from ring3.kernel.report import KernelBug
-from ring3.kernel.task import DEAD, PF_KTHREAD
+from ring3.kernel.task import DEAD, PF_KTHREAD, Task
 from ring3.mm import gfp as G
 from ring3.mm.zone import Memory
 
@@ -51,9 +51,9 @@ def out_of_memory(mm: Memory, gfp: int) -> bool:
     return True
 
 
-def reap(mm: Memory, victim: object) -> None:
+def reap(mm: Memory, victim: Task) -> None:
     """Free the anonymous memory of ``victim``."""
     from ring3.mm.page_alloc import free_pages
 
-    for folio in mm.anonymous.pop(victim, []):  # type: ignore[call-overload]
+    for folio in mm.anonymous.pop(victim, []):
         free_pages(mm, folio)

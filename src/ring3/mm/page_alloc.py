@@ -6,18 +6,27 @@ Source of every rule: mm/page_alloc.c, Linux 7.2.  Left out: memory policies, cp
 
 from __future__ import annotations
 
-from ring3.kernel.task import PF_KTHREAD, PF_MEMALLOC, PF_WQ_WORKER, Task
+from ring3.kernel.clock import JIFFY
+from ring3.kernel.task import (
+    PF_KTHREAD,
+    PF_MEMALLOC,
+    PF_MEMALLOC_NOFS,
+    PF_MEMALLOC_NOIO,
+    PF_MEMALLOC_PIN,
+    PF_WQ_WORKER,
+    Task,
+)
 from ring3.mm import gfp as G
 from ring3.mm import vmscan
 from ring3.mm.costs import ALLOC_ATTEMPT
 from ring3.mm.oom import out_of_memory
+from ring3.mm.slab import PAGE_ALLOC_COSTLY_ORDER
+from ring3.mm.vmscan import MAX_RECLAIM_RETRIES
 from ring3.mm.zone import Folio, Memory, Zone
 
-PAGE_ALLOC_COSTLY_ORDER = 3
-MAX_RECLAIM_RETRIES = 16
-JIFFY = 4_000_000  # ns at HZ=250
 QUIET = 200_000_000  # ns after which nothing that runs by itself is still under way
 
+# mm/internal.h.  Two are GFP bits of the same value, which _alloc_flags() takes over as they are.
 ALLOC_WMARK_MIN = 0x00
 ALLOC_WMARK_LOW = 0x01
 ALLOC_WMARK_HIGH = 0x02
@@ -25,8 +34,8 @@ ALLOC_WMARK_MASK = 0x03
 ALLOC_NO_WATERMARKS = 0x04
 ALLOC_OOM = 0x08
 ALLOC_NON_BLOCK = 0x10
-ALLOC_MIN_RESERVE = 0x20
-ALLOC_KSWAPD = 0x800
+ALLOC_MIN_RESERVE = G.HIGH
+ALLOC_KSWAPD = G.KSWAPD_RECLAIM
 
 
 def alloc_pages(mm: Memory, gfp: int, order: int = 0) -> Folio | None:
@@ -58,7 +67,7 @@ def alloc_pages(mm: Memory, gfp: int, order: int = 0) -> Folio | None:
     return folio
 
 
-_SCOPES = G.PF_MEMALLOC_NOFS | G.PF_MEMALLOC_NOIO | G.PF_MEMALLOC_PIN
+_SCOPES = PF_MEMALLOC_NOFS | PF_MEMALLOC_NOIO | PF_MEMALLOC_PIN
 
 
 def free_pages(mm: Memory, folio: Folio) -> None:
@@ -245,7 +254,7 @@ def _wait_for_memory(mm: Memory, spins: int) -> None:
 
 
 def _alloc_flags(gfp: int) -> int:
-    flags = ALLOC_WMARK_MIN | gfp & (G.HIGH | G.KSWAPD_RECLAIM)
+    flags = ALLOC_WMARK_MIN | gfp & (ALLOC_MIN_RESERVE | ALLOC_KSWAPD)
     if not gfp & (G.DIRECT_RECLAIM | G.NOMEMALLOC):
         flags |= ALLOC_NON_BLOCK
     return flags

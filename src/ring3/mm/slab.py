@@ -169,15 +169,15 @@ def slab_order(size: int, cpus: int) -> int:
     highest = PAGE_ALLOC_COSTLY_ORDER
     most = max((PAGE_SIZE << highest) // size, 1)
     least = min(4 * (cpus.bit_length() + 1), most)
-    start = _order_for(least * size)
+    start = get_order(least * size)
     if (PAGE_SIZE << start) // size > MAX_OBJS_PER_PAGE:
-        return _order_for(size * MAX_OBJS_PER_PAGE) - 1
+        return get_order(size * MAX_OBJS_PER_PAGE) - 1
     for fraction in (16, 8, 4, 2):
         for order in range(start, highest + 1):
             slab = PAGE_SIZE << order
             if slab % size <= slab // fraction:
                 return order
-    return _order_for(size)
+    return get_order(size)
 
 
 _KMALLOC = re.compile(r"(?:dma-)?kmalloc-(?:rnd-\d+-|cg-|rcl-|dma-)?(\d+)([kM]?)")
@@ -191,8 +191,8 @@ def kmalloc_cache(name: str) -> Cache | None:
     return Cache(name, int(found[1]) << {"": 0, "k": 10, "M": 20}[found[2]], kmalloc=True)
 
 
-def _order_for(size: int) -> int:
-    """The least order of pages that holds ``size`` bytes (get_order)."""
+def get_order(size: int) -> int:
+    """The least order of pages that holds ``size`` bytes."""
     return ((size - 1) // PAGE_SIZE).bit_length()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ring3.mm import gfp as G
 from ring3.mm.page_alloc import alloc_pages, free_pages
-from ring3.mm.slab import PAGE_SIZE, Cache, layout
+from ring3.mm.slab import PAGE_SIZE, Cache, get_order, layout
 from ring3.mm.zone import Folio, Memory
 
 
@@ -32,7 +32,7 @@ class KmemCache:
         made = layout(cache)
         self.order = made.order
         self.size = made.size
-        self.min_order = ((made.size - 1) // PAGE_SIZE).bit_length()
+        self.min_order = get_order(made.size)
         self.partial: list[Slab] = []
         self.pages = 0
 

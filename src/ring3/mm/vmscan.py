@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from itertools import islice
 
+from ring3.kernel.clock import JIFFY, NSEC_PER_SEC
 from ring3.kernel.task import PF_KSWAPD, PF_KTHREAD, PF_MEMALLOC, State
 from ring3.mm import gfp as G
 from ring3.mm.costs import SCAN_PAGE
 from ring3.mm.shrinker import shrink_slab
+from ring3.mm.watermarks import SWAP_CLUSTER_MAX
 from ring3.mm.zone import Memory
 
 DEF_PRIORITY = 12
-SWAP_CLUSTER_MAX = 32
 MAX_RECLAIM_RETRIES = 16
-HZ = 1_000_000_000  # ns in a second
-JIFFY = HZ // 250
 
 
 class ScanControl:
@@ -84,7 +83,7 @@ def shrink_node(mm: Memory, sc: ScanControl) -> None:
     sc.nr_reclaimed += mm.reclaim_state[task]
     mm.reclaim_state[task] = 0
     if sc.immediate and task.flags & PF_KSWAPD:
-        reclaim_throttle(mm, HZ // 10)
+        reclaim_throttle(mm, NSEC_PER_SEC // 10)
     sc.immediate = 0
 
 
@@ -192,7 +191,7 @@ def throttle_direct_reclaim(mm: Memory, gfp: int) -> bool:
         mm.pfmemalloc_wait.wait_event(lambda: allow_direct_reclaim(mm), state=State.KILLABLE)
     else:
         mm.pfmemalloc_wait.wait_event(
-            lambda: allow_direct_reclaim(mm), state=State.INTERRUPTIBLE, timeout=HZ
+            lambda: allow_direct_reclaim(mm), state=State.INTERRUPTIBLE, timeout=NSEC_PER_SEC
         )
     return task.signal_pending
 

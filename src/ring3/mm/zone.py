@@ -14,7 +14,7 @@ from ring3.kernel.locks import Mutex
 from ring3.kernel.task import Task
 from ring3.kernel.wait import WaitQueue
 from ring3.mm.costs import Costs
-from ring3.mm.watermarks import Settings, watermarks
+from ring3.mm.watermarks import NOT_LOWMEM, Settings, watermarks
 
 if TYPE_CHECKING:
     from ring3.mm.shrinker import Shrinker
@@ -101,7 +101,7 @@ class Memory:
                 zone.protection = mark.protection
         for zone, (zone.min, zone.low, zone.high) in zip(self.zones, marks, strict=True):
             zone.protection = zone.protection or (0,) * len(self.zones)
-        #: Where requests look, first choice first, with the index that lowmem reserves go by.
+        #: Where requests look, first choice first.
         self.zonelist = list(reversed(self.zones))
         self.total = sum(zone.managed for zone in self.zones)
 
@@ -159,5 +159,5 @@ class Stats:
 
 def _min_free_kbytes(zones: Sequence[tuple[str, int]]) -> int:
     """The boot default: the root of 16 times lowmem in KiB, between 128 and 262144 (mm/page_alloc.c)."""
-    lowmem = 4 * sum(pages for name, pages in zones if name not in ("HighMem", "Movable"))
+    lowmem = 4 * sum(pages for name, pages in zones if name not in NOT_LOWMEM)
     return min(max(int((16 * lowmem) ** 0.5), 128), 262144)

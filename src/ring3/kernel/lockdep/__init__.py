@@ -14,23 +14,9 @@ validator is silent, as the kernel's is.
 
 from ring3.kernel.lockdep.graph import LockClass
 from ring3.kernel.lockdep.text import Report
-from ring3.kernel.lockdep.validator import (
-    WAIT_CONFIG,
-    WAIT_FREE,
-    WAIT_INV,
-    WAIT_SLEEP,
-    WAIT_SPIN,
-    HeldLock,
-    Lockdep,
-    LockMap,
-)
+from ring3.kernel.lockdep.validator import HeldLock, Lockdep, LockMap
 
 __all__ = [
-    "WAIT_CONFIG",
-    "WAIT_FREE",
-    "WAIT_INV",
-    "WAIT_SLEEP",
-    "WAIT_SPIN",
     "HeldLock",
     "LockClass",
     "LockMap",

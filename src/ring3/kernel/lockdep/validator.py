@@ -18,14 +18,13 @@ from ring3.kernel.lockdep.graph import (
     forward_kind,
     search,
 )
+from ring3.kernel.locks import WAIT_CONFIG, WAIT_INV, WAIT_MAX, WAIT_SPIN
 from ring3.kernel.report import Frame, Stack, caller, stack
 from ring3.kernel.task import HARDIRQ_MASK, IRQS_OFF, SOFTIRQ_MASK, SOFTIRQ_OFFSET, Task
 
 if TYPE_CHECKING:
     from ring3.kernel.core import Kernel
 
-# Wait types (LD_WAIT_*): what a context can bear, and what a lock is.
-WAIT_INV, WAIT_FREE, WAIT_SPIN, WAIT_CONFIG, WAIT_SLEEP, WAIT_MAX = range(6)
 MAX_SUBCLASSES = 8
 MAX_DEPTH = 48
 
@@ -148,7 +147,9 @@ class Lockdep:
             per_cpu=lock.per_cpu,
         )
 
-    def named_map(self, name: str, *, wait_inner: int = 0, wait_outer: int = 0) -> LockMap:
+    def named_map(
+        self, name: str, *, wait_inner: int = WAIT_INV, wait_outer: int = WAIT_INV
+    ) -> LockMap:
         """A map that belongs to no lock: fs_reclaim, dma_fence_map, a workqueue."""
         return LockMap(self, name, wait_inner=wait_inner, wait_outer=wait_outer)
 
