@@ -89,6 +89,7 @@ _PROGRAMS = [
         ("programs", "patchelf", "rewrites our programs in tests", ("patchelf",), ("patchelf",)),
         ("programs", "chromium", "opens the pages in tests", ("chromium",), ("chromium",)),
         ("programs", "musl", "sizes to compare nolibc with", ("musl-gcc",), ("musl-tools",)),
+        ("programs", "astcenc", "truth for ASTC textures", ("astcenc",), ("astcenc",)),
         ("programs", "glslang", "GLSL to SPIR-V", ("glslangValidator",), ("glslang-tools",)),
         ("programs", "rustc", "Rust programs to unwind", ("rustc",), ("rustc",)),
         ("programs", "node", "JavaScript programs to unwind", ("node",), ("nodejs",)),

@@ -7,13 +7,16 @@ by a shader, floats) so does the comparison, by the amounts in ``NEAR``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import astc_files
 import glsl_wide
 import numpy as np
 import pytest
 import vulkan_groups
 import vulkan_pictures
 import vulkan_script
+import vulkan_textures
 from glsl_corpus import Program
 from vulkan_script import Case, Outcome
 
@@ -123,6 +126,30 @@ def test_graphics(mesa: Mesa, group: str) -> None:
     ours = vulkan_script.run(mesa, cases, "ours")
     found = {case.name: verdict(group, case, ours[case.name], theirs[case.name]) for case in cases}
     assert not {name: words for name, words in found.items() if words}
+
+
+def test_astc(mesa: Mesa, tmp_path: Path, needs: Callable[[str], str]) -> None:
+    """lavapipe has no ASTC: Arm's astcenc says what the texels are."""
+    needs("astcenc")
+    cases, wanted = [], {}
+    for size in astc_files.SIZES:
+        blocks = astc_files.blocks(size, np.random.default_rng(sum(size)), tmp_path)
+        for profile, narrow in (("dl", False), ("dl", True), ("ds", False), ("dh", False)):
+            case = vulkan_textures.astc_case(size, profile, blocks, narrow)
+            texels, legal = astc_files.decode(blocks, size, profile, tmp_path)
+            texels[~legal] = [1, 0, 1, 1]
+            rows = texels.reshape(16, 16, *texels.shape[1:]).transpose(0, 2, 1, 3, 4)
+            cases.append(case)
+            wanted[case.name] = rows.astype(np.float16) if profile == "dh" else np.rint(rows * 255)
+    got = vulkan_script.run(mesa, cases, "ours")
+    apart = {}
+    for case in cases:
+        data = got[case.name].data
+        assert data is not None, got[case.name].error
+        values = np.frombuffer(data, wanted[case.name].dtype if "dh" in case.name else np.uint8)
+        apart[case.name] = np.abs(values - wanted[case.name].reshape(-1)).max()
+    assert max(apart.values()) <= 1, apart
+    assert not any(far for name, far in apart.items() if "dh" in name), apart
 
 
 def compute_case(program: Program) -> Case:

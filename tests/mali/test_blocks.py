@@ -1,14 +1,20 @@
-"""ETC2 and EAC: every mode against a reading of the specification texel by texel.
+"""Compressed blocks.  ETC2 and EAC: every mode against a reading of the specification texel by texel.  BC6H:
+against Pillow, whose values have eight bits.  ASTC: against Arm's astcenc.
 
-BC1 to BC5 are compared with lavapipe in ``tests/gateway/test_vulkan_wide.py``; it does not have these.
+BC1 to BC7 are compared with lavapipe in ``tests/gateway/test_vulkan_wide.py``; it does not have the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import astc_files
 import numpy as np
 import pytest
+from PIL import Image
 
-from ring3.mali.blocks import COMPRESSED
+from ring3.mali.blocks import COMPRESSED, astc, bptc
 
 MODIFIERS = [(2, 8), (5, 17), (9, 29), (13, 42), (18, 60), (24, 80), (33, 106), (47, 183)]
 DISTANCES = [3, 6, 11, 16, 23, 32, 41, 64]
@@ -123,3 +129,33 @@ def test_eac_eleven_bits():
     assert COMPRESSED[33].at(*place).unpack(still)[0, 0] == np.float32((804 - 10) / 2047)
     low = np.frombuffer((bits & ~(255 << 56) | 0x80 << 56).to_bytes(8, "big"), np.uint8)[None]
     assert COMPRESSED[34].at(*place).unpack(low)[0, 0] == np.float32(-1)
+
+
+def test_bc6h():
+    """All modes, all partitions: what Pillow makes of them, which cuts values to eight bits of [0, 1]."""
+    data = np.random.default_rng(6).integers(0, 256, (20_000, 16), np.uint8)
+    picture = Image.frombytes("RGB", (4, 4 * len(data)), data.tobytes(), "bcn", (6, "BC6H"))
+    wanted = np.asarray(picture).reshape(-1, 4, 4, 3)
+    got = np.floor(np.clip(bptc.bc6h(data, False).astype(np.float64), 0, 1) * 255)
+    assert np.abs(got - wanted).max() <= 1
+    assert len(np.unique(wanted)) == 256
+    assert not bptc.bc6h(data[data[:, 0] & 31 == 0b10011], False).any()
+
+
+@pytest.mark.parametrize("size", astc_files.SIZES, ids="{0[0]}x{0[1]}".format)
+@pytest.mark.parametrize("profile", ["dl", "ds", "dh"])
+def test_astc(
+    size: tuple[int, int], profile: str, tmp_path: Path, needs: Callable[[str], str]
+) -> None:
+    needs("astcenc")
+    blocks = astc_files.blocks(size, np.random.default_rng(sum(size)), tmp_path)
+    width, height = size
+    decode = astc.decoder(
+        width, height, hdr=profile == "dh", srgb=profile == "ds", wide=profile != "ds"
+    )
+    got = decode(blocks)
+    wanted, legal = astc_files.decode(blocks, size, profile, tmp_path)
+    assert legal.mean() > (0.4 if profile == "dh" else 0.2)
+    assert (got[~legal] == [1, 0, 1, 1]).all()
+    scale = 255 if profile != "dh" else 1
+    assert np.abs(got[legal] * scale - wanted[legal] * scale).max() <= (1 if scale > 1 else 0)

@@ -34,7 +34,7 @@
 	F(CmdSetScissor) F(CreateQueryPool) F(CmdResetQueryPool) F(CmdBeginQuery) F(CmdEndQuery) F(CmdWriteTimestamp) \
 	F(CmdCopyQueryPoolResults) F(GetQueryPoolResults) F(CreateEvent) F(CmdSetEvent) F(CmdWaitEvents)              \
 	F(CmdExecuteCommands) F(CreateSemaphore) F(DeviceWaitIdle) F(DestroyDevice) F(DestroyInstance)                \
-	F(CmdBeginRenderingKHR) F(CmdEndRenderingKHR) F(GetBufferDeviceAddressKHR)
+	F(CmdBeginRenderingKHR) F(CmdEndRenderingKHR) F(GetBufferDeviceAddressKHR) F(CreateSamplerYcbcrConversion)
 
 #define DECLARE(name) static PFN_vk##name vk##name;
 FUNCTIONS(DECLARE)
@@ -57,6 +57,8 @@ static struct { VkImage handle; VkFormat format; uint32_t levels, layers; VkImag
 static VkImageView views[MOST];
 static VkBufferView buffer_views[MOST];
 static VkSampler samplers[MOST];
+static VkSamplerYcbcrConversion conversions[MOST];
+static int immutable[MOST]; /* samplers that convert have to be */
 static struct { VkDescriptorSetLayout layout; VkDescriptorSet set; } sets[MOST];
 static struct { VkPipeline handle; VkPipelineLayout layout; VkPipelineBindPoint point; int set; } pipelines[MOST];
 static VkQueryPool queries[MOST];
@@ -102,6 +104,14 @@ static int object(void)
 	return n;
 }
 
+static int keyed(const char *key)
+{
+	if (next >= count || strcmp(words[next], key))
+		return 0;
+	next++;
+	return 1;
+}
+
 static void start(void)
 {
 	VkApplicationInfo app = { .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .apiVersion = VK_API_VERSION_1_3 };
@@ -133,7 +143,13 @@ static void start(void)
 		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES, &floats
 	};
 	VkPhysicalDeviceMultiviewFeatures views = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_FEATURES, &dots };
-	VkPhysicalDeviceFeatures2 features = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &views };
+	VkPhysicalDeviceSamplerYcbcrConversionFeatures ycbcr = {
+		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SAMPLER_YCBCR_CONVERSION_FEATURES, &views
+	};
+	VkPhysicalDeviceTextureCompressionASTCHDRFeatures astc = {
+		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TEXTURE_COMPRESSION_ASTC_HDR_FEATURES, &ycbcr
+	};
+	VkPhysicalDeviceFeatures2 features = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &astc };
 	static const char *const wanted[] = {
 		"VK_KHR_16bit_storage", "VK_KHR_8bit_storage", "VK_KHR_shader_float16_int8", "VK_KHR_buffer_device_address",
 		"VK_KHR_dynamic_rendering", "VK_KHR_timeline_semaphore", "VK_KHR_shader_subgroup_extended_types",
@@ -142,6 +158,8 @@ static void start(void)
 		"VK_KHR_sampler_mirror_clamp_to_edge", "VK_KHR_storage_buffer_storage_class", "VK_KHR_spirv_1_4",
 		"VK_KHR_shader_float_controls", "VK_EXT_custom_border_color", "VK_KHR_multiview", "VK_KHR_maintenance2",
 		"VK_EXT_vertex_attribute_divisor", "VK_EXT_shader_stencil_export",
+		"VK_KHR_sampler_ycbcr_conversion", "VK_EXT_ycbcr_2plane_444_formats", "VK_EXT_texture_compression_astc_hdr",
+		"VK_EXT_astc_decode_mode",
 	};
 	const char *enabled[sizeof(wanted) / sizeof(*wanted)];
 	VkDeviceCreateInfo dinfo = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &features,
@@ -269,9 +287,30 @@ static void make_image(void)
 	CHECK(vkBindImageMemory(device, images[id].handle, allocate(&need, 0, NULL), 0));
 }
 
-/* view ID IMAGE TYPE FORMAT ASPECT LEVEL LEVELS LAYER LAYERS R G B A */
+/* conversion ID FORMAT MODEL RANGE R G B A X-OFFSET Y-OFFSET FILTER: from Y'CbCr */
+static void make_conversion(void)
+{
+	int id = object();
+	VkSamplerYcbcrConversionCreateInfo info = { .sType = VK_STRUCTURE_TYPE_SAMPLER_YCBCR_CONVERSION_CREATE_INFO };
+
+	info.format = number();
+	info.ycbcrModel = number();
+	info.ycbcrRange = number();
+	info.components.r = number();
+	info.components.g = number();
+	info.components.b = number();
+	info.components.a = number();
+	info.xChromaOffset = number();
+	info.yChromaOffset = number();
+	info.chromaFilter = number();
+	CHECK(vkCreateSamplerYcbcrConversion(device, &info, NULL, &conversions[id]));
+}
+
+/* view ID IMAGE TYPE FORMAT ASPECT LEVEL LEVELS LAYER LAYERS R G B A [conversion ID | decode FORMAT] */
 static void make_view(void)
 {
+	VkSamplerYcbcrConversionInfo ycbcr = { .sType = VK_STRUCTURE_TYPE_SAMPLER_YCBCR_CONVERSION_INFO };
+	VkImageViewASTCDecodeModeEXT decode = { .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_ASTC_DECODE_MODE_EXT };
 	int id = object();
 	VkImageViewCreateInfo info = { .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO };
 
@@ -287,6 +326,13 @@ static void make_view(void)
 	info.components.g = number();
 	info.components.b = number();
 	info.components.a = number();
+	if (keyed("conversion")) {
+		ycbcr.conversion = conversions[object()];
+		info.pNext = &ycbcr;
+	} else if (keyed("decode")) {
+		decode.decodeMode = number();
+		info.pNext = &decode;
+	}
 	CHECK(vkCreateImageView(device, &info, NULL, &views[id]));
 }
 
@@ -301,9 +347,10 @@ static void make_buffer_view(void)
 	CHECK(vkCreateBufferView(device, &info, NULL, &buffer_views[id]));
 }
 
-/* sampler ID MAG MIN MIP U V W BIAS MINLOD MAXLOD ANISOTROPY COMPARE BORDER UNNORMALIZED */
+/* sampler ID MAG MIN MIP U V W BIAS MINLOD MAXLOD ANISOTROPY COMPARE BORDER UNNORMALIZED [conversion ID] */
 static void make_sampler(void)
 {
+	VkSamplerYcbcrConversionInfo ycbcr = { .sType = VK_STRUCTURE_TYPE_SAMPLER_YCBCR_CONVERSION_INFO };
 	int id = object(), compare;
 	VkSamplerCreateInfo info = { .sType = VK_STRUCTURE_TYPE_SAMPLER_CREATE_INFO };
 
@@ -323,6 +370,11 @@ static void make_sampler(void)
 	info.compareOp = compare >= 0 ? compare : 0;
 	info.borderColor = number();
 	info.unnormalizedCoordinates = number();
+	immutable[id] = keyed("conversion");
+	if (immutable[id]) {
+		ycbcr.conversion = conversions[object()];
+		info.pNext = &ycbcr;
+	}
 	CHECK(vkCreateSampler(device, &info, NULL, &samplers[id]));
 }
 
@@ -345,8 +397,9 @@ static void make_set(void)
 	for (int n = 0; n < bindings; n++) {
 		int type = number(), resource = object(), sampler = object();
 
-		layout[n] = (VkDescriptorSetLayoutBinding){ n, type, 1, VK_SHADER_STAGE_ALL, NULL };
-		sizes[n] = (VkDescriptorPoolSize){ type, 1 };
+		layout[n] = (VkDescriptorSetLayoutBinding){ n, type, 1, VK_SHADER_STAGE_ALL,
+							   immutable[sampler] ? &samplers[sampler] : NULL };
+		sizes[n] = (VkDescriptorPoolSize){ type, 3 }; /* one for each plane, where there are planes */
 		buffer_infos[n] = (VkDescriptorBufferInfo){ buffers[resource].handle, 0, VK_WHOLE_SIZE };
 		image_infos[n] = (VkDescriptorImageInfo){ samplers[sampler], views[resource], VK_IMAGE_LAYOUT_GENERAL };
 		writes[n] = (VkWriteDescriptorSet){ .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstBinding = n,
@@ -406,14 +459,6 @@ static void make_compute(void)
 	}
 	CHECK(vkCreateComputePipelines(device, VK_NULL_HANDLE, 1, &info, NULL, &pipelines[id].handle));
 	pipelines[id].point = VK_PIPELINE_BIND_POINT_COMPUTE;
-}
-
-static int keyed(const char *key)
-{
-	if (strcmp(words[next], key))
-		return 0;
-	next++;
-	return 1;
 }
 
 static VkStencilOpState stencil_side(void)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import astc_files
 import numpy as np
 from vulkan_pictures import (
     A1RGB5,
@@ -488,20 +489,35 @@ void main() { int k = int(gl_LocalInvocationIndex); uvec4 w = texelFetch(b, k ^ 
     return cases
 
 
+BC6HU, BC6HS, BC7, BC7_SRGB = 143, 144, 145, 146
 #: Block-compressed formats that lavapipe has: VkFormat -> bytes of a block.
 BLOCKS = {131: 8, 133: 8, 134: 8, 135: 16, 137: 16, 138: 16, 139: 8, 140: 8, 141: 16, 142: 16}
+BLOCKS |= {BC6HU: 16, BC6HS: 16, BC7: 16, BC7_SRGB: 16}
+
+
+def random_blocks(form: int, count: int, dice: np.random.Generator) -> np.ndarray:
+    """(count, bytes) with all modes of BC7 equally often, whose number is that of the lowest bit set."""
+    data = dice.integers(0, 256, (count, BLOCKS[form]), np.uint8)
+    if form in (BC7, BC7_SRGB):
+        lowest = np.arange(count) % 9
+        data[:, 0] = (data[:, 0].astype(int) << lowest + 1 | 1 << lowest) & 255
+    return data
 
 
 def compressed() -> list[Case]:
-    """Random blocks of BC1 to BC5, sampled at their texels; one filtered, one of levels and layers."""
+    """Random blocks of BC1 to BC7, sampled at their texels; some filtered, one of levels and layers."""
     cases: list[Case] = []
     dice = np.random.default_rng(6)
-    for form, block in BLOCKS.items():
+    for form in BLOCKS:
         several = form == 135
         width, height, levels, layers = 40, 24, (3 if several else 1), (2 if several else 1)
-        case = Picture(f"blocks{form}", size=(80, 48))
+        size, target = (2 * width, 2 * height), RGBA8
+        if form >= BC6HU:
+            width, height, target = 160, 96, RGBA32F if form in (BC6HU, BC6HS) else RGBA8
+            size = (width, height)
+        case = Picture(f"blocks{form}", size=size, form=target)
         case.image(2, form, width, height, usage=6, levels=levels, layers=layers)
-        mode = "1 1" if form == 137 else "0 0"
+        mode = "1 1" if form in (137, BC7_SRGB) else "0 0"
         case.do("sampler 0", mode, "0 2 2 2 0.0 0.0 16.0 1.0 -1 0 0").do("set 0", SAMPLED, 2, 0)
         body = (
             "textureLod(t, vec3(at, at.x * 1.6), floor(at.y * 2.9))"
@@ -509,7 +525,7 @@ def compressed() -> list[Case]:
             else "texture(t, at)"
         )
         shader = fragment(
-            f"pixel = abs({body});",
+            f"pixel = {'' if form == BC6HS else 'abs'}({body});",
             f"layout(binding = 0) uniform sampler2D{'Array' if several else ''} t;",
             "layout(location = 0) in vec2 at;",
         )
@@ -517,8 +533,7 @@ def compressed() -> list[Case]:
         early = ["general 2"]
         for level in range(levels):
             w, h = width >> level, height >> level
-            blocks = -(-w // 4) * -(-h // 4) * layers
-            data = dice.integers(0, 256, blocks * block, np.uint8)
+            data = random_blocks(form, -(-w // 4) * -(-h // 4) * layers, dice)
             case.do("buffer", 3 + level, data.nbytes, case.file(data))
             early.append(f"upload {3 + level} 2 0 0 0 {level} 0 {layers} 0 0 0 {w} {h} 1")
         case.early = [*early, "barrier"]
@@ -526,3 +541,33 @@ def compressed() -> list[Case]:
         case.do("use 0").do("draw 4 1 0 0")
         cases.append(case.finish())
     return cases
+
+
+def astc_case(
+    size: tuple[int, int], profile: str, blocks: np.ndarray, narrow: bool = False
+) -> Picture:
+    """256 blocks of ASTC in 16 rows, each texel on a pixel; ``profile``: dl, ds or dh, as astcenc has them.
+
+    ``narrow``: the view says that texels are of eight bits.
+    """
+    place = astc_files.SIZES.index(size)
+    form = {"dl": 157 + 2 * place, "ds": 158 + 2 * place, "dh": 1000066000 + place}[profile]
+    width, height = 16 * size[0], 16 * size[1]
+    target = {"dl": RGBA8, "ds": SRGB8, "dh": RGBA16F}[profile]
+    name = f"astc_{profile}{'_narrow' * narrow}_{size[0]}x{size[1]}"
+    case = Picture(name, form=target, size=(width, height))
+    case.image(2, form, width, height, usage=6)
+    if narrow:
+        case.lines[-1] += f" decode {RGBA8}"
+    case.do("sampler 0 0 0 0 2 2 2 0.0 0.0 16.0 1.0 -1 0 0").do("set 0", SAMPLED, 2, 0)
+    shader = fragment(
+        "pixel = texture(t, at);",
+        "layout(binding = 0) uniform sampler2D t;",
+        "layout(location = 0) in vec2 at;",
+    )
+    case.pipeline(0, FULL, shader, "topology 4", which=0, inputs="")
+    case.do("buffer 3", blocks.nbytes, case.file(blocks))
+    case.early = ["general 2", f"upload 3 2 0 0 0 0 0 1 0 0 0 {width} {height} 1", "barrier"]
+    case.start()
+    case.do("use 0").do("draw 4 1 0 0")
+    return case.finish()

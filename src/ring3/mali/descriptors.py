@@ -372,6 +372,11 @@ class Plane(Descriptor):
     plane_type: int = at(0, 4, 4)
     ordering: int = at(0, 8, 4)
     clump: int = at(0, 24, 8)
+    # Of planes of ASTC blocks, in the place of the clump format.
+    decode_hdr: int = at(0, 24, 1)
+    decode_wide: int = at(0, 25, 1)
+    block_width: int = at(0, 26, 3)
+    block_height: int = at(0, 29, 3)
     size: int = at(1)
     pointer: int = at(2, 0, 64)
     row_stride: int = at(4)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ring3.errors import Unsupported
-from ring3.mali.blocks import A8, ALPHA, COMPRESSED, PLAIN, Blocks
+from ring3.mali.blocks import A8, ALPHA, COMPRESSED, PLAIN, Blocks, astc_blocks
 from ring3.mali.descriptors import Plane, Texture, descriptor
 from ring3.mali.formats import (
     AFBC_Z24,
@@ -23,7 +23,7 @@ from ring3.mali.shader.threads import NOWHERE, Threads
 from ring3.mali.tilebuffer import afbc_stride
 
 TILED, LINEAR = 1, 2
-GENERIC, AFBC = 1, 6
+GENERIC, ASTC, AFBC = 1, 4, 6  # types of planes
 CUBE, ONE, TWO, THREE = range(4)  # dimensions
 Z24 = 77
 SRGB = 1 << 20  # of a pixel format
@@ -86,22 +86,20 @@ def texel_addresses(
         mine_x, mine_y = x[mine], y[mine]
         if plane.plane_type == GENERIC and plane.clump == ALPHA:
             kind = A8
-        elif plane.plane_type == GENERIC and plane.clump >= PLAIN:
-            found = COMPRESSED.get(plane.clump)
-            if found is None:
-                raise Unsupported(f"compressed texture format {plane.clump} is not there yet")
+        found = _blocks(texture, plane)
+        if found:
             kind = found.at(x, y)
-            mine_x, mine_y = mine_x >> 2, mine_y >> 2
+            mine_x, mine_y = mine_x // found.width, mine_y // found.height
         if plane.plane_type == AFBC:
             if texture.format >> 12 & 255 == Z24:
                 kind = AFBC_Z24
             offset = mine_y * afbc_stride(width, kind.size) + mine_x * kind.size
-        elif plane.plane_type != GENERIC:
+        elif plane.plane_type not in (GENERIC, ASTC):
             raise Unsupported(f"texture plane type {plane.plane_type} is not there yet")
         elif plane.ordering == LINEAR:
             offset = mine_y * plane.row_stride + mine_x * kind.size
         elif plane.ordering == TILED:
-            shift = 2 if isinstance(kind, Blocks) else 4
+            shift = 2 if found else 4
             offset = tiled_offset(mine_x, mine_y, kind.size, plane.row_stride, shift)
         else:
             raise Unsupported(f"clump ordering {plane.ordering} is not there yet")
@@ -111,6 +109,18 @@ def texel_addresses(
             offset = offset + sample[mine] * plane.slice_stride
         out[mine] = offset + plane.pointer
     return out, kind
+
+
+def _blocks(texture: Texture, plane: Plane) -> Blocks | None:
+    """How the blocks of a plane are decoded; None where it has none."""
+    if plane.plane_type == ASTC:
+        return astc_blocks(plane, srgb=bool(texture.format & SRGB))
+    if plane.plane_type != GENERIC or plane.clump < PLAIN:
+        return None
+    found = COMPRESSED.get(plane.clump)
+    if found is None:
+        raise Unsupported(f"compressed texture format {plane.clump} is not there yet")
+    return found
 
 
 def texels(
