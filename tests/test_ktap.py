@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -157,6 +158,17 @@ _LINES = st.lists(
         st.sampled_from(["", "  ", "    ", "# "]), st.one_of(_PIECES, st.text(max_size=20))
     ).map("".join)
 )
+
+
+@pytest.mark.parametrize("piece", ["# ", "Oops ", " #", "# SKIP ", "ok 1 # ", "1..1 "])
+def test_a_long_line_takes_time_in_proportion(piece: str) -> None:
+    def seconds(count: int) -> float:
+        text = piece * count
+        began = time.process_time()
+        parse_text(f"TAP version 13\n1..1\n{text}\n")
+        return time.process_time() - began
+
+    assert seconds(200_000) < 20 * max(seconds(20_000), 0.02)
 
 
 @given(_LINES)

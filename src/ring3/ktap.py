@@ -109,9 +109,10 @@ _DIRECTIVE = re.compile(
     r"(?:^|\s)#\s*(SKIP|TODO|XFAIL|XPASS|TIMEOUT|ERROR)\b\S*[ \t:]*(.*)$", re.IGNORECASE
 )
 _SUBTEST = re.compile(r"^# Subtest:\s*(.*)$")
+_QUOTES = re.compile(r"(?:# (?!Subtest:))*")
 _BAIL = re.compile(r"^Bail out!\s*(.*)$")
 _DEATH = re.compile(
-    r"Kernel panic - not syncing|\bOops\b.*\[#\d+\]|^BUG: |kernel BUG at|Unable to handle kernel|"
+    r"Kernel panic - not syncing|\bOops\b.{0,200}\[#\d+\]|^BUG: |kernel BUG at|Unable to handle kernel|"
     r"reboot: System halted unexpectedly"
 )
 # First lines of what a kernel prints when it finds a fault in itself and lives on.
@@ -120,7 +121,8 @@ _REPORT = re.compile(
     r"kmemleak: \d+ new suspected|watchdog: BUG|memory leak|general protection fault|Internal error: )"
 )
 _MOST_DEPTH = 64
-_MOST_MISSING = 1000  # a lying plan does not get a tree of a billion
+#: A lying plan does not get a tree of a billion.
+MOST_MISSING = 1000
 
 
 @dataclass
@@ -261,7 +263,7 @@ class _Parser:
         elif got > test.planned:
             test.problems.append(f"plan of {test.planned}, {got} results")
         else:
-            for number in range(got + 1, min(test.planned, got + _MOST_MISSING) + 1):
+            for number in range(got + 1, min(test.planned, got + MOST_MISSING) + 1):
                 test.subtests.append(Test(f"#{number}", Status.MISSING, number, self.line))
             if got < test.planned:
                 test.problems.append(f"plan of {test.planned}, {got} results")
@@ -347,14 +349,11 @@ def _indentation(text: str) -> tuple[int, str, bool]:
     kselftest runner nests; each counts as two columns."""
     body = text.lstrip(" ")
     indent = len(text) - len(body)
-    quoted = body
-    depth = 0
-    while quoted.startswith("# ") and not _SUBTEST.match(quoted):
-        depth += 1
-        quoted = quoted[2:]
-    inner = quoted.lstrip(" ")
-    if depth and (_VERSION.match(inner) or _PLAN.match(inner) or _RESULT.match(inner)):
-        return indent + 2 * depth + len(quoted) - len(inner), inner, True
+    quotes = _QUOTES.match(body)
+    if quotes and quotes.end():
+        inner = body[quotes.end() :].lstrip(" ")
+        if _VERSION.match(inner) or _PLAN.match(inner) or _RESULT.match(inner):
+            return indent + len(body) - len(inner), inner, True
     return indent, body, False
 
 

@@ -129,6 +129,23 @@ def test_any_file_is_refused(
         load(path)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"recording": "ring3 ioctl recording 2"}',
+        '{"recording": "ring3 ioctl recording 2", "start": "soon"}',
+        '{"recording": "ring3 ioctl recording 2", "start": 1e400}',
+        "[" * 100_000,
+        '["recording"]',
+    ],
+)
+def test_a_recording_without_its_head_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(zstandard.compress(text.encode()))
+    with pytest.raises(BadInput):
+        load(path)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_damaged_recordings_end_in_an_error_or_differences(data: st.DataObject) -> None:

@@ -151,3 +151,27 @@ def test_names_survive_the_list(name: str) -> None:
     plain = machine._plain(name)
     assert plain
     assert not set(plain) & set(" \t#\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"1..{'9' * 5000}",
+        f"ok {'1' * 5000} a # exit=0 ms=1",
+        f"ok 1 a # exit={'1' * 5000} ms=1",
+        f"ok 1 a # signal={'1' * 5000} ms=1",
+        f"# ring3: left behind and killed: {'1' * 5000}",
+        f"# # Totals: pass:{'1' * 5000} fail:0 xfail:0 xpass:0 skip:0 error:0\nok 1 a # exit=0 ms=1",
+    ],
+)
+def test_numbers_that_no_test_prints_are_no_numbers(line: str) -> None:
+    log = pipeline.read_log(f"# ring3: init runs the tests\nKTAP version 1\n1..1\n{line}\n")
+    assert log.counts.total() == 1
+
+
+def test_a_lying_plan_is_a_problem_and_no_tree_of_a_billion() -> None:
+    log = pipeline.read_log("# ring3: init runs the tests\n1..999999999\nok 1 a # exit=0 ms=1\n")
+    assert log.counts[Status.MISSING] < 2000
+    assert log.counts[Status.PASS] == 1
+    assert not log.good
+    assert log.documents[-1].problems == ["plan of 999999999, 1 results"]

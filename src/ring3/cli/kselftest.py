@@ -205,7 +205,7 @@ def _image(path: Path, arch: str | None) -> Image:
         # A kernel for QEMU is no ELF program (bzImage), User-mode Linux is one that can be started.
         with path.open("rb") as file:
             head = file.read(18)
-        arch = "um" if head[:4] == b"\x7fELF" and head[16] in (2, 3) else "x86_64"
+        arch = "um" if head[:4] == b"\x7fELF" and head[16:17] in (b"\2", b"\3") else "x86_64"
     return Image(path, "um" if arch == "um" else "x86_64")
 
 

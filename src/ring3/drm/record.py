@@ -252,10 +252,19 @@ def load(path: Path) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in text.splitlines()]
         if not lines or lines[0].get("recording") != _MAGIC:
             raise ValueError("no recording of ioctls")
+        if not isinstance(lines[0]["start"], int):
+            raise ValueError("it begins at no time")
         for line in lines[1:]:
             if line["do"] not in ("open", "close", "ioctl") or not isinstance(line["t"], int):
                 raise ValueError(f"no {line['do']!r}")
-    except (zstandard.ZstdError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (
+        zstandard.ZstdError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+    ) as error:
         raise BadInput(f"not a recording: {error}", where=str(path)) from None
     return lines
 
@@ -269,7 +278,7 @@ def replay(
     """
     for number, line in enumerate(lines[1:], 2):
         _check(line, number)
-    again = _Replay(make, kernel or Kernel(), int(lines[0]["start"]))
+    again = _Replay(make, kernel or Kernel(), lines[0]["start"])
     for number, line in enumerate(lines[1:], 2):
         again.line(number, line)
     return again.finish()

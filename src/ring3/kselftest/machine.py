@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from ring3.errors import BadInput
 from ring3.kselftest.boot import Boot, Machine, boot
 from ring3.kselftest.execute import LIMIT
 from ring3.kselftest.kernel import Image
-from ring3.kselftest.outcome import Outcome
+from ring3.kselftest.outcome import Outcome, signal_name
 from ring3.ktap import Log
 from ring3.nolibc import build
 
@@ -113,11 +112,12 @@ def _plain(name: str) -> str:
 
 
 # The end of a test, as init.c says it; the rest of the line tells how.
-_RESULT = re.compile(r"^(?:not )?ok (\d+) (\S+) # (.*)$")
-_EXIT = re.compile(r"^(?:SKIP )?exit=(\d+) ms=(\d+)$")
-_SIGNAL = re.compile(r"^signal=(\d+) ms=(\d+)$")
-_LEFT = re.compile(r"^# ring3: left behind and killed: (\d+)$")
-_DROPPED = re.compile(r"\*\* (\d+) printk messages dropped \*\*")
+_PLAN = re.compile(r"^1\.\.(\d{1,9})$")
+_RESULT = re.compile(r"^(?:not )?ok (\d{1,9}) (\S+) # (.*)$")
+_EXIT = re.compile(r"^(?:SKIP )?exit=(\d{1,9}) ms=(\d{1,9})$")
+_SIGNAL = re.compile(r"^signal=(\d{1,9}) ms=(\d{1,9})$")
+_LEFT = re.compile(r"^# ring3: left behind and killed: (\d{1,9})$")
+_DROPPED = re.compile(r"\*\* (\d{1,9}) printk messages dropped \*\*")
 
 
 def read(text: str, tests: Sequence[str] | None = None, arch: str = "x86_64") -> Session:
@@ -154,7 +154,7 @@ class _Reader:
             self.left = int(match[1])
         elif line.startswith("# ") or line == "#":
             self.output.append(line[2:])
-        elif self.planned is None and (match := re.match(r"^1\.\.(\d+)$", line)):
+        elif self.planned is None and (match := _PLAN.match(line)):
             self.planned = int(match[1])
         elif result and int(result[1]) == len(self.outcomes) + 1:
             self.result(result[2], result[3])
@@ -194,10 +194,14 @@ class _Reader:
     def finish(self, session: Session, names: list[str] | None) -> None:
         """The log is over: the test that was running, and those that never ran."""
         planned = len(names) if names is not None else self.planned or 0
-        for number in range(len(self.outcomes) + 1, planned + 1):
+        got = len(self.outcomes)
+        if planned > got + ktap.MOST_MISSING and names is None:
+            session.problems.append(f"plan of {planned}, {got} results")
+            planned = got + ktap.MOST_MISSING
+        for number in range(got + 1, planned + 1):
             name = names[number - 1] if names else f"#{number}"
             died = ktap.deaths(self.kernel)
-            if died and number == len(self.outcomes) + 1:
+            if died and number == got + 1:
                 self.outcomes.append(self.outcome(name, trouble="kernel died", detail=died[0]))
             else:
                 self.outcomes.append(self.outcome(name, trouble="cut off", detail="the log ends"))
@@ -212,5 +216,5 @@ def ended(result: Boot) -> str | None:
     if result.ended == "flood":
         return "the kernel printed more than could be kept and was killed"
     if result.code < 0:
-        return f"{Path(result.command[0]).name} was ended by {signal.Signals(-result.code).name}"
+        return f"{Path(result.command[0]).name} was ended by {signal_name(-result.code)}"
     return None
