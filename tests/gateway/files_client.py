@@ -111,6 +111,11 @@ def node(path: str) -> None:
     assert info["drm-total-memory"] == "8 KiB"
     assert "panthor-resident-memory" in info
     assert "pos" in info, "what the host says comes first"
+    openat2, nowhere = 437, 1
+    path = ctypes.create_string_buffer(f"/proc/self/fdinfo/{fd}".encode())
+    for _ in range(3):  # after which the supervisor must hold nothing of it
+        assert libc.syscall(openat2, -100, path, nowhere, 24) == -1
+        assert ctypes.get_errno() == errno.EFAULT
     os.close(reading)
     os.close(fd)
 

@@ -190,9 +190,11 @@ class Supervisor:
         flags = call.args[path_at + 1]
         if call.nr == self._abi.openat2:
             flags = int.from_bytes(client.memory.copy_from_user(flags, 8), "little")
-        if info is not None:
-            return self._hand_over(call, info, flags)
-        return self._opened(call, client, name, flags)
+        if info is None:
+            return self._opened(call, client, name, flags)
+        fresh = os.memfd_create("fdinfo", os.MFD_CLOEXEC)
+        os.pwrite(fresh, info, 0)
+        return self._hand_over(call, fresh, flags)
 
     def _opened(self, call: Call, client: Client, name: str, flags: int) -> int:
         return self._hand_over(call, self.gateway.open(client, name, flags), flags)
@@ -203,9 +205,9 @@ class Supervisor:
         finally:
             os.close(fresh)
 
-    def _fdinfo(self, client: Client, name: str) -> int | None:
-        """A file with what the host says of one of our descriptors and what the simulated kernel adds to it;
-        None if ``name`` is no such thing."""
+    def _fdinfo(self, client: Client, name: str) -> bytes | None:
+        """What the host says of one of our descriptors and what the simulated kernel adds to it; None if
+        ``name`` is no such thing."""
         match = _FDINFO.fullmatch(name)
         if match is None:
             return None
@@ -214,10 +216,7 @@ class Supervisor:
         file = None if owner is None else owner.ours(int(match[2]))
         if file is None:
             return None
-        text = Path(f"/proc/{pid}/fdinfo/{match[2]}").read_text() + file.fdinfo()
-        fresh = os.memfd_create("fdinfo", os.MFD_CLOEXEC)
-        os.pwrite(fresh, text.encode(), 0)
-        return fresh
+        return Path(f"/proc/{pid}/fdinfo/{match[2]}").read_bytes() + file.fdinfo().encode()
 
     def _mmap(self, call: Call) -> int | None:
         _, size, prot, flags, fd, offset = call.args
