@@ -144,6 +144,23 @@ def test_a_cycle() -> None:
     assert found.count("unsignalled") == 2
 
 
+def test_a_cycle_behind_a_job_that_never_ends() -> None:
+    def body(mock: MockScheduler, contract: FenceContract) -> None:
+        # What a job waits for first leads nowhere, what it waits for next leads back to it.
+        stuck = MockJob(MockScheduler(mock.kernel, poison=False).entity(), 10 * SEC).submit()
+        one, two = MockScheduler(mock.kernel, poison=False), mock
+        a, b = MockJob(one.entity(), MS), MockJob(two.entity(), MS)
+        a.add_dependency(stuck.finished)
+        a.arm()
+        b.add_dependency(a.finished)
+        b.arm()
+        a.add_dependency(b.finished)
+        a.push()
+        b.push()
+
+    assert rules(body).count("cycle") == 1
+
+
 @pytest.mark.parametrize("fault", ["", "hang", "mmu_fault", "firmware", "bind"])
 def test_panthor_keeps_it(fault: str) -> None:
     kernel = Kernel()

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ring3.dma_buf.containers import DmaFenceArray, DmaFenceChain, unwrap
+from ring3.dma_buf.containers import unwrap
 from ring3.dma_buf.fence import DmaFence, Fences
 from ring3.drm.sched import Job, SchedFence
 from ring3.kernel import Kernel, Task
@@ -148,34 +148,33 @@ class FenceContract:
         return self.violations
 
     def _cycles(self) -> list[list[Job]]:
-        """Each cycle among unfinished jobs, once."""
+        """A cycle for each job of which the search, depth first, is still under way when it is met again."""
         done: set[int] = set()
         found: list[list[Job]] = []
         for start in list(self._jobs.values()):
-            path: list[Job] = []
-            seen: set[int] = set()
-            job: Job | None = start
-            while job is not None and id(job) not in done and id(job) not in seen:
-                seen.add(id(job))
-                path.append(job)
-                job = self._waits_for(job)
-            if job is not None and id(job) in seen:
-                found.append([*path[path.index(job) :], job])
-            done |= seen
+            if id(start) in done:
+                continue
+            path, left = [start], [iter(self._waits_for(start))]
+            while path:
+                job = next(left[-1], None)
+                if job is None:
+                    done.add(id(path.pop()))
+                    left.pop()
+                elif job in path:
+                    found.append([*path[path.index(job) :], job])
+                elif id(job) not in done:
+                    path.append(job)
+                    left.append(iter(self._waits_for(job)))
         return found
 
-    def _waits_for(self, job: Job) -> Job | None:
-        """An unfinished job that ``job`` waits for."""
+    def _waits_for(self, job: Job) -> list[Job]:
+        """The unfinished jobs that ``job`` waits for."""
+        found = []
         for dependency in job.dependencies:
-            simple = list(unwrap(dependency)) if _container(dependency) else [dependency]
-            for fence in simple:
+            for fence in unwrap(dependency):
                 if isinstance(fence, SchedFence) and fence.which == "scheduled":
                     fence = fence.peer
                 other = self._jobs.get(id(fence))
                 if other is not None and not fence.is_signaled_flag:
-                    return other
-        return None
-
-
-def _container(fence: DmaFence) -> bool:
-    return isinstance(fence, DmaFenceArray | DmaFenceChain)
+                    found.append(other)
+        return found

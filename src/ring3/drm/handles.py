@@ -24,16 +24,12 @@ class HandleTable(Generic[Item]):
 
     def add(self, item: Item) -> int:
         """The lowest free handle, now that of ``item``; the errno ``full`` when there is none."""
-        while self._free:
+        if self._free:
             handle = heapq.heappop(self._free)
-            if handle not in self._items:
-                break
+        elif self._next > self.limit:
+            raise refuse(self.full, f"all {self.limit} handles are taken")
         else:
-            while self._next in self._items:
-                self._next += 1
             handle = self._next
-            if handle > self.limit:
-                raise refuse(self.full, f"all {self.limit} handles are taken")
             self._next += 1
         self._items[handle] = item
         return handle
@@ -60,6 +56,8 @@ class HandleTable(Generic[Item]):
         """Free every handle; the objects."""
         items = list(self._items.values())
         self._items.clear()
+        self._free.clear()
+        self._next = 1
         return items
 
     def __iter__(self) -> Iterator[tuple[int, Item]]:
