@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -92,7 +93,7 @@ def _unpack(tree: Tree) -> Path:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     for package in sorted(archives.glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", package, fresh], check=True)
+        _run(["dpkg-deb", "-x", str(package), str(fresh)], tree)
     if tree.closure:
         # Debian merged these into /usr; the links belong to no package of the closure.
         for name in ("bin", "sbin", "lib", "lib64"):
@@ -174,9 +175,9 @@ def _run(command: list[str], tree: Tree, folder: Path | None = None) -> None:
         env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
     )
     if done.returncode:
-        reasons = [line for line in done.stderr.splitlines() if line.startswith("E:")]
+        reasons = re.findall(r"^(?:E|dpkg-deb: error): (.*)", done.stderr, re.MULTILINE)
         raise MissingPart(
-            reasons[-1][3:] if reasons else f"apt-get exited {done.returncode}",
+            reasons[-1] if reasons else f"{command[0]} exited {done.returncode}",
             where=f"{tree.name} ({tree.suite}, {tree.architecture})",
-            remedy="check the network and the suite's name",
+            remedy="check the network, the room on the disk and the suite's name",
         )

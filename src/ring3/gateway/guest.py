@@ -38,11 +38,15 @@ def preload_library(target: arch.Arch) -> Path:
             f"no compiler for {target.name}", remedy=f"apt-get install {tools.gcc_package}"
         )
     fresh = library.with_suffix(f".{os.getpid()}")
-    subprocess.run(
-        [compiler, "-O2", "-shared", "-fPIC", "-x", "c", "-", "-o", fresh, "-ldl"],
-        input=source,
-        check=True,
-    )
+    command = [compiler, "-O2", "-shared", "-fPIC", "-x", "c", "-", "-o", str(fresh), "-ldl"]
+    done = subprocess.run(command, input=source, capture_output=True, check=False)
+    if done.returncode:
+        reasons = done.stderr.decode(errors="replace").strip().splitlines()
+        raise MissingPart(
+            f"the preload library does not compile: {(reasons or ['no reason given'])[0]}",
+            where=compiler,
+            remedy="ring3 doctor --install brings the C library of its compiler",
+        )
     fresh.rename(library)
     return library
 

@@ -62,7 +62,13 @@ class Mesa:
                 link.symlink_to(_HEADERS / name)
         with as_file(files("ring3.gateway").joinpath("vulkan_client.c")) as source:
             command = [_COMPILER, "-O1", f"-I{headers}", str(source), "-o", str(program), "-ldl"]
-            subprocess.run(command, check=True)
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise MissingPart(
+                f"the Vulkan client does not compile: {done.stderr.strip()[:300]}",
+                where=_COMPILER,
+                remedy="apt-get install libc6-dev-arm64-cross libvulkan-dev",
+            )
         return program
 
     def shader(self, name: str, source: str) -> Path:
