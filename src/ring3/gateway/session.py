@@ -81,9 +81,9 @@ class Session:
         started: Callable[[int], None] = lambda pid: None,
     ) -> list[int]:
         """Run programs side by side to their ends; their exit statuses (-n: killed by signal n)."""
+        settings = os.environ if environment is None else environment
         pids = []
         for command in commands:
-            settings = os.environ if environment is None else environment
             pids.append(self.start(command, root=root, environment=settings))
             started(pids[-1])
         return [self.gateway.wait(pid) for pid in pids]
