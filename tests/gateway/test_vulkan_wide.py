@@ -31,6 +31,7 @@ NEAR = {
     "textures": 1,
     "images": 1,
     "compressed": 2,
+    "ycbcr": 3,  # one before the conversion is up to three behind it
     "blends": 2,
     "targets": 1,
     "multisampled": 2,

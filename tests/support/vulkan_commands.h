@@ -422,7 +422,8 @@ static void record(void)
 
 static const struct { const char *word; void (*run)(void); } verbs[] = {
 	{ "buffer", make_buffer }, { "image", make_image }, { "view", make_view }, { "bufferview", make_buffer_view },
-	{ "sampler", make_sampler }, { "set", make_set }, { "compute", make_compute }, { "graphics", make_graphics },
+	{ "conversion", make_conversion }, { "sampler", make_sampler }, { "set", make_set }, { "compute", make_compute },
+	{ "graphics", make_graphics },
 	{ "query", make_query }, { "event", make_event }, { "begin", begin }, { "submit", submit }, { "barrier", barrier },
 	{ "general", general }, { "rendering", rendering }, { "secondary", secondary }, { "blit", blit },
 	{ "clear", clear_image }, { "clear_attachment", clear_attachment }, { "wait_event", wait_event }, { "save", save },

@@ -8,6 +8,7 @@ import vulkan_raster
 import vulkan_targets
 import vulkan_textures
 import vulkan_transfers
+import vulkan_ycbcr
 from vulkan_script import Case
 
 GROUPS: dict[str, Callable[[], list[Case]]] = {
@@ -20,6 +21,7 @@ GROUPS: dict[str, Callable[[], list[Case]]] = {
     "layers": vulkan_targets.layers,
     "textures": vulkan_textures.textures,
     "compressed": vulkan_textures.compressed,
+    "ycbcr": vulkan_ycbcr.ycbcr,
     "images": vulkan_textures.images,
     "transfers": vulkan_transfers.transfers,
     "commands": vulkan_transfers.commands,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from ring3.mali.events import ExceptionCode, GpuFault
 from ring3.mali.mmu import AddressSpace
@@ -323,6 +323,10 @@ class Draw(Descriptor):
 @dataclass(frozen=True)
 class Texture(Descriptor):
     BYTES = 32
+    #: Planes of a surface, which of them this is, and whether it is the second that its descriptor names.
+    planes: ClassVar[int] = 1
+    plane: ClassVar[int] = 0
+    secondary: ClassVar[bool] = False
     type: int = at(0, 0, 4)
     dimension: int = at(0, 4, 2)
     format: int = at(0, 10, 22)
@@ -381,6 +385,7 @@ class Plane(Descriptor):
     pointer: int = at(2, 0, 64)
     row_stride: int = at(4)
     slice_stride: int = at(6, kind="int")
+    secondary: int = at(6, 0, 64)  # address of the other chroma
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from ring3.mali.shader.threads import NOWHERE, Threads
 from ring3.mali.tilebuffer import afbc_stride
 
 TILED, LINEAR = 1, 2
-GENERIC, ASTC, AFBC = 1, 4, 6  # types of planes
+GENERIC, ASTC, AFBC, CHROMA_2P = 1, 4, 6, 8  # types of planes
 CUBE, ONE, TWO, THREE = range(4)  # dimensions
 Z24 = 77
+YUV8 = (64, 72)  # clump formats of planes that hold bytes
 SRGB = 1 << 20  # of a pixel format
 
 
@@ -77,7 +78,7 @@ def texel_addresses(
         inside &= (sample >= 0) & (sample < 1 << texture.samples_log2)
     surfaces = level if volume else layer * texture.levels + level
     for number in distinct(surfaces[inside]) if inside.any() else ():
-        plane = Plane.read(threads.space, texture.surfaces + Plane.BYTES * number)
+        plane = Plane.read(threads.space, _where(texture, number))
         width, height, depth = level_size(texture, number % texture.levels)
         mine = inside & (surfaces == number)
         mine &= (x >= 0) & (x < width) & (y >= 0) & (y < height)
@@ -94,7 +95,7 @@ def texel_addresses(
             if texture.format >> 12 & 255 == Z24:
                 kind = AFBC_Z24
             offset = mine_y * afbc_stride(width, kind.size) + mine_x * kind.size
-        elif plane.plane_type not in (GENERIC, ASTC):
+        elif plane.plane_type not in (GENERIC, ASTC, CHROMA_2P):
             raise Unsupported(f"texture plane type {plane.plane_type} is not there yet")
         elif plane.ordering == LINEAR:
             offset = mine_y * plane.row_stride + mine_x * kind.size
@@ -107,15 +108,20 @@ def texel_addresses(
             offset = offset + layer[mine] * plane.slice_stride
         elif sample is not None:
             offset = offset + sample[mine] * plane.slice_stride
-        out[mine] = offset + plane.pointer
+        out[mine] = offset + (plane.secondary if texture.secondary else plane.pointer)
     return out, kind
+
+
+def _where(texture: Texture, surface: int) -> int:
+    """The address of the plane descriptor of a surface."""
+    return texture.surfaces + Plane.BYTES * (surface * texture.planes + texture.plane)
 
 
 def _blocks(texture: Texture, plane: Plane) -> Blocks | None:
     """How the blocks of a plane are decoded; None where it has none."""
     if plane.plane_type == ASTC:
         return astc_blocks(plane, srgb=bool(texture.format & SRGB))
-    if plane.plane_type != GENERIC or plane.clump < PLAIN:
+    if plane.plane_type != GENERIC or plane.clump < PLAIN or plane.clump in YUV8:
         return None
     found = COMPRESSED.get(plane.clump)
     if found is None:
@@ -142,6 +148,11 @@ def texels(
     outside = addresses == NOWHERE
     if outside.any():
         values[outside] = 0 if border is None else border.astype(values.dtype)
+    return swizzled(texture, values)
+
+
+def swizzled(texture: Texture, values: NDArray[Any]) -> NDArray[Any]:
+    """(n, 4) values as the texture orders them."""
     swizzle = [texture.swizzle >> 3 * channel & 7 for channel in range(4)]
     if swizzle != [0, 1, 2, 3]:
         extra = np.zeros((len(values), 6), dtype=values.dtype)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ring3.errors import Unsupported
 from ring3.mali.descriptors import Sampler, Texture, descriptor
 from ring3.mali.isa.model import Instruction
+from ring3.mali.shader import yuv
 from ring3.mali.shader.cube import direction, project
 from ring3.mali.shader.integers import Execute, builds
 from ring3.mali.shader.memory import active_count, spread
@@ -272,7 +273,11 @@ def _tex_single(instruction: Instruction) -> Execute:
                 else:
                     line = access.row(threads, mine, where.gradient)
                     lookup.footprint = unpack_gradient(words, line)
-            access.write(threads, mine, Filter(threads, texture, sampler).sample(lookup))
+            if yuv.planar(texture):
+                values = yuv.sample(threads, texture, sampler, lookup)
+            else:
+                values = Filter(threads, texture, sampler).sample(lookup)
+            access.write(threads, mine, values)
 
     return run
 
