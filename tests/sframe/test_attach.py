@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 from sframe_peers import output, tool
 
-from ring3.errors import Ring3Error
+from ring3.errors import Ring3Error, Unsupported
 from ring3.sframe import convert, load, verify
 
 _SOURCE = """
@@ -146,3 +147,20 @@ def test_without_section_headers(needs, tmp_path):
     verdict, _ = verify.check(tmp_path / "b", load.sframe(tmp_path / "b"))
     assert verdict.differences == 0
     assert load.sframe(tmp_path / "b").header["num_fdes"] == whole.encoded.functions
+
+
+def test_no_room_for_another_header(needs, tmp_path):
+    needs("gcc")
+    path = build(tmp_path)
+    image = bytearray(path.read_bytes())
+    image += bytes(-len(image) % 8)
+    (headers, count) = (
+        struct.unpack_from("<Q", image, 32)[0],
+        struct.unpack_from("<H", image, 56)[0],
+    )
+    table = image[headers : headers + 56 * count]
+    struct.pack_into("<Q", image, 32, len(image))
+    struct.pack_into("<H", image, 56, 0xFFFE)
+    path.write_bytes(image + table + bytes(56 * (0xFFFE - count)))  # the others are PT_NULL
+    with pytest.raises(Unsupported, match="headers"):
+        convert.add(path, tmp_path / "b")

@@ -43,6 +43,19 @@ def test_a_sidecar_is_found_again_by_build_id(run, tmp_path):
     assert dumped["version"] == 3
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("convert", LIBRARY, "-o", "x", "--address", "here"),
+        ("convert", LIBRARY, "-o", "x", "--address", "-8"),
+        ("convert", LIBRARY, "-o", "x", "--address", 1 << 64),
+        ("stat", "/usr/bin", "--jobs", 0),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(run, words):
+    assert run(*words).exit_code == 2
+
+
 def test_what_version_2_cannot_say_is_listed_and_strict_exits_1(run, tmp_path):
     done = run("convert", "--version", 2, LIBC, "-o", tmp_path / "two", "--json")
     assert done.exit_code == 0

@@ -249,7 +249,7 @@ def verify(file: Path, beside: Path | None, limit: int, as_json: bool) -> None:
 @click.option("--installed", is_flag=True, help="All files of all installed packages.")
 @click.option("--verify", is_flag=True, help="Also compare with .eh_frame at every pc.")
 @click.option("--files/--no-files", default=None, help="A line for each file (default: up to 40).")
-@click.option("--jobs", type=int, help="Processes; by default one a core.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes; by default one a core.")
 @click.option("--cluster", help="Address of a Dask scheduler to work on instead.")
 @click.option("--json", "as_json", is_flag=True, help="All reports and their sum.")
 def stat(
@@ -373,6 +373,9 @@ def _refusal(refusal: Refusal) -> dict[str, Any]:
 
 def _number(text: str) -> int:
     try:
-        return int(text, 0)
+        address = int(text, 0)
     except ValueError:
         raise click.BadParameter(f"{text!r} is no number", param_hint="--address") from None
+    if not 0 <= address < 1 << 64:
+        raise click.BadParameter(f"{text} is no address of 64 bits", param_hint="--address")
+    return address

@@ -29,6 +29,7 @@ _PAGE_MIN = 0x1000
 # Offsets and addresses keep their distance, so that a large .bss leaves a hole of its size in the file.
 _HOLE_MAX = 1 << 28
 _FILE_MAX = 1 << 32
+_HEADERS_MAX = 0xFEFF  # beyond it the numbers mean something else (PN_XNUM, SHN_LORESERVE)
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def attach(path: Path, output: Path, make: Callable[[int], Encoded]) -> tuple[At
 
     ``path`` is only read; ``output`` gets its mode, owner and extended attributes and is written whole or
     not at all.  Raises BadInput for headers that lie, Unsupported for an object file (the assembler writes
-    those), for a file that has a .sframe section already, and for one larger than 4 GiB or with
-    256 MiB of .bss.
+    those), for a file that has a .sframe section already, and for one larger than 4 GiB, with 256 MiB of
+    .bss, or with more than 65,000 headers of a kind.
     """
     with Elf(path) as elf:
         if elf.type not in ("ET_EXEC", "ET_DYN") or elf.bits != 64:
@@ -69,6 +70,8 @@ def attach(path: Path, output: Path, make: Callable[[int], Encoded]) -> tuple[At
     phdrs = _table(image, order + _PHDR, phoff, phnum, path)
     shdrs = _table(image, order + _SHDR, shoff, shnum, path)
     place, base = _place(phdrs, len(image), path)
+    if max(phnum + 2, shnum + 1) > _HEADERS_MAX:
+        raise Unsupported("it has as many headers as a file can have", where=str(path))
     room = (phnum + 2) * _PHDR_SIZE
     vaddr = base + room + 7 & ~7
     encoded = make(vaddr)
