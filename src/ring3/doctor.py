@@ -293,19 +293,23 @@ def bring_oracles() -> list[str]:
 
 
 def prepare() -> list[str]:
-    """Do now what the first job would wait for: unpack the newest kernel source, compile the hot loops."""
+    """Do now what the first job would wait for: unpack the newest kernel source, compile the hot loops.
+
+    What could not be done, in words.
+    """
     from ring3 import linux_source
     from ring3.sframe import warm
 
     troubles = []
-    versions = linux_source.tarballs()
-    if versions:
-        newest = max(versions, key=lambda name: [int(part) for part in name.split(".")])
-        try:
-            linux_source.kernel_source(newest)
-        except Ring3Error as error:
-            troubles.append(str(error))
-    warm.compile_loops()
+    try:
+        if (version := linux_source.newest()) is not None:
+            linux_source.kernel_source(version)
+    except Ring3Error as error:
+        troubles.append(str(error))
+    try:
+        warm.compile_loops()
+    except Ring3Error as error:  # where the kernel lets nobody sample
+        troubles.append(f"some loops are compiled when they are first used: {error}")
     return troubles
 
 

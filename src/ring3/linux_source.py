@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -27,6 +28,12 @@ def tarballs() -> dict[str, Path]:
         for path in sorted(folder.glob("linux-source-*.tar.xz")):
             found[path.name.removeprefix("linux-source-").removesuffix(".tar.xz")] = path
     return found
+
+
+def newest() -> str | None:
+    """The highest version among :func:`tarballs`, None without any."""
+    numbered = {tuple(map(int, re.findall(r"\d+", name))): name for name in tarballs()}
+    return numbered[max(numbered)] if numbered else None
 
 
 def kernel_source(version: str) -> Path:

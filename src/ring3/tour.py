@@ -201,13 +201,12 @@ def _nolibc(say: Say) -> Iterator[Block]:
 
 #: Selftests of the kernel that change nothing on the machine they run on.
 _SELFTESTS = (
-    *(
-        "exec/recursion-depth",
-        "filesystems/anon_inode_test",
-        "net/reuseaddr_conflict",
-        "net/socket",
-    ),
-    *("prctl/set-process-name", "tmpfs/bug-link-o-tmpfile"),
+    "exec/recursion-depth",
+    "filesystems/anon_inode_test",
+    "net/reuseaddr_conflict",
+    "net/socket",
+    "prctl/set-process-name",
+    "tmpfs/bug-link-o-tmpfile",
 )
 
 
@@ -410,13 +409,13 @@ def _counterexample(policy: str) -> Exploration:
 def _audit(say: Say) -> Iterator[Block]:
     from ring3.audit.report import step_text
     from ring3.audit.run import SAMPLE, audit
-    from ring3.linux_source import kernel_source, tarballs
+    from ring3.linux_source import kernel_source, newest
 
-    versions = sorted(tarballs(), key=lambda name: [int(part) for part in name.split(".")])
-    if versions:
-        name = f"the source of Linux {versions[-1]}"
+    version = newest()
+    if version is not None:
+        name = f"the source of Linux {version}"
         say(f"unpacking {name}")
-        tree = kernel_source(versions[-1])
+        tree = kernel_source(version)
         subjects: tuple[str, ...] = ("fs/fat", "fs/ext4", "fs/f2fs", "fs/xfs")
     else:
         yield LeftOut(
