@@ -59,21 +59,24 @@ class Segment:
 
 @dataclass(frozen=True)
 class Symbols:
-    """Symbols as parallel arrays of one length, sorted by address; ``name(i)`` reads a string."""
+    """Symbols as parallel arrays of one length, sorted by address; ``name(i)`` reads a string.
+
+    Symbol ``i``'s name begins at ``name_at[i]`` of ``strings`` and ends with a zero.
+    """
 
     addr: np.ndarray  # u64
     size: np.ndarray  # u64
     type: np.ndarray  # u8, STT_*
     bind: np.ndarray  # u8, STB_*
     section: np.ndarray  # u16, st_shndx
-    _name: np.ndarray  # u32, offset into _strings
-    _strings: bytes
+    name_at: np.ndarray  # u32
+    strings: bytes
 
     def name(self, index: int) -> str:
         """The name of symbol ``index``."""
-        start = int(self._name[index])
-        end = self._strings.find(b"\0", start)
-        return self._strings[start : end if end >= 0 else None].decode(errors="replace")
+        start = int(self.name_at[index])
+        end = self.strings.find(b"\0", start)
+        return self.strings[start : end if end >= 0 else None].decode(errors="replace")
 
     def __len__(self) -> int:
         return len(self.addr)
@@ -177,20 +180,25 @@ class Elf:
         section = self.section(".note.gnu.build-id")
         return _find_build_id(bytes(self.contents(section)), self.endian) if section else None
 
+    def symbol_records(self, section: Section | None) -> np.ndarray:
+        """The Elf32_Sym or Elf64_Sym records of a symbol table in its own order; none for None.
+
+        Fields are name, value, size, info, other and shndx.  Raises BadInput as :meth:`contents`.
+        """
+        order = "<" if self.endian == "little" else ">"
+        fields = _SYM64 if self.bits == 64 else _SYM32
+        dtype = np.dtype([(name, order + kind) for name, kind in fields])
+        body = self.contents(section) if section is not None else b""
+        return np.frombuffer(body, dtype, len(body) // dtype.itemsize)
+
     @cached_property
     def symbols(self) -> Symbols:
         """.symtab, or .dynsym where the file is stripped, sorted by address; undefined ones left out."""
         section = self.section(".symtab") or self.section(".dynsym")
-        order = "<" if self.endian == "little" else ">"
-        fields = _SYM64 if self.bits == 64 else _SYM32
-        dtype = np.dtype([(name, order + kind) for name, kind in fields])
-        raw = np.zeros(0, dtype)
+        raw = self.symbol_records(section)
         strings = b""
-        if section is not None:
-            body = self.contents(section)
-            raw = np.frombuffer(body[: len(body) // dtype.itemsize * dtype.itemsize], dtype)
-            if section.link < len(self.sections):
-                strings = bytes(self.contents(self.sections[section.link]))
+        if section is not None and section.link < len(self.sections):
+            strings = bytes(self.contents(self.sections[section.link]))
         raw = raw[raw["shndx"] != 0]
         raw = raw[np.argsort(raw["value"], kind="stable")]
         return Symbols(

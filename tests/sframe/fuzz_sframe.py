@@ -120,7 +120,7 @@ with (
     from ring3.sframe.spaces import MAPPING
     from ring3.sframe.symbols import read_perf_map
 
-MACHINES = [arch.by_name(name) for name in cfi.ARCHS]
+MACHINES = [arch.by_name(name) for name in section.ABI_OF]
 MOST_MEMORY = 2 << 30  # bytes
 MOST_CODE = 1 << 16  # bytes: a few thousand pieces at most
 

@@ -52,8 +52,7 @@ def layout_command(
             f"{cache} bytes", int(cache), align, hwcache_align, rcu, ctor, False, freeptr_offset
         )
     else:
-        known = slab.kmalloc_cache(cache) or _running(cache)
-        asked = known
+        asked = slab.kmalloc_cache(cache) or _running(cache)
     made = slab.layout(asked, debug=debug, cpus=cpus)
     if as_json:
         emit_json(slab_picture.record(made))

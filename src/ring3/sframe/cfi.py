@@ -20,10 +20,9 @@ from ring3.sframe.cfi_entries import CIE, count, read_cies, until_terminator
 from ring3.sframe.cfi_program import STATE
 from ring3.sframe.cfi_section import REFUSED, fill, start_cies
 from ring3.sframe.image import Image
-from ring3.sframe.table import FUNCTION, ROW, Reason, Refusal, Table, empty
+from ring3.sframe.section import ABI_OF
+from ring3.sframe.table import FUNCTION, ROW, Reason, Refusal, Table, empty, signed
 
-#: Architectures that SFrame knows.
-ARCHS = ("x86_64", "arm64", "arm64be", "s390x")
 PT_GNU_EH_FRAME = 0x6474E550
 
 _ROWS_PLT = 256  # more than one block has
@@ -31,12 +30,12 @@ _ROWS_PLT = 256  # more than one block has
 
 def architecture(elf: Elf) -> Arch:
     """The architecture of ``elf``; Unsupported unless SFrame knows it."""
-    if elf.arch is None or elf.arch.name not in ARCHS:
+    if elf.arch is None or elf.arch.name not in ABI_OF:
         name = elf.arch.name if elf.arch else f"machine {elf.machine}, {elf.bits} bits"
         raise Unsupported(
             f"SFrame does not exist for {name}",
             where=str(elf.path),
-            remedy=f"only for {', '.join(ARCHS)}",
+            remedy=f"only for {', '.join(ABI_OF)}",
         )
     return elf.arch
 
@@ -51,8 +50,8 @@ def read(elf: Elf) -> Table:
     image = Image(elf)
     bases = np.array(
         [
-            _signed(image.address(".text")),
-            _signed(image.address(".got.plt") or image.address(".got")),
+            signed(image.address(".text")),
+            signed(image.address(".got.plt") or image.address(".got")),
             0,
         ]
     )
@@ -90,7 +89,7 @@ def _by_segment(elf: Elf, arch: Arch, bases: np.ndarray) -> Table:
         if len(index) < 4:
             raise BadInput("it is truncated", where=where)
         address, end, understood = pointer(
-            index, 4, len(index), big, int(index[1]), _signed(segment.vaddr), bases
+            index, 4, len(index), big, int(index[1]), signed(segment.vaddr), bases
         )
         if not understood or end > len(index):
             raise BadInput("its pointer to .eh_frame has an unknown encoding", where=where)
@@ -129,7 +128,7 @@ def interpret(
     if fault >= 0:
         raise BadInput("an entry ends outside the section", where=f"{where}+{fault:#x}")
     cies: Any = np.zeros(cie_count, CIE)
-    read_cies(data, big, debug, _signed(vaddr), cies)
+    read_cies(data, big, debug, signed(vaddr), cies)
     states = np.zeros((cie_count, STATE), np.int64)
     bases = np.zeros(3, np.int64) if bases is None else bases.astype(np.int64)
     functions: Any = np.zeros(2 * fde_count, FUNCTION)
@@ -137,9 +136,9 @@ def interpret(
     # A row takes an instruction that advances and one that changes something.  Pages that stay
     # untouched are never there, so that the array need not be copied to its size.
     rows: Any = np.empty(fde_count + len(data) // 2 + _ROWS_PLT, ROW)
-    start_cies(data, big, _signed(vaddr), bases, cies, abi, states, rows)
+    start_cies(data, big, signed(vaddr), bases, cies, abi, states, rows)
     n, row_count, refused_count = fill(
-        data, big, debug, _signed(vaddr), bases, cies, states, abi, functions, rows, refused
+        data, big, debug, signed(vaddr), bases, cies, states, abi, functions, rows, refused
     )
     functions = functions[:n]
     functions = functions[np.argsort(functions["start"], kind="stable")]
@@ -175,7 +174,7 @@ def _add(found: Table, more: Table, image: Image) -> Table:
     inside = np.zeros(len(functions), bool)
     for section in image.elf.sections:
         if section.flags & 4 and section.size:
-            low = _signed(image.addresses[section.index])
+            low = signed(image.addresses[section.index])
             inside |= (start >= low) & (end <= low + section.size)
     held = found.functions
     index = np.searchsorted(held["start"], start, side="right") - 1
@@ -189,7 +188,3 @@ def _add(found: Table, more: Table, image: Image) -> Table:
     return Table(
         found.arch, both, np.concatenate([found.rows, more.rows]), found.refused + more.refused
     )
-
-
-def _signed(address: int) -> int:
-    return address - (1 << 64) if address >> 63 else address

@@ -64,13 +64,8 @@ def convert(
             share=share,
             auxiliary=held.auxiliary if held is not None else b"",
         )
-        replaces = sum(
-            section.size
-            for name in (".eh_frame", ".eh_frame_hdr")
-            if (section := elf.section(name)) is not None
-        )
         encoded = replace(encoded, refused=load.named(elf, encoded.refused))
-        return Conversion(path, source, table, encoded, place, elf.build_id, replaces)
+        return Conversion(path, source, table, encoded, place, elf.build_id, load.size_of_cfi(elf))
 
 
 def _from_section(path: Path, version: int, share: bool, vaddr: int | None) -> Conversion:

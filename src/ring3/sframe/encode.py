@@ -23,7 +23,7 @@ from ring3.sframe.section import (
     PCREL,
     SORTED,
 )
-from ring3.sframe.table import SIGNAL, Reason, Refusal, Table
+from ring3.sframe.table import SIGNAL, Reason, Refusal, Table, signed
 
 # A hundred times what the largest real file has; also what its bytes can hold.
 _ROWS_MAX = 1 << 27
@@ -57,7 +57,7 @@ def encode(
     # A V2 descriptor reaches 2 GiB either way, from a place that is not known before all are placed:
     # leave room for the largest index.
     index = INDEX[version]
-    begin = _signed(vaddr) + HEADER.itemsize + len(auxiliary)
+    begin = signed(vaddr) + HEADER.itemsize + len(auxiliary)
     blocks = np.zeros(len(functions), REFUSED)
     blocks["reason"][(functions["size"] < 0) | (functions["size"] >> 32 != 0)] = Reason.SIZE
     if version == 3:
@@ -132,7 +132,3 @@ def _earlier(table: Table, sayable: np.ndarray, share: bool) -> tuple[np.ndarray
     earlier[chosen] = np.where(held < chosen, held, -1)
     # The last block that is written may turn out to be there already.
     return earlier, int(counts[chosen[first]].sum() + counts.max())
-
-
-def _signed(address: int) -> int:
-    return address - (1 << 64) if address >> 63 else address

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ring3.elf import Elf
+from ring3.elf import STT_FUNC, STT_GNU_IFUNC, Elf
 from ring3.errors import BadInput, Ring3Error
 from ring3.sframe import cfi, load
 from ring3.sframe.decode import decode
@@ -16,8 +16,6 @@ from ring3.sframe.symbols import Symbols
 from ring3.sframe.table import Table
 from ring3.sframe.unwind import How
 
-STT_FUNC = 2
-STT_GNU_IFUNC = 10
 _SHF_EXECINSTR = 4
 
 
@@ -75,8 +73,8 @@ def _symbols_in(elf: Elf) -> Symbols:
     all_ = elf.symbols
     code = np.array([bool(section.flags & _SHF_EXECINSTR) for section in elf.sections] + [False])
     in_code = code[np.minimum(all_.section, len(code) - 1)]
-    initial = np.frombuffer(all_._strings + b"\0", "u1")
-    initial = initial[np.minimum(all_._name, len(initial) - 1)]
+    initial = np.frombuffer(all_.strings + b"\0", "u1")
+    initial = initial[np.minimum(all_.name_at, len(initial) - 1)]
     # NOTYPE is a label of assembly; $x and $d mark code and data on AArch64, and are no names.
     wanted = np.isin(all_.type, (STT_FUNC, STT_GNU_IFUNC)) | (all_.type == 0)
     index = np.flatnonzero(wanted & in_code & (initial != ord("$")) & (initial != 0))
@@ -84,7 +82,7 @@ def _symbols_in(elf: Elf) -> Symbols:
     index = index[np.lexsort((all_.bind[index] == 0, all_.size[index] == 0, all_.addr[index]))]
     addr = all_.addr[index]
     index = index[np.append(True, addr[1:] != addr[:-1])[: len(index)]]
-    addr, size, name = all_.addr[index], all_.size[index], all_._name[index]
+    addr, size, name = all_.addr[index], all_.size[index], all_.name_at[index]
     # One without a size reaches to the next, but not out of its section.
     most = (1 << 64) - 1
     reach = [min(section.addr + section.size, most) for section in elf.sections]
@@ -92,7 +90,7 @@ def _symbols_in(elf: Elf) -> Symbols:
     end = np.minimum(ends[all_.section[index]], np.append(addr[1:], ends.max(initial=0)))
     size = np.where((size == 0) & (end > addr), end - addr, size)
     # Stubs have no symbols of their own.
-    strings = all_._strings + b"\0[plt]\0"
+    strings = all_.strings + b"\0[plt]\0"
     for section in elf.sections:
         if section.name.startswith(".plt") and section.flags & _SHF_EXECINSTR:
             at = int(np.searchsorted(addr, section.addr))

@@ -71,20 +71,7 @@ class Image:
     @cached_property
     def _symbols(self) -> np.ndarray:
         """Address of each symbol by its number; 0 for those that are not in this file."""
-        table = self.elf.section(".symtab")
-        order: Literal["<", ">"] = "<" if self.elf.endian == "little" else ">"
-        dtype = np.dtype(
-            [
-                ("name", "u4"),
-                ("info", "u1"),
-                ("other", "u1"),
-                ("shndx", "u2"),
-                ("value", "u8"),
-                ("size", "u8"),
-            ]
-        ).newbyteorder(order)
-        body = self.elf.contents(table) if table else b""
-        raw = np.frombuffer(body, dtype, len(body) // dtype.itemsize)
+        raw = self.elf.symbol_records(self.elf.section(".symtab"))
         bases = np.array(self.addresses, np.uint64).astype(np.int64)
         inside = (raw["shndx"] > 0) & (raw["shndx"] < len(bases))
         values = raw["value"].astype(np.int64)

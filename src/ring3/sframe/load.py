@@ -102,6 +102,12 @@ def source_of(elf: Elf) -> str:
     )
 
 
+def size_of_cfi(elf: Elf) -> int:
+    """Bytes of .eh_frame and .eh_frame_hdr, which a .sframe section could stand for."""
+    sections = (elf.section(".eh_frame"), elf.section(".eh_frame_hdr"))
+    return sum(section.size for section in sections if section is not None)
+
+
 def table(elf: Elf, source: str | None = None) -> Table:
     """The table of ``elf`` from ``source``, a key of :data:`SOURCES`; None takes the best there is.
 

@@ -29,6 +29,7 @@ from ring3.sframe.table import (
     Reason,
     Refusal,
     Table,
+    signed,
 )
 
 
@@ -80,8 +81,7 @@ def read(elf: Elf) -> Table:
     if len(body) % 6 or len(places) % 4 or len(body) // 6 != len(places) // 4:
         raise BadInput(f"{len(body)} bytes of entries, {len(places)} of addresses", where=where)
     entries = body.view(ENTRY)
-    base = image.address(".orc_unwind_ip")
-    base -= (1 << 64) if base >> 63 else 0
+    base = signed(image.address(".orc_unwind_ip"))
     ip = places.view("<i4").astype(np.int64) + base + 4 * np.arange(len(entries))
     rows, exact, state = rows_of(entries, layout)
     # Of entries for one address the last that says something counts: a section's closing entry may
@@ -186,8 +186,7 @@ def _ends(image: Image, ip: np.ndarray) -> np.ndarray:
     ends = np.append(ip[1:], ip[-1:])
     for section in image.elf.sections:
         if section.flags & 4 and section.size:
-            low = image.addresses[section.index]
-            low -= (1 << 64) if low >> 63 else 0
+            low = signed(image.addresses[section.index])
             inside = (ip >= low) & (ip < low + section.size)
             ends[inside] = np.minimum(ends[inside], low + section.size)
             last = np.flatnonzero(inside)[-1:]

@@ -17,7 +17,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -324,8 +324,6 @@ def _attr(settings: Settings, flags: Flag) -> Attr:
 
 def _open(attr: Attr, tid: int, cpu: int) -> tuple[int, Attr]:
     """Open the event, doing without whatever this kernel or its rights do not give; say what was opened."""
-    from dataclasses import replace
-
     while True:
         try:
             return perf_event.open_event(attr, tid, cpu), attr

@@ -16,6 +16,7 @@ import numpy as np
 from ring3 import arch
 from ring3.arch import Arch
 from ring3.errors import BadInput, Unsupported
+from ring3.sframe.table import signed
 
 SHT_GNU_SFRAME = 0x6FFFFFF4
 PT_GNU_SFRAME = 0x6474E554
@@ -157,7 +158,7 @@ class Section:
         raw = np.frombuffer(self.data, dtype, count, at)
         fdes = np.zeros(count, FDE)
         fdes["start"] = raw["start"]
-        fdes["start"] += _signed(self.vaddr)
+        fdes["start"] += signed(self.vaddr)
         if self.header["flags"] & PCREL:
             fdes["start"] += at + np.arange(count, dtype=np.int64) * dtype.itemsize
         fdes["size"] = raw["size"]
@@ -223,7 +224,3 @@ def parse(data: bytes | memoryview | np.ndarray, vaddr: int = 0, where: str = ".
                 where=f"{where}+{field:#x}",
             )
     return section
-
-
-def _signed(address: int) -> int:
-    return address - (1 << 64) if address >> 63 else address

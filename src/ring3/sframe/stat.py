@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from ring3.sframe import load, section, sidecar
 from ring3.sframe.decode import decode
 from ring3.sframe.encode import encode
 from ring3.sframe.image import Image
-from ring3.sframe.table import Refusal, Table
+from ring3.sframe.table import Refusal, Table, signed
 from ring3.sframe.verify import compare
 
 _DPKG_LISTS = Path("/var/lib/dpkg/info")
@@ -61,11 +62,7 @@ def measure(path: str, verify: bool = False) -> Report:
             made = encode(table, vaddr)
             seconds = time.perf_counter() - before
             code, covered = _coverage(elf, table)
-            replaces = sum(
-                held.size
-                for name in (".eh_frame", ".eh_frame_hdr")
-                if (held := elf.section(name)) is not None
-            )
+            replaces = load.size_of_cfi(elf)
         differences = None
         if verify:
             again = decode(section.parse(made.data, vaddr))
@@ -108,8 +105,7 @@ def _coverage(elf: Elf, table: Table) -> tuple[int, int]:
     for held in elf.sections:
         if not held.flags & _SHF_EXECINSTR or not held.size:
             continue
-        low = image.addresses[held.index]
-        low -= (1 << 64) if low >> 63 else 0
+        low = signed(image.addresses[held.index])
         code += held.size
         if len(starts):
             begin = np.clip(np.maximum(starts[1:], reach[:-1]), low, low + held.size)
@@ -168,13 +164,8 @@ def measure_all(
         yield from (measure(name, verify) for name in files)
         return
     with executor(cluster, jobs) as pool:
-        work = _verified if verify else measure
-        for _, report in each(pool, work, files):
+        for _, report in each(pool, partial(measure, verify=verify), files):
             yield report
-
-
-def _verified(path: str) -> Report:
-    return measure(path, verify=True)
 
 
 def total(reports: Iterable[Report]) -> Report:

@@ -190,6 +190,11 @@ class Table:
         return function, find_row(self.functions, self.rows, function, pc)
 
 
+def signed(address: int) -> int:
+    """An address (u64) as tables hold it: an i64 of the same bits."""
+    return address - (1 << 64) if address >> 63 else address
+
+
 def empty(arch: Arch) -> Table:
     """A table of nothing."""
     return Table(arch, np.zeros(0, FUNCTION), np.zeros(0, ROW))
