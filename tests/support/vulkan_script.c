@@ -287,6 +287,22 @@ static void make_image(void)
 	CHECK(vkBindImageMemory(device, images[id].handle, allocate(&need, 0, NULL), 0));
 }
 
+/* formats FILE FORMAT...: features of optimal tiling and of buffers, two words a format */
+static void formats(void)
+{
+	FILE *file = fopen(word(), "wb");
+	VkFormatProperties found;
+	int bad = !file;
+
+	while (!bad && next < count) {
+		vkGetPhysicalDeviceFormatProperties(physical, number(), &found);
+		bad |= fwrite(&found.optimalTilingFeatures, 4, 1, file) != 1;
+		bad |= fwrite(&found.bufferFeatures, 4, 1, file) != 1;
+	}
+	if (bad || fclose(file))
+		exit(2);
+}
+
 /* conversion ID FORMAT MODEL RANGE R G B A X-OFFSET Y-OFFSET FILTER: from Y'CbCr */
 static void make_conversion(void)
 {

@@ -247,9 +247,9 @@ class Target:
 
 
 def _stored_order(swizzle: int) -> tuple[int, ...]:
-    """Which of R, G, B, A goes to each stored channel; the field gives the stored one for each of RGBA."""
-    wanted = [swizzle >> 3 * channel & 7 for channel in range(4)]
-    return tuple(wanted.index(stored) if stored in wanted else stored for stored in range(4))
+    """Which of R, G, B, A goes to each stored channel; of constants, any."""
+    wanted = [swizzle >> 3 * stored & 7 for stored in range(4)]
+    return tuple(one if one < 4 else stored for stored, one in enumerate(wanted))
 
 
 def afbc_stride(width: int, size: int) -> int:
