@@ -50,7 +50,7 @@ def test_counterexample_replays_identically(policy: str, scenario: str, kind: st
     found = explore.smallest(result.found[kind], budget=40)
     first, second = (explore.replay(policy, found.name) for _ in range(2))
     assert first == second
-    assert kind in explore.failures(first)
+    assert kind in first.failures
     shown = explore.interleaving(policy, found.name)
     assert shown == explore.interleaving(policy, found.name)
     # What fails before its first step has no timeline.
@@ -101,7 +101,7 @@ def test_every_schedule_within_a_bound() -> None:
 def _ends(kernel: Kernel, wrong: tuple[str, str] | None) -> tuple[object, ...]:
     outcome = explore._outcome(kernel, wrong)
     warns = tuple((warn.task, warn.message, warn.stack) for warn in outcome.warns)
-    return (*explore.failures(outcome).items(), warns, outcome.operations, outcome.time)
+    return (*outcome.failures.items(), warns, outcome.operations, outcome.time)
 
 
 def _all_ends(run: Callable[..., Result], *arguments: object, **options: object) -> set[object]:

@@ -60,4 +60,4 @@ def test_page(tmp_path: Path) -> None:
     shown = re.findall(r"ring3 reclaim explore (\S+) --replay (\S+)", page.text)
     assert {policy for policy, _ in shown} >= {"as-today", "may-fail"}
     for policy, name in shown:
-        assert explore.failures(explore.replay(policy, name)), name
+        assert explore.replay(policy, name).failures, name

@@ -18,6 +18,7 @@ from ring3.reclaim import splats
 from ring3.reclaim.explain import explain
 from ring3.reclaim.explain import text as explanation_text
 from ring3.reclaim.html import comparison_page
+from ring3.reclaim.outcome import KINDS
 from ring3.reclaim.policies import POLICIES, policy
 from ring3.reclaim.scenarios import CURRENT, SCENARIOS, WORKLOADS, scenario, with_fault
 from ring3.report import Table, to_terminal
@@ -192,30 +193,17 @@ def explore_command(
         _explore_all(names, schedules, workers, cluster, as_json)
         return
     name = replay
-    result: search.Exploration | None = None
+    covered: list[search.Coverage] = []
     if name is None:
-        with progress() as bars:
-            task = bars.add_task(policy_name, total=len(names))
-            result = search.explore(
-                policy_name,
-                names,
-                schedules=schedules,
-                preemptions=preemptions,
-                done=lambda: bars.advance(task),
-            )
+        result = _explore_one(policy_name, names, schedules, preemptions, as_json)
         worst = search.smallest(result.worst) if result.worst else None
         name = worst.name if worst else None
-        if not as_json:
-            shows = ", ".join(k for k in search.KINDS if k in result.found) or "nothing goes wrong"
-            count = len(names)
-            scenarios_are = "1 scenario" if count == 1 else f"{count} scenarios"
-            click.echo(f"{policy_name}: {result.schedules:,} schedules of {scenarios_are}: {shows}")
-            to_terminal([search.coverage_table(result)], console())
+        covered = result.covered
     outcome = search.replay(policy_name, name) if name is not None else None
-    found = search.failures(outcome) if outcome is not None else {}
+    found = outcome.failures if outcome is not None else {}
     if as_json:
-        covered = [vars(each) for each in result.covered] if result is not None else []
-        emit_json({"policy": policy_name, "found": found, "replay": name, "covered": covered})
+        shown = [vars(each) for each in covered]
+        emit_json({"policy": policy_name, "found": found, "replay": name, "covered": shown})
     elif name is not None and outcome is not None:
         click.echo(f"\nring3 reclaim explore {policy_name} --replay {name}\n")
         click.echo(search.interleaving(policy_name, name))
@@ -228,6 +216,27 @@ def explore_command(
         search.perfetto(policy_name, name).write(perfetto)
     if found:
         finding()
+
+
+def _explore_one(
+    policy_name: str, names: list[str], schedules: int, preemptions: int | None, as_json: bool
+) -> search.Exploration:
+    """Search the scenarios ``names``; unless the answer is to be JSON, say what was covered."""
+    with progress() as bars:
+        task = bars.add_task(policy_name, total=len(names))
+        result = search.explore(
+            policy_name,
+            names,
+            schedules=schedules,
+            preemptions=preemptions,
+            done=lambda: bars.advance(task),
+        )
+    if not as_json:
+        shows = ", ".join(k for k in KINDS if k in result.found) or "nothing goes wrong"
+        scenarios_are = "1 scenario" if len(names) == 1 else f"{len(names)} scenarios"
+        click.echo(f"{policy_name}: {result.schedules:,} schedules of {scenarios_are}: {shows}")
+        to_terminal([search.coverage_table(result)], console())
+    return result
 
 
 def _explore_all(

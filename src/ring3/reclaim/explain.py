@@ -148,6 +148,12 @@ _FILESYSTEMS = {
 _UNLINKED = re.compile(
     r"ext4_free_inode|ext4_truncate|ext4_orphan_del|f2fs_truncate|(?:__)?ext4_journal_start\w*"
 )
+#: The allocator's own functions, and lockdep's that it calls.
+_ALLOCATOR = re.compile(
+    r"(?:__)?lock_acquire|_{0,2}fs_reclaim_acquire|might_alloc|slab_\w+|__do_kmalloc\w*|kmem_cache_\w+"
+    r"|__?k\w*alloc\w*|kv\w*alloc\w*|__alloc_\w+|alloc_pages\w*|folio_alloc\w*|prepare_alloc_pages\w*"
+    r"|new_slab|_{2,3}slab_alloc"
+)
 
 
 def explain(splat: Splat) -> Explanation:
@@ -332,15 +338,8 @@ def _judge_locks(answer: Explanation, splat: Splat) -> None:
 
 def _asks_for_memory(frames: list[SplatFrame]) -> str:
     """Who called the allocator on this stack: the first frame outside of mm."""
-    inside = re.compile(
-        r"lock_acquire|__?fs_reclaim_acquire|fs_reclaim_acquire|might_alloc|slab_\w+|__do_kmalloc\w*"
-        r"|kmem_cache_\w+|__?k\w*alloc\w*|kv\w*alloc\w*|__alloc_\w+|alloc_pages\w*|folio_alloc\w*"
-        r"|prepare_alloc_pages\w*|__lock_acquire|new_slab|___slab_alloc|__slab_alloc"
-    )
-    for frame in frames:
-        if not inside.fullmatch(frame.function):
-            return frame.function
-    return ""
+    names = (frame.function for frame in frames)
+    return next((name for name in names if not _ALLOCATOR.fullmatch(name)), "")
 
 
 def text(answer: Explanation) -> str:

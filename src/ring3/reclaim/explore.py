@@ -17,14 +17,12 @@ from ring3.kernel.core import Kernel
 from ring3.kernel.explore import exhaustive, sample, show, shrink, timeline
 from ring3.kernel.explore.outcome import Finding, Observer, Program, decode, encode, run_once
 from ring3.kernel.schedulers import Recorded
-from ring3.reclaim.outcome import Outcome, judge
+from ring3.reclaim.outcome import KINDS, Outcome, judge
 from ring3.reclaim.policies import POLICIES, policy
 from ring3.reclaim.scenarios import CURRENT, Scenario, World, scenario, start
 from ring3.report import Table
 from ring3.timeline import Timeline
 
-#: What a run can show, the worst first.
-KINDS = ("deadlock", "livelock", "panic", "leak", "warn", "oom")
 #: Random schedules, then as many PCT ones, of each scenario by default.
 DEFAULT_SCHEDULES = 100
 #: Schedules of a scenario that are gone through for the largest bound on preemptions that they allow.
@@ -132,24 +130,11 @@ def program(policy_name: str, wanted: Scenario, kernel: Kernel) -> Callable[[], 
     def check() -> None:
         with kernel.unscheduled():
             outcome = kernel.parts["outcome"] = judge(world)
-        for kind, message in failures(outcome).items():
+        for kind, message in outcome.failures.items():
             if kind != "warn":
                 raise Failure(f"{kind}: {message}")
 
     return check
-
-
-def failures(outcome: Outcome) -> dict[str, str]:
-    """Everything that went wrong, by kind, with a sentence each."""
-    said = {
-        "deadlock": outcome.deadlock,
-        "livelock": outcome.livelock,
-        "panic": outcome.panic,
-        "leak": f"{outcome.leaked} inodes are never evicted" if outcome.leaked else "",
-        "warn": f"{outcome.warns[0].task}: {outcome.warns[0].message}" if outcome.warns else "",
-        "oom": f"{outcome.oom_kills} tasks killed" if outcome.oom_kills else "",
-    }
-    return {kind: said[kind] for kind in KINDS if said[kind]}
 
 
 def explore(
@@ -218,7 +203,7 @@ def _collect(
     if wrong is None:
         return
     choices: list[int] = kernel.parts["scheduler"].choices
-    for kind, message in failures(_outcome(kernel, wrong)).items():
+    for kind, message in _outcome(kernel, wrong).failures.items():
         shows.add(kind)
         known = result.found.get(kind)
         if known is None or len(choices) < known.finding.steps:
@@ -238,7 +223,7 @@ def smallest(found: Counterexample, budget: int = 200) -> Counterexample:
     """``found`` with fewer switches and steps, if that still shows the same kind of failure."""
     run = partial(program, found.policy, scenario(found.scenario))
     small = shrink(run, found.finding, budget=budget)
-    said = failures(replay(found.policy, f"{found.scenario}/{small.schedule}"))
+    said = replay(found.policy, f"{found.scenario}/{small.schedule}").failures
     if found.kind not in said:
         return found
     return replace(found, message=said[found.kind], finding=small)
@@ -271,7 +256,7 @@ def interleaving(policy_name: str, name: str) -> str:
     """The steps of a counterexample, for reading."""
     run, schedule = _named(policy_name, name)
     if not schedule:  # it fails before any task of the scenario runs
-        return "\n".join(failures(replay(policy_name, name)).values())
+        return "\n".join(replay(policy_name, name).failures.values())
     return show(run, schedule, max_steps=MAX_STEPS)
 
 

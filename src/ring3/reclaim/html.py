@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from ring3.page import Markup, environment, page
 from ring3.reclaim.compare import Cell, rows, tables
-from ring3.reclaim.explore import KINDS, Counterexample, Exploration, interleaving, replay
-from ring3.reclaim.outcome import run
+from ring3.reclaim.explore import Counterexample, Exploration, interleaving, replay
+from ring3.reclaim.outcome import KINDS, run
 from ring3.reclaim.policies import POLICIES
 from ring3.reclaim.scenarios import REPORTS, SCENARIOS, scenario
 from ring3.report import to_html

@@ -15,6 +15,8 @@ from ring3.mm.oom import OutOfMemory
 from ring3.mm.shrinker import ShrinkControl
 from ring3.reclaim.scenarios import Scenario, World, start
 
+#: What can go wrong in a run, the worst first.
+KINDS = ("deadlock", "livelock", "panic", "leak", "warn", "oom")
 LIMIT = 20_000_000_000  # virtual ns after which what still runs counts as a livelock
 
 
@@ -47,17 +49,17 @@ class Outcome:
         return tuple(warn for warn in self.warns if "PF_MEMALLOC" in warn.message)
 
     @property
-    def failures(self) -> tuple[str, ...]:
-        """What went wrong, by kind."""
-        kinds = (
-            ("warn", bool(self.warns)),
-            ("deadlock", bool(self.deadlock)),
-            ("livelock", bool(self.livelock)),
-            ("panic", bool(self.panic)),
-            ("oom", self.oom_kills > 0),
-            ("leak", self.leaked > 0),
-        )
-        return tuple(kind for kind, holds in kinds if holds)
+    def failures(self) -> dict[str, str]:
+        """Everything that went wrong: of KINDS, in their order, each with a sentence."""
+        said = {
+            "deadlock": self.deadlock,
+            "livelock": self.livelock,
+            "panic": self.panic,
+            "leak": f"{self.leaked} inodes are never evicted" if self.leaked else "",
+            "warn": f"{self.warns[0].task}: {self.warns[0].message}" if self.warns else "",
+            "oom": f"{self.oom_kills} tasks killed" if self.oom_kills else "",
+        }
+        return {kind: said[kind] for kind in KINDS if said[kind]}
 
 
 def run(
@@ -143,4 +145,4 @@ def _waits(stuck: list[Task]) -> str:
     )
 
 
-__all__ = ["Outcome", "judge", "leaked", "run"]
+__all__ = ["KINDS", "Outcome", "judge", "leaked", "run"]

@@ -18,7 +18,7 @@ from ring3.mm.zone import Folio, Memory
 
 
 class Policy(Eviction):
-    """A proposal.  ``options`` of the command line are class attributes in capitals."""
+    """A proposal.  ``source`` and ``reading`` are sentences for people; numbers of pages are PAGES."""
 
     source = ""
     reading = ""
@@ -27,10 +27,17 @@ class Policy(Eviction):
         """Whether the running task reclaims memory."""
         return sb.kernel.current.flags & PF_MEMALLOC != 0
 
-    def keep(self, inode: Inode) -> None:
-        """Do not evict ``inode`` after all: back to the LRU."""
-        inode.state &= ~I_FREEING
-        inode_add_lru(inode)
+
+class Refusing(Policy):
+    """Leaves alone the inodes that :meth:`may_isolate` refuses: whoever drops their last reference puts them
+    on the LRU."""
+
+    def final(self, inode: Inode) -> None:
+        if self.may_isolate(inode):
+            inode.sb.evict(inode)
+        else:
+            inode.state &= ~I_FREEING
+            inode_add_lru(inode)
 
 
 class AsToday(Policy):
@@ -117,27 +124,18 @@ class PinnedInAdvance(Policy):
         return len({id(folio) for folios in self.pinned.values() for folio in folios})
 
 
-class BackgroundOnly(Policy):
+class BackgroundOnly(Refusing):
     """Only kswapd evicts what needs work; direct reclaim leaves it alone."""
 
     name = "background-only"
     source = "the talk"
     reading = "direct reclaim skips unclean inodes and puts back those that lose their last user"
 
-    def allowed(self, inode: Inode) -> bool:
+    def may_isolate(self, inode: Inode) -> bool:
         task = inode.sb.kernel.current
         if not task.flags & PF_MEMALLOC or task.flags & PF_KSWAPD:
             return True
         return not inode.sb.fs.unclean(inode)
-
-    def may_isolate(self, inode: Inode) -> bool:
-        return self.allowed(inode)
-
-    def final(self, inode: Inode) -> None:
-        if self.allowed(inode):
-            inode.sb.evict(inode)
-        else:
-            self.keep(inode)
 
 
 class EvictionFailed(Exception):
@@ -243,7 +241,7 @@ class InodegcForAll(Policy):
     final = dispose
 
 
-class CleanOnly(Policy):
+class CleanOnly(Refusing):
     """Under PF_MEMALLOC only clean inodes are evicted; the base of three readings of "clean"."""
 
     source = "Wilcox"
@@ -253,12 +251,6 @@ class CleanOnly(Policy):
 
     def may_isolate(self, inode: Inode) -> bool:
         return not self.in_reclaim(inode.sb) or self.clean(inode)
-
-    def final(self, inode: Inode) -> None:
-        if self.may_isolate(inode):
-            inode.sb.evict(inode)
-        else:
-            self.keep(inode)
 
 
 class CleanNotDirty(CleanOnly):

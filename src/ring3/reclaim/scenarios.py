@@ -198,12 +198,9 @@ def page_fault(mm: Memory) -> bool:
     folio = alloc_pages(mm, G.GFP_HIGHUSER | G.MOVABLE)
     mm.costs.charge(PAGE_FAULT)
     mm.costs.settle()
-    if folio is None or task.signal_pending:
-        if folio is not None:
-            mm.anonymous.setdefault(task, []).append(folio)
-        return False
-    mm.anonymous.setdefault(task, []).append(folio)
-    return True
+    if folio is not None:
+        mm.anonymous.setdefault(task, []).append(folio)
+    return folio is not None and not task.signal_pending
 
 
 def finish(world: World) -> None:
