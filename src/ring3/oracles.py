@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ring3.debian import Tree, unpack
-from ring3.errors import MissingPart, Ring3Error, Unsupported
+from ring3.errors import MissingPart, Ring3Error, Unsupported, one_of
 
 #: name -> (tree, what it is for)
 ORACLES: dict[str, tuple[Tree, str]] = {
@@ -103,24 +103,24 @@ ORACLES: dict[str, tuple[Tree, str]] = {
 
 def find(name: str) -> Path:
     """The folder of the unpacked tree ``name``; MissingPart with the command that brings it."""
-    if name not in ORACLES:
-        raise Unsupported(f"no oracle {name!r}", remedy=f"one of {', '.join(ORACLES)}")
-    tree, purpose = ORACLES[name]
+    tree, purpose = _declared(name)
     if not tree.present:
         raise MissingPart(f"{name} is not here: {purpose}", remedy=f"run scripts/oracles {name}")
     return tree.path
+
+
+def _declared(name: str) -> tuple[Tree, str]:
+    if name not in ORACLES:
+        raise Unsupported(f"no oracle {name!r}", remedy=one_of(name, ORACLES))
+    return ORACLES[name]
 
 
 def main(names: list[str]) -> int:
     """Bring the trees ``names`` (all when empty); one line each; 2 when one cannot be had."""
     worst = 0
     for name in names or ORACLES:
-        if name not in ORACLES:
-            print(f"oracles: no {name!r}; there are {', '.join(ORACLES)}", file=sys.stderr)
-            worst = 2
-            continue
         try:
-            print(f"{name}: {unpack(ORACLES[name][0])}")
+            print(f"{name}: {unpack(_declared(name)[0])}")
         except Ring3Error as error:
             print(f"oracles: {error}", file=sys.stderr)
             worst = 2

@@ -21,7 +21,7 @@ from ring3.arch import (
     x86,
 )
 from ring3.arch.model import Arch, Dwarf, ElfIdent, Endian, Entry, Signals, Syscall, Toolchain
-from ring3.errors import Unsupported
+from ring3.errors import Unsupported, one_of
 
 FAMILIES = (
     x86,
@@ -50,7 +50,7 @@ def by_name(name: str) -> Arch:
     """The variant called ``name``; also takes uname's spelling.  Raises Unsupported."""
     arch = ARCHS.get(_UNAME.get(name, name))
     if arch is None:
-        raise Unsupported(f"unknown architecture {name!r}", remedy=f"one of {', '.join(ARCHS)}")
+        raise Unsupported(f"unknown architecture {name!r}", remedy=one_of(name, ARCHS))
     return arch
 
 

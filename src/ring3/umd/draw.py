@@ -10,7 +10,7 @@ from pathlib import Path
 from ring3.drm.contract import FenceContract, Violation
 from ring3.drm.record import Recorder, Replayed, load, replay
 from ring3.drm.trace import JobTrace
-from ring3.errors import BadInput
+from ring3.errors import BadInput, one_of
 from ring3.files import write_atomically
 from ring3.kernel import Kernel
 from ring3.panthor import uapi
@@ -95,7 +95,7 @@ def triangle(
     ``fault`` (see panthor.inject) goes wrong on the way; ``prepare`` sees the device before it is used.
     """
     if fault is not None and fault not in FAULTS:
-        raise BadInput(f"no fault {fault!r}", remedy=f"one of {', '.join(FAULTS)}")
+        raise BadInput(f"no fault {fault!r}", remedy=one_of(fault, FAULTS))
     kernel = Kernel()
     contract, trace = FenceContract(kernel), JobTrace(kernel)
     device = PanthorDevice(kernel)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from ring3.cluster import each, executor
-from ring3.errors import Unsupported
+from ring3.errors import Unsupported, one_of
 from ring3.kernel.explore.outcome import Finding, Observer, Program, Result, encode, run_once
 from ring3.kernel.schedulers import Pct, Preemptive, RandomScheduler
 from ring3.kernel.task import Carrier
@@ -29,9 +29,7 @@ def sample(
 
     ``observe`` is called with every kernel at the end of its run, and (kind, message) of what went wrong.
     """
-    if strategy not in STRATEGIES:
-        raise Unsupported(f"no strategy {strategy!r}", remedy=f"one of {', '.join(STRATEGIES)}")
-    make = STRATEGIES[strategy]
+    make = _strategy(strategy)
     result = Result()
     carriers: list[Carrier] = []
     for seed in seeds:
@@ -66,8 +64,7 @@ def sample_parallel(
     ``program`` must be picklable: a function of a module, or a functools.partial of one.  The result is the
     same however many processes there are.
     """
-    if strategy not in STRATEGIES:
-        raise Unsupported(f"no strategy {strategy!r}", remedy=f"one of {', '.join(STRATEGIES)}")
+    _strategy(strategy)  # a wrong name is an error here, not in a worker
     work = partial(_chunk, program, strategy, max_steps, lockdep)
     chunks = [seeds[at : at + chunk] for at in range(0, len(seeds), chunk)]
     parts: dict[int, Result] = {}
@@ -82,6 +79,12 @@ def sample_parallel(
         for finding in result.findings:
             total.add(finding)
     return total
+
+
+def _strategy(name: str) -> Callable[[int, int], Preemptive]:
+    if name not in STRATEGIES:
+        raise Unsupported(f"no strategy {name[:40]!r}", remedy=one_of(name, STRATEGIES))
+    return STRATEGIES[name]
 
 
 def _chunk(program: Program, strategy: str, max_steps: int, lockdep: bool, seeds: range) -> Result:
