@@ -45,7 +45,7 @@ from ring3.audit.tables import (
     TREE_FLAGS,
     WAITS,
 )
-from ring3.audit.values import EMPTY, MASK, Values, no_call
+from ring3.audit.values import EMPTY, LINKS, MASK, Values, no_call
 
 if TYPE_CHECKING:
     from ring3.audit.flow import Interpreter
@@ -247,9 +247,12 @@ class Calls(Values):
                 state.env["@truncated"] = TRUE
             elif declared.name in WRITES_BACK and "@truncated" in state.env:
                 return
-            # Inodes that reclaim takes are clean, or unlinked; here it takes no unlinked ones.
-            clean = self.interpreter.domain(self.context.domain).keeps_unlinked
-            if clean and declared.name == "do_writepages":
+            # Inodes that reclaim takes are clean and without pages, or unlinked.
+            linked = (
+                state.env.get(LINKS) == TRUE
+                or self.interpreter.domain(self.context.domain).keeps_unlinked
+            )
+            if linked and declared.name == "do_writepages":
                 return
         folder = program.file[callee].rpartition("/")[0] + "/"
         if folder in REGISTERED and self.context.domain[:3] == "fs/":
@@ -298,8 +301,12 @@ class Calls(Values):
                     value = self.value(arg, state)
                     if value[1] and (value[1] == ALL or kind == "gfp_t" or not kind):
                         known.append((index, value))
+        links = state.env.get(LINKS, UNKNOWN) if own else UNKNOWN
         if declared.name == "evict" and self.context.reclaim:
-            own = [0]
+            evicted = self.interpreter.domain(self.context.domain).evicted(self.declared.name)
+            if evicted is None:
+                return
+            own, links = [0], evicted
         elsewhere = folder in OWN_SUPERBLOCK
         context = Context(
             folder[:-1] if elsewhere else self.context.domain,
@@ -309,6 +316,7 @@ class Calls(Values):
             tuple(own),
             bool(own) and EMPTY in state.env,
             state.env.get(MASK, self.context.mask),
+            links,
         )
         self.edges.append(Edge(line, callee, context, state.held, state.released, how))
         if direct:

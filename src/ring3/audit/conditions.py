@@ -133,6 +133,10 @@ DONTCACHE = "only a dirty inode marked I_DONTCACHE is written in iput_final()"
 ONLY_IF: dict[tuple[str, str], tuple[str, ...]] = {
     ("iput_final", "write_inode_now"): ("d_mark_dontcache", "I_DONTCACHE"),
 }
+#: ->drop_inode() that has iput() evict every inode, so that none is ever on the list that reclaim prunes.
+DROPS_ALL = frozenset({"inode_just_drop", "generic_delete_inode"})
+#: ->drop_inode() that has iput() evict inodes without links; it is that of who has none.
+DROPS_UNLINKED = frozenset({"inode_generic_drop", "generic_drop_inode"})
 #: Shared code for filesystems that register operations for it: folder -> struct.
 REGISTERED: dict[str, str] = {
     "fs/crypto/": "fscrypt_operations",

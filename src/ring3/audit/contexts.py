@@ -38,6 +38,7 @@ class Context(NamedTuple):
     own: tuple[int, ...] = ()
     empty: bool = False  # the size of the reclaimed inode has been set to 0
     mask: Value = UNKNOWN  # flags of the mapping at hand, when they were set on the way here
+    links: Value = UNKNOWN  # whether the reclaimed inode has any
 
 
 class Edge(NamedTuple):

@@ -285,6 +285,12 @@ def one_of_several(steps: Iterable[Step]) -> list[Step]:
     return [step for step in steps if "one of" in step.note]
 
 
+def beyond_evict(steps: list[Step]) -> list[Step]:
+    """The steps after the first call of evict(): those before it are the same for every filesystem."""
+    calls = [step.call for step in steps]
+    return steps[calls.index("evict") + 1 :] if "evict" in calls else steps
+
+
 def long_way(steps: list[Step]) -> str:
     """That the way is so long that some condition on it may not have been understood, or ""."""
     return f"a way of {len(steps)} calls" if len(steps) > LONG else ""

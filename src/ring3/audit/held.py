@@ -17,6 +17,7 @@ from ring3.audit.graph import (
     Reach,
     Spread,
     Ways,
+    beyond_evict,
     doubts,
     long_way,
     one_of_several,
@@ -252,7 +253,9 @@ class Held:
             doubted.append(f"{site.name}() allocates with the flags its tree was initialised with")
         # The first steps, from the shrinker to evict(), are the same for all.
         doubted += [
-            why for why in (rare_step(reclaim), long_way(steps), long_way(reclaim[4:])) if why
+            why
+            for why in (rare_step(reclaim), long_way(steps), long_way(beyond_evict(reclaim)))
+            if why
         ]
         if taken.via:
             doubted.append(f"two tasks: reclaim waits for {taken.via}, whose holder waits for this")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ring3.audit.cexpr import FALSE, TRUE, UNKNOWN, Value
+from ring3.audit.conditions import DROPS_ALL, DROPS_UNLINKED
 from ring3.audit.program import MEMBER_CALL, WORD, Program, flatten
 from ring3.audit.tables import SHARED
 
@@ -53,6 +55,18 @@ class Operations:
             if program.unit[function] == unit
             for event in flatten(program.body(function)[1])
         )
+
+    def evicted(self, caller: str) -> Value | None:
+        """Whether an inode that ``caller`` gives to evict() in reclaim has links; None: it gives none.
+
+        What prune_icache_sb() disposes of was put on its list by iput_final(), which keeps what
+        ->drop_inode() does not drop (fs/inode.c).
+        """
+        functions = self.program.functions
+        drop = {functions[one].name for one in self.answer("super_operations", "drop_inode")}
+        if caller == "dispose_list":
+            return None if drop and drop <= DROPS_ALL else TRUE
+        return FALSE if caller == "iput_final" and drop <= DROPS_UNLINKED else UNKNOWN
 
     def registers(self, struct: str) -> bool:
         """Whether the subject has operations of type ``struct``, or code that assigns some."""

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from ring3.audit.contexts import Edge, Site
 from ring3.audit.findings import Finding, Level
 from ring3.audit.flow import Interpreter
-from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, long_way, rare_step
+from ring3.audit.graph import (
+    Chains,
+    Graph,
+    Node,
+    Reach,
+    Spread,
+    beyond_evict,
+    doubts,
+    long_way,
+    rare_step,
+)
 from ring3.audit.held import Held
 from ring3.audit.program import Program
 from ring3.audit.roots import Root, Roots, needs_of
@@ -137,7 +147,9 @@ class Audit:
         verb = "may sleep"
         if rule == "nofail-in-reclaim":
             level, verb = ("warning" if doubted else "error"), "must not fail"
-            if long := long_way([step for step in before[4:] + after if step.home == unit]):
+            if long := long_way(
+                [step for step in beyond_evict(before) + after if step.home == unit]
+            ):
                 level, doubted = "warning", (*doubted, long)
             if rare := rare_step(before + after):
                 level, doubted = "note", (*doubted, rare)

@@ -25,6 +25,8 @@ _TRANSPARENT = frozenset(
 MASK = "@mask"
 #: In a state: the size of the reclaimed inode is 0, as eviction sets it to delete all of it.
 EMPTY = "@empty"
+#: In a state: whether the reclaimed inode has links.
+LINKS = "@links"
 _SIZE = re.compile(r"^(\w+)->i_size$")
 
 
@@ -74,9 +76,10 @@ class Values:
                 # The shrinkers hold s_umount of a superblock that is born and not dying.
                 active = self.program.constant("SB_ACTIVE")[0]
                 return (active, active)
-            linked = name.endswith("->i_nlink") and self.context.reclaim
-            if linked and self.interpreter.domain(self.context.domain).keeps_unlinked:
-                return TRUE
+            if name.endswith("i_nlink") and self.context.reclaim:
+                if self.interpreter.domain(self.context.domain).keeps_unlinked:
+                    return TRUE
+                return state.env[LINKS] if LINKS in state.env and state.owns(name) else UNKNOWN
             return self.operation_exists(name)
         return self.program.constant(name)
 

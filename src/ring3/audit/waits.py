@@ -8,7 +8,17 @@ from typing import NamedTuple
 
 from ring3.audit.contexts import Context, Edge, Site
 from ring3.audit.findings import Finding, Level, Step
-from ring3.audit.graph import Chains, Graph, Node, Reach, Spread, doubts, long_way, rare_step
+from ring3.audit.graph import (
+    Chains,
+    Graph,
+    Node,
+    Reach,
+    Spread,
+    beyond_evict,
+    doubts,
+    long_way,
+    rare_step,
+)
 from ring3.audit.program import Program, flatten
 from ring3.audit.tables import DOUBTED_OPS, SIGNALLERS, SUBMITTED_HERE, UNWAITED, WAITED_OPS
 
@@ -80,7 +90,7 @@ def _wait(
         if steps:
             doubted = [
                 *doubts([*before, *steps]),
-                *filter(None, [long_way(before[4:]), rare_step(before)]),
+                *filter(None, [long_way(beyond_evict(before)), rare_step(before)]),
             ]
             if any(
                 function == other.function and context.reclaim for function, context in spread.ways

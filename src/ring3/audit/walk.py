@@ -17,7 +17,7 @@ from ring3.audit.forms import Event
 from ring3.audit.primitives import JOURNAL_INFO
 from ring3.audit.program import PER_INODE, WORD, flatten
 from ring3.audit.state import TASK_FLAGS, State, forget, join
-from ring3.audit.values import EMPTY, no_call
+from ring3.audit.values import EMPTY, LINKS, no_call
 
 if TYPE_CHECKING:
     from ring3.audit.flow import Interpreter
@@ -60,6 +60,8 @@ class Walk(Calls):
         state.own = frozenset(names[index] for index in self.context.own if index < len(names))
         if self.context.empty:
             state.env[EMPTY] = TRUE
+        if self.context.links[1]:
+            state.env[LINKS] = self.context.links
         final = self.block(self.program.body(self.function)[1], state, 0)
         last = final if final is not None else (self.exits[-1][0] if self.exits else None)
         returned = self.returned[0] if self.returned else UNKNOWN
