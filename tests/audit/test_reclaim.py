@@ -18,7 +18,9 @@ def marked(marks: Marks, *names: str) -> set[tuple[str, int]]:
 
 def test_nofail_under_pf_memalloc_is_found_and_guards_hold(toy: Report, marks: Marks) -> None:
     wanted = marked(
-        marks, "nofail-site", "nofail-macro", "nofail-callback", "nofail-chosen", "nofail-retry"
+        marks,
+        *("nofail-site", "nofail-macro", "nofail-callback", "nofail-chosen", "nofail-retry"),
+        "nofail-compiled",
     )
     assert places(toy, "nofail-in-reclaim") == wanted
 

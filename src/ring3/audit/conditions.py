@@ -133,6 +133,8 @@ DONTCACHE = "only a dirty inode marked I_DONTCACHE is written in iput_final()"
 ONLY_IF: dict[tuple[str, str], tuple[str, ...]] = {
     ("iput_final", "write_inode_now"): ("d_mark_dontcache", "I_DONTCACHE"),
 }
+#: What gives all dentries of a superblock one table of operations.
+DEFAULT_D_OP = ("s_d_op", "set_default_d_op")
 #: ->drop_inode() that has iput() evict every inode, so that none is ever on the list that reclaim prunes.
 DROPS_ALL = frozenset({"inode_just_drop", "generic_delete_inode"})
 #: ->drop_inode() that has iput() evict inodes without links; it is that of who has none.

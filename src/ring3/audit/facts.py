@@ -1,4 +1,4 @@
-"""Facts of one C file, by tree-sitter: no configuration, no preprocessing, both sides of every #ifdef."""
+"""Facts of one C file, by tree-sitter: no configuration, both sides of every #ifdef that one may choose."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ _ATTRIBUTES = re.compile(
 # struct TAG as a macro's argument (kmalloc_obj(struct foo, ...), container_of(p, struct foo, m)) is no
 # expression; without the keyword it is one.
 _TAG_ARGUMENT = re.compile(rb"([(,]\s*)(?:struct|union|enum)(\s+\w+\s*)(?:(?=[,)])|\*+(?=\s*,))")
+# A type that points, as a macro's argument: kmalloc_objs(loff_t *, n).
+_POINTER_ARGUMENT = re.compile(rb"([(,]\s*\w+\s*)\*+(?=\s*,)")
+_UNDEFINED = re.compile(rb"^[ \t]*#[ \t]*undef[ \t]+(\w+)", re.M)
+_CONDITIONAL = re.compile(rb"^[ \t]*#[ \t]*(ifdef|ifndef|if|elif\w*|else|endif)\b[ \t]*(\w*)", re.M)
 _SUPPRESS = re.compile(rb"ring3:\s*allow\s+([\w, -]+)")
 _CONSTANT = re.compile(
     rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+([^\n\"']{1,200}(?:\\\n[^\n\"']{1,200})*)$",
@@ -75,8 +79,9 @@ def extract(data: bytes, header: bool = False) -> Facts:
         (data.count(b"\n", 0, found.start()) + 1, found.group(1).decode().strip())
         for found in _SUPPRESS.finditer(data)
     )
-    blanked = _ATTRIBUTES.sub(_blank, data)
+    blanked = _ATTRIBUTES.sub(_blank, _without_dead(data))
     blanked = _TAG_ARGUMENT.sub(_untag, blanked)
+    blanked = _POINTER_ARGUMENT.sub(lambda found: found[1].ljust(len(found[0])), blanked)
     if b"\r" in blanked:
         blanked = blanked.replace(b"\r", b" ")
     reader = _Reader(blanked)
@@ -97,6 +102,27 @@ def extract(data: bytes, header: bool = False) -> Facts:
         suppressed,
         reader.problem,
     )
+
+
+def _without_dead(data: bytes) -> bytes:
+    """``data`` with what no configuration compiles blanked: ``#if 0``, ``#ifdef`` of what it undefines."""
+    never = {name for name in _UNDEFINED.findall(data) if b"define " + name not in data}
+    parts: list[bytes] = []
+    at = depth = 0
+    begin = -1  # of the dead code, at depth 1
+    for found in _CONDITIONAL.finditer(data):
+        word, name = found.groups()
+        if begin < 0:
+            if (word, name) == (b"if", b"0") or (word == b"ifdef" and name in never):
+                begin, depth = found.end(), 1
+        elif word[:2] == b"if":
+            depth += 1
+        elif depth > 1:
+            depth -= word == b"endif"
+        else:
+            parts += [data[at:begin], re.sub(rb"\S", b" ", data[begin : found.start()])]
+            at, begin = found.start(), -1
+    return b"".join([*parts, data[at:]])
 
 
 def _blank(found: re.Match[bytes]) -> bytes:

@@ -56,6 +56,18 @@ class Operations:
             for event in flatten(program.body(function)[1])
         )
 
+    def has(self, struct: str, field: str) -> Value:
+        """Whether ``field`` of ``struct`` is set here; unknown where only some of the tables have it."""
+        if not self.answer(struct, field):
+            return FALSE
+        tables: dict[str, set[str]] = {}
+        for (owner, member), rows in self.program.ops.items():
+            if owner == struct:
+                for path, _, variable in rows:
+                    if self.program.unit_of(path) == self.unit:
+                        tables.setdefault(variable, set()).add(member)
+        return TRUE if all(field in members for members in tables.values()) else UNKNOWN
+
     def evicted(self, caller: str) -> Value | None:
         """Whether an inode that ``caller`` gives to evict() in reclaim has links; None: it gives none.
 

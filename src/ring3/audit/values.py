@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
 from ring3.audit.cexpr import FALSE, TRUE, UNKNOWN, Value
-from ring3.audit.conditions import GIVEN_UP
+from ring3.audit.conditions import DEFAULT_D_OP, GIVEN_UP
 from ring3.audit.contexts import RECLAIM_FLAGS, Context
 from ring3.audit.program import MEMBER_CALL, WORD
 from ring3.audit.state import State
@@ -80,6 +80,10 @@ class Values:
                 if self.interpreter.domain(self.context.domain).keeps_unlinked:
                     return TRUE
                 return state.env[LINKS] if LINKS in state.env and state.owns(name) else UNKNOWN
+            if name.endswith("->d_op"):
+                # Where it is set for the whole superblock every dentry has it.
+                default = self.interpreter.domain(self.context.domain).names(DEFAULT_D_OP)
+                return TRUE if default else UNKNOWN
             return self.operation_exists(name)
         return self.program.constant(name)
 
@@ -91,8 +95,7 @@ class Values:
         struct = self.program.type_of(found.group(1), self.function)
         if struct not in ("super_operations", "dentry_operations"):
             return UNKNOWN
-        answers = self.interpreter.domain(self.context.domain).answer(struct, found.group(2))
-        return TRUE if answers else FALSE
+        return self.interpreter.domain(self.context.domain).has(struct, found.group(2))
 
     def called(
         self, name: str, args: tuple[cexpr.Node, ...], state: State, depth: int = 0

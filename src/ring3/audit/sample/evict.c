@@ -33,6 +33,25 @@ static void toy_guarded(struct inode *inode)
 static void toy_atomic(void)
 {
 	kmalloc(8, GFP_ATOMIC | __GFP_NOFAIL);		/* does not sleep */
+	kmalloc_objs(loff_t *, 8, GFP_ATOMIC | __GFP_NOFAIL);
+}
+
+#undef TOY_TRACE
+
+/* What no configuration compiles is not there. */
+static void toy_trace(void)
+{
+#if 0
+	kmalloc(8, GFP_NOFS | __GFP_NOFAIL);
+#ifdef CONFIG_TOY
+	kmalloc(8, GFP_NOFS | __GFP_NOFAIL);
+#endif
+#endif
+#ifdef TOY_TRACE
+	kmalloc(8, GFP_NOFS | __GFP_NOFAIL);
+#else
+	kmalloc(16, GFP_NOFS | __GFP_NOFAIL);		/* LINE nofail-compiled */
+#endif
 }
 
 static int toy_isolate(struct list_head *item, void *arg)
@@ -55,6 +74,7 @@ static void toy_evict_inode(struct inode *inode)
 	toy_macro();
 	toy_guarded(inode);
 	toy_atomic();
+	toy_trace();
 	toy_walk(inode, toy_isolate);
 	mutex_lock(&sbi->table_lock);			/* LINE reclaim-takes */
 	mutex_unlock(&sbi->table_lock);
