@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from ring3.audit.conditions import PREAMBLE, RARE
+from ring3.audit.conditions import MOUNTING, PREAMBLE, RARE
 from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Edge, Site, Walked
 from ring3.audit.findings import Step
 from ring3.audit.flow import Interpreter
@@ -177,6 +177,22 @@ class Graph:
                 break
         self._ambient[function] = 0 if scope == everything else scope
         return self._ambient[function]
+
+    def unused(self, function: int, unit: str, depth: int = 0) -> bool:
+        """Whether ``function`` runs only while nobody uses the filesystem or device: by its name, or that
+        of all its callers in the subject."""
+        program = self.interpreter.program
+        name = program.functions[function].name
+        if any(mark in name for mark in MOUNTING):
+            return True
+        if depth > 4 or name in program.handed:
+            return False
+        callers = [
+            caller
+            for caller in self._callers(unit).get(name, ())
+            if caller != function and program.resolve(name, program.file[caller]) == function
+        ]
+        return bool(callers) and all(self.unused(one, unit, depth + 1) for one in callers)
 
     def _callers(self, unit: str) -> dict[str, list[int]]:
         if self._called is None:

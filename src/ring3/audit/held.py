@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ring3.audit.conditions import LAZYTIME, MOUNTING, OWN_SUPERBLOCK, TESTS
+from ring3.audit.conditions import LAZYTIME, OWN_SUPERBLOCK, TESTS
 from ring3.audit.contexts import NOFS, NOIO, Context, Edge, Lock, Site
 from ring3.audit.findings import LEVELS, Finding, Level, Step
 from ring3.audit.flow import Interpreter
@@ -268,7 +268,7 @@ class Held:
         elif not holder.lock.sure:
             doubted.append("the lock is held on some of the ways here only")
             level = "note"
-        if any(mark in who for mark in MOUNTING):
+        if self.graph.unused(holder.node[0], self.unit):
             doubted.append(f"{who}() runs while nobody uses the filesystem or device")
             level = "note"
         if len(doubted) > 1 or LAZYTIME in doubted:
