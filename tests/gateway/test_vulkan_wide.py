@@ -6,8 +6,10 @@ by a shader, floats) so does the comparison, by the amounts in ``NEAR``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import astc_files
 import glsl_wide
@@ -24,6 +26,7 @@ from vulkan_script import Case, Outcome
 from ring3 import oracles
 from ring3.gateway import sysroot
 from ring3.gateway.vulkan import Mesa
+from ring3.panthor import group, hardware
 
 pytestmark = pytest.mark.oracle
 
@@ -176,6 +179,38 @@ def test_astc(mesa: Mesa, tmp_path: Path, needs: Callable[[str], str]) -> None:
         apart[case.name] = np.abs(values - wanted[case.name].reshape(-1)).max()
     assert max(apart.values()) <= 1, apart
     assert not any(far for name, far in apart.items() if "dh" in name), apart
+
+
+LOOP = """#version 450
+layout(local_size_x = 64) in;
+layout(binding = 0) buffer A { uint a[]; };
+layout(binding = 1) buffer B { uint b[]; };
+void main() {
+  uint k = gl_GlobalInvocationID.x, x = k;
+  for (uint n = 0u; n != a[0]; n++) x = x * 1664525u + b[x & 63u];
+  b[64u + k] = x;
+}
+"""
+
+
+@pytest.mark.parametrize("endless", [False, True])
+def test_a_long_job_is_no_hanging_one(mesa: Mesa, endless: bool) -> None:
+    """The time-out is a fifth of a second, which both take: what matters is whether they seem to end."""
+    case = Case(f"long{endless}")
+    count = np.array([0xFFFF_FFFF if endless else 2000], np.uint32)
+    case.do("buffer", 0, 4, case.file(count)).do("buffer", 1, 4 * (64 + 16384))
+    case.do("set", 0, 7, 0, 0, 7, 1, 0).do("compute", 0, 0, 0, case.shader("comp", LOOP))
+    case.do("begin").do("use", 0).do("dispatch", 256, 1, 1).do("submit").save(1)
+    began = time.monotonic()
+    most = patch.object(hardware, "_INSTRUCTIONS", 60_000 if endless else 1 << 21)
+    with patch.object(group, "JOB_TIMEOUT", 200_000_000), most:
+        ours = vulkan_script.run(mesa, [case], "ours")[case.name]
+    assert time.monotonic() - began > 1
+    if endless:
+        assert "timeout" in ours.error
+        return
+    assert ours.data is not None, ours.error
+    assert ours.data == vulkan_script.run(mesa, [case], "theirs")[case.name].data
 
 
 def compute_case(program: Program) -> Case:

@@ -128,7 +128,7 @@ class Queue:
         self.timeout = DelayedWork(kernel, self._timed_out, name="panthor_queue_timeout")
         self.time_left = JOB_TIMEOUT
         self._deadline: int | None = None
-        self._began = 0, 0  # when the clock began to run, and the slices that the GPU had done
+        self._seen = 0  # slices that the group had done when time was last looked at
         self.template = job_template(device.gpu.config)
         self.sched = GpuScheduler(
             kernel,
@@ -222,9 +222,8 @@ class Queue:
 
     def start_timeout(self) -> None:
         """The clock runs while the group is in a slot and has jobs."""
-        now = self.group.device.kernel.now()
-        self._began = now, self.group.device.hardware.steps
-        self._deadline = now + self.time_left
+        self._seen = self.group.slices
+        self._deadline = self.group.device.kernel.now() + self.time_left
         self.group.device.reset_wq.mod_delayed(self.timeout, self.time_left)
 
     def stop_timeout(self) -> None:
@@ -238,7 +237,8 @@ class Queue:
         self.check_completion()
         if not self.in_flight or self._deadline is None:
             return
-        if self.group.device.hardware.slow(self._began):
+        if self.group.device.hardware.slow(self.group, self._seen):
+            self._seen = self.group.slices
             self.group.device.reset_wq.mod_delayed(self.timeout, JOB_TIMEOUT)
             return
         self.sched.fault()
@@ -295,6 +295,11 @@ class Group:
         self.sync_work = Work(device.kernel, self.check_completion, name="panthor_group_sync_upd")
         self.term_work = Work(device.kernel, self._terminated, name="panthor_group_term")
         self.release_work = Work(device.kernel, self.release, name="panthor_group_release")
+
+    @property
+    def slices(self) -> int:
+        """How often the GPU got on with the group's queues."""
+        return sum(queue.steps for queue in self.hardware.state)
 
     @property
     def memory(self) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ring3.kernel import State, Work
 from ring3.mali import Event, Gpu, MmuFault, QueueFault, QueueState
 from ring3.mali.cs.queue import Queue
+from ring3.mali.shader.run import Execution
 
 if TYPE_CHECKING:
     from ring3.panthor.device import PanthorDevice
@@ -24,8 +25,9 @@ SLICE = 100  # ns of virtual time
 _QUIET_BATCHES = 64
 _ACTIVE = (QueueState.RUNNING, QueueState.WAITING)
 _LONGEST = 20_000_000
-# When a late job is given more time (Hardware.slow): ns, slices, ns.
-_AT_WORK, _MANY, _PATIENCE = 1_000_000_000, 20_000, 30_000_000_000
+# What looks like an endless loop (Hardware.slow): how often a stream goes back without work for the shader
+# cores in between, instructions of one execution of a shader.
+_ROUNDS, _INSTRUCTIONS = 100_000, 1 << 21
 
 
 class Hardware:
@@ -38,7 +40,6 @@ class Hardware:
         self.dead = False
         self.hung = False
         self.steps = 0
-        self._last_work = 0
         #: Called before every slice of a queue, if there is one.
         self.debugger: Callable[[Queue], None] | None = None
         #: What the GPU told, which group was in the slot then, and where in its ring the queue was.
@@ -60,7 +61,6 @@ class Hardware:
             done = 0 if self.dead or self.hung else self._execute()
             self.steps += done
             if done:
-                self._last_work = kernel.now()
                 self._pass_time(done)
             if self._events:
                 self.device.sched.wq.queue(self._work)
@@ -130,19 +130,21 @@ class Hardware:
         while self._events:
             self.device.sched.event(*self._events.popleft())
 
-    def slow(self, began: tuple[int, int]) -> bool:
-        """Whether a job that is late since ``began`` (time, slices) is late only because this GPU is slow.
+    def slow(self, group: Group, seen: int) -> bool:
+        """Whether a job of ``group`` is late only because this GPU is slow; ``seen`` slices ago it was not.
 
-        On a real clock a frame that takes hardware a millisecond may take seconds here, more on a busy
-        machine.  A stream without end does many short slices in that time, one that waits does none.
+        What takes hardware a millisecond may take seconds here, and a job of a second hours: on a real clock
+        a job that gets on is never late.  It does not get on when its queues do nothing, or look as if they
+        were in an endless loop.
         """
-        time, steps = began
-        now = self.kernel.now()
         return (
             self.kernel.clock.real
-            and now - self._last_work < _AT_WORK
-            and self.steps - steps < _MANY
-            and now - time < _PATIENCE
+            and group.slices > seen
+            and not any(
+                queue.rounds > _ROUNDS
+                or (isinstance(queue.running, Execution) and queue.running.steps > _INSTRUCTIONS)
+                for queue in group.hardware.state
+            )
         )
 
     # -- the driver's side ------------------------------------------------------------------------

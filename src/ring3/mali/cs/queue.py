@@ -58,7 +58,10 @@ class Queue:
         self.calls: list[Buffer] = []
         self.heap: Heap | None = None
         self.granted: int | None = None
-        self.steps = 0
+        self.steps = 0  # slices in which something was done
+        self.rounds = (
+            0  # how often the stream went back since it last had work for the shader cores
+        )
         self.pc = config.ring
         self.word = 0
         self.waiting_for: SyncWait | None = None
@@ -132,8 +135,9 @@ class Queue:
             self._machine = None
             what = f"{type(error).__name__} in the simulated GPU: {error}"
             self._fault(GpuFault(ExceptionCode.CS_UNRECOVERABLE, self.pc, what, fatal=True))
-        self.steps += 1
-        return not (was_waiting and self.state is QueueState.WAITING)
+        done = not (was_waiting and self.state is QueueState.WAITING)
+        self.steps += done
+        return done
 
     @property
     def next_pc(self) -> int:
@@ -229,6 +233,7 @@ class Queue:
             if waits is not None:
                 yield from waits
             if op.name in ("CALL", "JUMP", "BRANCH"):
+                self.rounds += self.next_pc <= self.pc
                 return
         self.advance()
 
@@ -239,6 +244,7 @@ class Queue:
         self.running = None
         yield from self._gpu.job(self, op.name, fields)
         self.running = None
+        self.rounds = 0
 
     def need_chunk(self) -> Iterator[None]:
         """Ask the driver for a chunk; afterwards ``granted`` is its answer."""
