@@ -179,5 +179,5 @@ def _run(command: list[str], tree: Tree, folder: Path | None = None) -> None:
         raise MissingPart(
             reasons[-1] if reasons else f"{command[0]} exited {done.returncode}",
             where=f"{tree.name} ({tree.suite}, {tree.architecture})",
-            remedy="check the network, the room on the disk and the suite's name",
+            remedy="check the network, the clock, the room on the disk and the suite's name",
         )

@@ -157,7 +157,7 @@ def _kernel_parts() -> list[Part]:
             "user namespaces",
             "ring3 panthor run without root",
             probes.user_namespace,
-            remedy="set /proc/sys/user/max_user_namespaces above 0",
+            remedy="set /proc/sys/user/max_user_namespaces above 0; a chroot cannot have them",
         ),
         Part(
             "kernel",
@@ -281,10 +281,12 @@ def install() -> list[str]:
     return troubles
 
 
-def bring_oracles() -> list[str]:
-    """Unpack every oracle that is not here; what could not be had, in words."""
+def bring_oracles(tell: Callable[[str], None]) -> list[str]:
+    """Unpack every oracle that is not here, and tell which; what could not be had, in words."""
     troubles = []
     for tree, _ in oracles.ORACLES.values():
+        if not tree.present:
+            tell(f"{tree.name} of Debian {tree.suite}, unpacked beside the system")
         try:
             debian.unpack(tree)
         except Ring3Error as error:
@@ -292,8 +294,9 @@ def bring_oracles() -> list[str]:
     return troubles
 
 
-def prepare() -> list[str]:
-    """Do now what the first job would wait for: unpack the newest kernel source, compile the hot loops.
+def prepare(tell: Callable[[str], None]) -> list[str]:
+    """Do now what the first job would wait for, and tell which: unpack the newest kernel source, compile
+    the hot loops.
 
     What could not be done, in words.
     """
@@ -303,10 +306,12 @@ def prepare() -> list[str]:
     troubles = []
     try:
         if (version := linux_source.newest()) is not None:
+            tell(f"kernel source {version}")
             linux_source.kernel_source(version)
     except Ring3Error as error:
         troubles.append(str(error))
     try:
+        tell("compiling hot loops")
         warm.compile_loops()
     except Ring3Error as error:  # where the kernel lets nobody sample
         troubles.append(f"some loops are compiled when they are first used: {error}")

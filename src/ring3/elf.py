@@ -6,7 +6,6 @@ Sections are views into a map of the file, so opening a gigabyte costs nothing.
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,7 @@ from elftools.elf.elffile import ELFFile
 
 from ring3 import arch
 from ring3.errors import BadInput
-from ring3.files import require_regular
+from ring3.files import map_input
 
 SHT_NOBITS = 8
 STT_FUNC = 2
@@ -90,7 +89,7 @@ class Elf:
 
     def __init__(self, path: Path | str, data: bytes | None = None) -> None:
         self.path = Path(path)
-        self._map = _map(self.path) if data is None else data
+        self._map = map_input(self.path) if data is None else data
         self.data = memoryview(self._map)
         if bytes(self.data[:4]) != b"\x7fELF":
             raise BadInput("not an ELF file", where=str(self.path))
@@ -258,15 +257,6 @@ _MALFORMED = (
     UnicodeDecodeError,
     MemoryError,
 )
-
-
-def _map(path: Path) -> mmap.mmap | bytes:
-    require_regular(path)
-    with path.open("rb") as file:
-        try:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (ValueError, OSError):  # an empty file, or one that cannot be mapped
-            return file.read()
 
 
 class _Reader:

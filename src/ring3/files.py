@@ -6,7 +6,11 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import mmap
     from pathlib import Path
+
+#: Bytes of a file that is read as a whole.  /dev/zero has no end, but memory has.
+LARGEST_INPUT = 256 << 20
 
 
 def write_atomically(
@@ -79,6 +83,41 @@ def require_regular(path: Path | str) -> None:
 
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise BadInput("not a regular file", where=str(path), remedy="copy it into one")
+
+
+def map_input(path: Path | str) -> mmap.mmap | bytes:
+    """All of a regular file, mapped, or read where it is empty or cannot be mapped.
+
+    Raises BadInput, and OSError with its name.
+    """
+    import mmap
+
+    require_regular(path)
+    with open(path, "rb") as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (ValueError, OSError):
+            return read_input(path)
+
+
+def read_input(path: Path | str) -> bytes:
+    """All of a file, a pipe's or a device's, too.
+
+    Raises BadInput beyond LARGEST_INPUT, and OSError with its name.
+    """
+    from ring3.errors import BadInput
+
+    data = bytearray()
+    try:
+        with open(path, "rb") as file:
+            while len(data) <= LARGEST_INPUT and (piece := file.read(1 << 20)):
+                data += piece
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    if len(data) > LARGEST_INPUT:
+        raise BadInput(f"larger than {LARGEST_INPUT >> 20} MiB", where=str(path))
+    return bytes(data)
 
 
 def cache_folder(*parts: str) -> Path:

@@ -190,6 +190,12 @@ def test_paths_with_nothing(make, tmp_path: Path) -> None:
         discover.discover([make(tmp_path)])
 
 
+def test_a_file_that_is_no_c_file_is_no_test(tmp_path: Path) -> None:
+    (tmp_path / "program").write_bytes(b"\x7fELF")
+    with pytest.raises(BadInput, match="not a C file"):
+        discover.discover([tmp_path / "program"])
+
+
 MAKEFILE = """\
 CFLAGS += -Wall
 TEST_GEN_PROGS := one \\

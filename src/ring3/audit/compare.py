@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ring3.audit.findings import Finding
 from ring3.errors import BadInput
-from ring3.files import write_atomically
+from ring3.files import read_input, write_atomically
 
 
 def difference(
@@ -44,9 +44,9 @@ def write_baseline(path: Path, findings: Iterable[Finding]) -> None:
 def not_in_baseline(findings: Iterable[Finding], path: Path) -> list[Finding]:
     """Those of ``findings`` that the baseline at ``path`` does not have; BadInput when it is none."""
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(read_input(path))
         known = Counter(str(row["id"]) for row in data["findings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"not a baseline: {error}", where=str(path)) from None
     out = []
     for one in findings:

@@ -14,6 +14,7 @@ from email.message import Message
 from pathlib import Path
 
 from ring3.errors import BadInput
+from ring3.files import read_input
 
 _HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 #: The line that begins a message of an mbox, as git format-patch and mail readers write it.
@@ -52,12 +53,8 @@ def overlay(root: Path, patch: Path) -> dict[str, bytes]:
     A removed file is empty, and so is one that was renamed.  BadInput naming file and hunk when it does not
     apply.
     """
-    try:
-        text = patch.read_bytes()
-    except OSError as error:
-        raise BadInput(error.strerror or "cannot be read", where=str(patch)) from None
     changed: dict[str, bytes] = {}
-    for change in parse(text, str(patch)):
+    for change in parse(read_input(patch), str(patch)):
         old, new = _names(root, change)
         name = new or old
         if old:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ring3 import __version__
+from ring3.errors import BadInput
 
 #: Command -> (module in ring3.cli, attribute, one line of help).  One line here adds a group.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -71,6 +72,17 @@ class Group(click.Group):
 
     command_class = Command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.line_of(ctx, name)) for name in self.list_commands(ctx)]
+            )
+
+    def line_of(self, ctx: click.Context, name: str) -> str:
+        """What a list of commands says of one: the first sentence of its help, whole."""
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=1000) if command else ""
+
 
 class RootGroup(Group):
     """Finds commands in :data:`COMMANDS` and imports a module only to run it."""
@@ -93,9 +105,8 @@ class RootGroup(Group):
             # Whoever read the output has left.  Click would end with 1, which here is a finding.
             ctx.exit(0)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
+    def line_of(self, ctx: click.Context, name: str) -> str:
+        return COMMANDS[name][2]
 
 
 @click.group(cls=RootGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -118,6 +129,11 @@ def run() -> int:
         return code if isinstance(code, int) else 0
     except click.Abort:
         return 130
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2
+    except click.ClickException as error:
+        # Click says it in four lines.
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        command = context.command_path if context else "ring3"
+        raise BadInput(error.format_message().rstrip("."), remedy=f"{command} --help") from None

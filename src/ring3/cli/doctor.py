@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ring3.cli import Command
-from ring3.cli.output import console, emit_json, progress
+from ring3.cli.output import console, emit_json
 from ring3.errors import MissingPart
 
 
@@ -31,13 +31,10 @@ def doctor(as_json: bool, install: bool) -> None:
             troubles = library.install()
         except MissingPart as error:
             troubles = [str(error)]
-        with progress() as bars:
-            task = bars.add_task("unpacking parts of other Debian suites", total=None)
-            troubles += library.bring_oracles()
-            bars.update(task, description="unpacking kernel source, compiling hot loops")
-            troubles += library.prepare()
+        troubles += library.bring_oracles(_tell)
+        troubles += library.prepare(_tell)
         for trouble in troubles:
-            click.echo(f"doctor: {trouble}", err=True)
+            _tell(trouble)
     answers = library.examine()
     if as_json:
         emit_json(
@@ -69,3 +66,7 @@ def doctor(as_json: bool, install: bool) -> None:
                     mark, answer.part.name, answer.found or answer.part.get, answer.part.purpose
                 )
         out.print(table, "")
+
+
+def _tell(what: str) -> None:
+    click.echo(f"doctor: {what}", err=True)

@@ -14,7 +14,7 @@ from ring3.arch import by_name, host
 from ring3.cli import Group
 from ring3.cli.output import console, emit_json, finding, progress
 from ring3.errors import BadInput
-from ring3.files import write_atomically
+from ring3.files import read_input, write_atomically
 from ring3.kselftest import boot, discover, kernel, machine, pipeline, report
 from ring3.kselftest.kernel import Config, Image
 from ring3.kselftest.outcome import Outcome
@@ -192,12 +192,13 @@ def kernel_(
         write_atomically(save_log, booted.text)
     title = f"{built.path.name}, one boot of {booted.seconds:.1f} s ({boot.accelerator(built, at)})"
     click.echo(title, err=True)
+    if not booted.log.documents:
+        click.echo("\n".join(f"  {line}" for line in booted.text.splitlines()[-5:]), err=True)
     _report(booted.log, out, title, found.left_out)
 
 
 def _read(path: Path) -> str:
-    data = click.open_file("-", "rb").read() if str(path) == "-" else path.read_bytes()
-    return data.decode(errors="replace")
+    return read_input("/dev/stdin" if str(path) == "-" else path).decode(errors="replace")
 
 
 def _image(path: Path, arch: str | None) -> Image:
@@ -238,7 +239,7 @@ def _config(words: tuple[str, ...]) -> Config:
         if word.startswith("CONFIG_"):
             lines.append(word)
         elif Path(word).is_file():
-            lines += Path(word).read_text(errors="replace").splitlines()
+            lines += read_input(word).decode(errors="replace").splitlines()
         else:
             raise BadInput(
                 f"no configuration {word!r}",

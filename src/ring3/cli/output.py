@@ -32,7 +32,11 @@ def console(stderr: bool = False) -> Console:
     """A rich console.  Off a terminal it prints plain text and never wraps a table's rows."""
     from rich.console import Console
 
-    made = Console(stderr=stderr, highlight=False)
+    class Quiet(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would end with 1, which here is a finding
+
+    made = Quiet(stderr=stderr, highlight=False)
     if not made.is_terminal:
         made.width = 200
     return made

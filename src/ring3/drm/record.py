@@ -30,7 +30,7 @@ from ring3.drm.device import DrmDevice
 from ring3.drm.file import DrmFile
 from ring3.drm.gem import PAGE
 from ring3.errors import BadInput
-from ring3.files import write_atomically
+from ring3.files import read_input, write_atomically
 from ring3.kernel import Kernel
 
 _MAGIC = "ring3 ioctl recording 2"
@@ -247,7 +247,7 @@ def load(path: Path) -> list[dict[str, Any]]:
     import zstandard
 
     try:
-        with zstandard.ZstdDecompressor().stream_reader(path.read_bytes()) as reader:
+        with zstandard.ZstdDecompressor().stream_reader(read_input(path)) as reader:
             text = reader.read(1 << 29).decode()
         lines = [json.loads(line) for line in text.splitlines()]
         if not lines or lines[0].get("recording") != _MAGIC:

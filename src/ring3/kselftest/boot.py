@@ -83,7 +83,10 @@ def boot(
         else:
             accel = "kvm" if _kvm_boots(image, machine) else "tcg"
             words = _qemu(image, root, init, cmdline, memory, Path(folder), machine, accel)
-        return _watch(words, timeout, limit, on_line, until)
+        booted = _watch(words, timeout, limit, on_line, until)
+    if booted.code == 1 and booted.output.startswith(b"qemu"):
+        raise BadInput(booted.log.splitlines()[0], where=str(image.path))
+    return booted
 
 
 def accelerator(image: Image, machine: Machine = "microvm") -> str:

@@ -59,13 +59,15 @@ class Found:
 def discover(paths: Iterable[Path]) -> Found:
     """The tests that ``paths`` name: a C file is one; a folder is searched, with all below it.
 
-    Raises BadInput when a path is not there, or when nothing at all was found.
+    Raises BadInput when a path is not there or is a file of another kind, or when nothing at all was found.
     """
     sources: dict[Path, Source] = {}
     left_out: list[LeftOut] = []
     paths = list(paths)
     for path in paths:
         if path.is_file():
+            if path.suffix != ".c":
+                raise BadInput("not a C file", where=str(path))
             sources[path.resolve()] = Source(path.stem, path, _timeout(path.parent))
         elif path.is_dir():
             # Of several folders each gives its name to its tests.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ring3.errors import BadInput, MissingPart
+from ring3.files import read_input
 from ring3.mm.slab import Cache, Layout, kmalloc_cache, layout
 
 SYSFS = Path("/sys/kernel/slab")
@@ -101,7 +102,7 @@ def read_sysfs(root: Path = SYSFS) -> tuple[list[Measured], int]:
 def read_json(path: Path) -> tuple[list[Measured], int]:
     """Caches from a JSON file: ``{"kernel": "... N CPUs ...", "caches": [{"name": ..., FIELDS}]}``."""
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(read_input(path))
         caches = document["caches"]
         words = str(document["kernel"]).replace(",", "").split()
         cpus = int(words[words.index("CPUs") - 1])
@@ -109,7 +110,9 @@ def read_json(path: Path) -> tuple[list[Measured], int]:
             raise TypeError("caches is no list")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(
-            f"no table of slab caches: {error}", where=str(path), remedy="kernel and caches"
+            f"no table of slab caches: {error}",
+            where=str(path),
+            remedy='JSON: {"kernel": "... N CPUs ...", "caches": [...]}',
         ) from None
     return [_measured(record, f"{path}: cache {i}") for i, record in enumerate(caches)], cpus
 

@@ -202,7 +202,7 @@ def _read(folder: Path) -> tuple[Choices, dict[str, str]]:
     path = folder / RECORD
     if not path.is_file():
         raise BadInput(
-            "nothing was vendored here", where=str(folder), remedy="ring3 nolibc vendor DIR"
+            "nothing was vendored here", where=str(folder), remedy=f"ring3 nolibc vendor {folder}"
         )
     try:
         record = json.loads(path.read_text())

@@ -95,8 +95,12 @@ def _near_headlines(begun: bytes, file: BinaryIO, path: Path) -> Iterator[tuple[
     def every() -> Iterator[bytes]:
         yield from whole.split(b"\n")
         yield rest + file.readline(1 << 20)
+        unbroken = 0
         while line := file.readline(1 << 20):
             yield line
+            unbroken = 0 if line.endswith(b"\n") else unbroken + 1
+            if unbroken > 64:
+                raise BadInput("no text: a line of over 64 MiB", where=str(path))
 
     for number, line in enumerate(every(), 1):
         if _HEADLINE.search(line[:MAX_LINE]):

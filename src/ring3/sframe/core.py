@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ring3 import arch
 from ring3.errors import BadInput, MissingPart
-from ring3.files import require_regular
+from ring3.files import map_input, require_regular
 from ring3.sframe import abi as abis
 from ring3.sframe import elf_head, facts
 from ring3.sframe.abi import Abi
@@ -68,12 +68,7 @@ class Core:
     ) -> None:
         self.path = Path(path)
         self._executable, self._sysroot = executable, sysroot
-        require_regular(self.path)
-        with self.path.open("rb") as file:
-            try:
-                self._data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-            except (ValueError, OSError):
-                self._data = memoryview(file.read())
+        self._data = memoryview(map_input(self.path))
         head = bytes(self._data[:64])
         if len(head) < 64 or head[:5] != b"\x7fELF\2" or head[5] not in (1, 2):
             raise BadInput("not a 64-bit ELF file", where=str(path))
@@ -272,11 +267,13 @@ class Core:
     def _contents(self, path: str) -> memoryview:
         if path not in self._opened:
             data = memoryview(b"")
+            local = Path(path if self._files == [] else self._local(path))
             try:
-                with Path(path if self._files == [] else self._local(path)).open("rb") as file:
+                require_regular(local)  # a core can name a pipe, which nobody would ever write to
+                with local.open("rb") as file:
                     if os.fstat(file.fileno()).st_size:
                         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-            except (OSError, ValueError):
+            except (OSError, ValueError, BadInput):
                 pass  # its text cannot be read, then
             self._opened[path] = data
         return self._opened[path]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mmap
 import os
 import struct
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ring3.errors import BadInput, Unsupported
-from ring3.files import require_regular
+from ring3.files import map_input
 from ring3.sframe.perf_event import ATTR_SIZE, Attr, walk
 
 MAGIC = b"PERFILE2"
@@ -139,12 +138,7 @@ def read(path: Path | str) -> PerfData:
     Raises BadInput when it is malformed, Unsupported for AUX traces and directories.
     """
     path = Path(path)
-    require_regular(path)
-    with path.open("rb") as file:
-        try:
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        except (ValueError, OSError):
-            data = memoryview(file.read())
+    data = memoryview(map_input(path))
     where = str(path)
     if data[:8] not in (MAGIC, MAGIC[::-1]) or len(data) < 16:
         raise BadInput("not a perf.data file (PERFILE2)", where=where)
