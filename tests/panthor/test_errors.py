@@ -26,9 +26,12 @@ import pytest
 from ring3.dma_buf.cstruct import CStruct, Ioctl
 from ring3.dma_buf.file import LocalMemory, Process
 from ring3.drm import uapi as drm
+from ring3.drm.fdinfo import fdinfo
+from ring3.drm.file import DrmFile
 from ring3.kernel import Kernel
 from ring3.panthor import uapi
-from ring3.panthor.device import PanthorDevice
+from ring3.panthor.device import MAX_VMS, PanthorDevice
+from ring3.panthor.implicit import CREATE_HEAP, CreateHeap, install
 from ring3.umd.client import Client
 from tests.panthor.conftest import Store
 
@@ -202,6 +205,19 @@ def test_another_devices_buffer_needs_no_cache_maintenance(device: PanthorDevice
     assert info.extra_flags == uapi.BO_IS_IMPORTED
 
 
+def test_another_devices_buffer_is_shared_and_has_memory(device: PanthorDevice) -> None:
+    """As drm_gem_object_is_shared_for_memory_stats and panthor_gem_status say."""
+    giver, taker = Client(PanthorDevice(device.kernel), "giver"), Client(device, "taker")
+    fd = taker.process.install(giver.process.file(giver.export_buffer(giver.bo_create(4096))).get())
+    handle = taker.import_buffer(fd)
+    taker_file = taker.process.file(taker.fd)
+    assert isinstance(taker_file, DrmFile)
+    lines = fdinfo(taker_file).splitlines()
+    assert {"drm-shared-memory:\t4 KiB", "drm-resident-memory:\t4 KiB"} <= set(lines)
+    assert device.memory_used == 0, "the memory is the giver's"
+    assert taker.import_buffer(fd) == handle
+
+
 def test_bo_mmap_and_labels(store: Store) -> None:
     args = store.ioctl(uapi.BO_CREATE, uapi.BoCreate(size=5000))
     assert args.size == 8192
@@ -367,8 +383,9 @@ def test_heap_handles_and_layout(store: Store) -> None:
     assert refused(store, uapi.TILER_HEAP_CREATE, uapi.TilerHeapCreate(**small)) == EBUSY
 
 
-def test_what_gets_no_memory_leaves_nothing(kernel: Kernel) -> None:
-    device = PanthorDevice(kernel, memory_limit=4096)
+@pytest.mark.parametrize("limit", [0, 4096])
+def test_what_gets_no_memory_leaves_nothing(kernel: Kernel, limit: int) -> None:
+    device = PanthorDevice(kernel, memory_limit=limit)
     client = Client(device)
     vm = client.vm_create()
     before = len(device.objects())
@@ -377,6 +394,19 @@ def test_what_gets_no_memory_leaves_nothing(kernel: Kernel) -> None:
         assert refused(client, uapi.TILER_HEAP_CREATE, heap) == ENOMEM
         assert errno_of(lambda: client.group_create(vm)) == ENOMEM
     assert len(device.objects()) == before
+    client.ioctl(uapi.VM_DESTROY, uapi.VmDestroy(id=vm))
+    kernel.run(until_time=kernel.now() + 1_000_000)
+    assert device.table_pool.used == 0, "a group that never was still held its VM"
+
+
+def test_the_old_world_is_made_again_after_there_was_no_memory(kernel: Kernel) -> None:
+    device = PanthorDevice(kernel, memory_limit=4096)
+    install(device)
+    client = Client(device)
+    for _ in range(MAX_VMS + 1):
+        assert refused(client, CREATE_HEAP, CreateHeap()) == ENOMEM
+    device.memory_limit = 64 << 20
+    client.ioctl(CREATE_HEAP, CreateHeap())
 
 
 def test_mmio_offset(store: Store) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from errno import EACCES, EINVAL, ENODEV, ENOMEM
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from ring3.dma_buf.cstruct import CStruct, Ioctl
 from ring3.dma_buf.dma_buf import DmaBuf
@@ -69,7 +70,7 @@ class DrmDevice:
         self.plans: dict[int, Plan] = {}  # by command number, made at its first use
         self._offsets = RangeAllocator(gem.FIRST_OFFSET, gem.LAST_OFFSET)
         self._objects: dict[int, gem.GemObject] = {}
-        self._imports: dict[int, gem.GemObject] = {}
+        self._imports: WeakValueDictionary[int, gem.GemObject] = WeakValueDictionary()
 
     def register(self, ioctl: Ioctl, handler: Handler) -> None:
         """Serve ``ioctl``."""

@@ -45,7 +45,7 @@ def _pairs(file: DrmFile) -> Iterator[tuple[str, str]]:
 def _memory(file: DrmFile) -> Iterator[tuple[str, str]]:
     """Of the buffers that ``file`` has handles of."""
     objects = [obj for _, obj in file.objects]
-    shared = sum(obj.size for obj in objects if obj.handle_count > 1 or obj.dma_buf is not None)
+    shared = sum(obj.size for obj in objects if obj.shared)
     resident = [obj for obj in objects if obj.resident]
     active = [obj for obj in objects if not obj.resv.test_signaled(usage_rw(True))]
     yield "drm-total-memory", size_text(sum(obj.size for obj in objects))

@@ -83,20 +83,33 @@ class GemObject:
 
     @property
     def resident(self) -> bool:
-        """Whether it has memory now."""
-        return self._pages is not None
+        """Whether it has memory now; somebody else's always has."""
+        return self._pages is not None or self.import_source is not None
+
+    @property
+    def shared(self) -> bool:
+        """Whether more than one handle or a dma-buf knows it (drm_gem_object_is_shared_for_memory_stats)."""
+        return self.handle_count > 1 or (self.dma_buf or self.import_source) is not None
 
     def pages(self) -> Pages:
         """Its memory, got now if it has none.  ENOMEM."""
         if self._pages is None:
-            self._pages = self.device.allocate_pages(self.offset, self.size)
+            self._pages = self.get_memory()
         return self._pages
 
     def drop_pages(self) -> None:
         """Give the memory back; its content is lost."""
         if self._pages is not None:
-            self.device.free_pages(self._pages)
+            self.put_memory(self._pages)
             self._pages = None
+
+    def get_memory(self) -> Pages:
+        """Where :meth:`pages` has it from: the device.  ENOMEM."""
+        return self.device.allocate_pages(self.offset, self.size)
+
+    def put_memory(self, memory: Pages) -> None:
+        """Give back what :meth:`get_memory` got."""
+        self.device.free_pages(memory)
 
     def check_mmap(self, private: bool) -> None:
         """Raises EINVAL when the driver does not let user space map it, or not as a copy of its own."""
@@ -170,14 +183,17 @@ class ImportedObject(GemObject):
             memory = source.obj.pages()
         if not isinstance(memory, Pages):
             raise refuse(ENOSYS, "the exporter's memory cannot be attached to this device")
-        super().__init__(device, memory.size, source.resv)
-        self._pages = memory
+        super().__init__(device, memory.size)
+        self.resv = source.resv
         self.import_source = source
         source.get()
+        self._exporters = memory
 
-    def drop_pages(self) -> None:
-        """The memory is the exporter's."""
-        self._pages = None
+    def get_memory(self) -> Pages:
+        return self._exporters
+
+    def put_memory(self, memory: Pages) -> None:
+        """It is the exporter's."""
 
 
 def handle_create(file: DrmFile, obj: GemObject) -> int:

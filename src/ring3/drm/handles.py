@@ -22,14 +22,20 @@ class HandleTable(Generic[Item]):
         self._free: list[int] = []
         self._next = 1
 
-    def add(self, item: Item) -> int:
-        """The lowest free handle, now that of ``item``; the errno ``full`` when there is none."""
+    def next(self) -> int:
+        """The lowest free handle; the errno ``full`` when there is none."""
         if self._free:
-            handle = heapq.heappop(self._free)
-        elif self._next > self.limit:
+            return self._free[0]
+        if self._next > self.limit:
             raise refuse(self.full, f"all {self.limit} handles are taken")
+        return self._next
+
+    def add(self, item: Item) -> int:
+        """:meth:`next`, now the handle of ``item``."""
+        handle = self.next()
+        if self._free:
+            heapq.heappop(self._free)
         else:
-            handle = self._next
             self._next += 1
         self._items[handle] = item
         return handle

@@ -7,7 +7,7 @@ from errno import EINVAL, EPERM
 from typing import TYPE_CHECKING
 
 from ring3.dma_buf.file import refuse
-from ring3.drm.gem import GemObject, Pages
+from ring3.drm.gem import GemObject, ImportedObject, Pages
 from ring3.panthor import uapi
 
 if TYPE_CHECKING:
@@ -87,6 +87,10 @@ class PanthorBo(GemObject):
         else:
             del self.mapped_in[vm]
             self.maybe_free()
+
+
+class ImportedBo(ImportedObject, PanthorBo):
+    """Another device's buffer, which the GPU sees where the exporter keeps it."""
 
 
 class KernelBo:

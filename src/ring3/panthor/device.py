@@ -17,7 +17,7 @@ from ring3.drm.handles import HandleTable
 from ring3.kernel import Kernel, Work, Workqueue
 from ring3.mali import Gpu, GpuConfig, PhysicalMemory
 from ring3.panthor import ioctls, uapi
-from ring3.panthor.bo import PanthorBo
+from ring3.panthor.bo import ImportedBo, PanthorBo
 from ring3.panthor.group import Group, QueueBackend
 from ring3.panthor.hardware import Hardware
 from ring3.panthor.inject import Injection
@@ -211,26 +211,3 @@ class PanthorDevice(DrmDevice):
                 self.sched.wq.queue(group.term_work)
         self.sched.wq.flush()
         self.hardware.stop_thread()
-
-
-class ImportedBo(PanthorBo):
-    """A buffer of another device's."""
-
-    def __init__(self, device: PanthorDevice, source: Any) -> None:
-        foreign = gem.ImportedObject(device, source)
-        super().__init__(device, foreign.size)
-        self.resv = source.resv
-        self.import_source = source
-        self._foreign = foreign
-
-    def pages(self) -> Pages:
-        if self._pages is None:
-            self._pages = self._foreign.pages()
-            self.device.memory.add(self.physical, self._pages.buffer)
-        return self._pages
-
-    def drop_pages(self) -> None:
-        if self._pages is not None:
-            self.device.memory.remove(self.physical)
-            self.device.flush_address_spaces()
-            self._pages = None

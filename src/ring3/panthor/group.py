@@ -283,7 +283,11 @@ class Group:
         self.queues: list[Queue] = []
         flags = uapi.OP_MAP_NOEXEC | uapi.OP_MAP_UNCACHED
         vm.get()
-        self.syncs = KernelBo(vm, len(queues) * SYNCOBJ_SIZE, flags, "Group sync objects")
+        try:
+            self.syncs = KernelBo(vm, len(queues) * SYNCOBJ_SIZE, flags, "Group sync objects")
+        except OSError:
+            vm.put()
+            raise
         try:
             for number, queue in enumerate(queues):
                 self.queues.append(Queue(self, number, queue))

@@ -18,7 +18,6 @@ from ring3.drm import gem
 from ring3.drm.exec import Exec
 from ring3.drm.file import DrmFile
 from ring3.drm.gem import GemObject, handle_create
-from ring3.drm.handles import HandleTable
 from ring3.drm.ranges import RangeAllocator
 from ring3.drm.uapi import DRM_COMMAND_BASE
 from ring3.panthor import uapi
@@ -26,6 +25,7 @@ from ring3.panthor.bo import PanthorBo
 from ring3.panthor.device import PanthorDevice
 from ring3.panthor.group import Group, PanthorJob, check_submit
 from ring3.panthor.heap import HeapPool
+from ring3.panthor.ioctls import create_group, create_vm
 from ring3.panthor.submit import object_array
 from ring3.panthor.vm import Bind, Vm
 
@@ -118,7 +118,6 @@ def _world(file: DrmFile, process: Process) -> _World:
     if private.implicit is None:
         device = file.device
         assert isinstance(device, PanthorDevice)
-        vm = Vm(device, 0)
         config = device.gpu.config
         args = uapi.GroupCreate(
             priority=uapi.GROUP_PRIORITY_MEDIUM,
@@ -127,10 +126,12 @@ def _world(file: DrmFile, process: Process) -> _World:
             tiler_core_mask=config.tiler_present,
         )
         queues = [uapi.QueueCreate(ringbuf_size=_RING) for _ in range(QUEUES)]
-        vms: HandleTable[Vm] = private.vms
-        vms.add(vm)
-        group = Group(device, process, vm, args, queues, private.client, 0)
-        group.handle = private.groups.add(group)
+        number, vm = create_vm(file, 0)
+        try:
+            group = create_group(file, process, vm, args, queues)
+        except OSError:
+            private.vms.remove(number).destroy()
+            raise
         private.implicit = _World(vm, group, RangeAllocator(1 << 24, vm.user_va_range), {})
     world: _World = private.implicit
     return world

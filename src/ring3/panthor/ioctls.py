@@ -133,13 +133,18 @@ def _timestamps(device: PanthorDevice, flags: int) -> uapi.TimestampInfo:
 def _vm_create(file: DrmFile, process: Process, args: uapi.VmCreate) -> None:
     if args.flags:
         raise refuse(EINVAL, f"VM_CREATE: unknown flags {args.flags:#x}")
-    vm = Vm(_device(file), args.user_va_range)
+    args.id, vm = create_vm(file, args.user_va_range)
+    args.user_va_range = vm.user_va_range
+
+
+def create_vm(file: DrmFile, user_va_range: int) -> tuple[int, Vm]:
+    """A VM with its handle in ``file``.  EINVAL for too large a range, EBUSY for no free handle."""
+    vm = Vm(_device(file), user_va_range)
     try:
-        args.id = _private(file).vms.add(vm)
+        return _private(file).vms.add(vm), vm
     except OSError:
         vm.destroy()
         raise
-    args.user_va_range = vm.user_va_range
 
 
 def _vm_destroy(file: DrmFile, process: Process, args: uapi.VmDestroy) -> None:
@@ -276,9 +281,8 @@ def _group_create(file: DrmFile, process: Process, args: uapi.GroupCreate) -> No
         raise refuse(EINVAL, f"GROUP_CREATE: unknown priority {args.priority}")
     if args.priority > uapi.GROUP_PRIORITY_MEDIUM and not process.privileged:
         raise refuse(EACCES, "GROUP_CREATE: the priority needs CAP_SYS_NICE or DRM master")
-    device, private = _device(file), _private(file)
     _no_pad("GROUP_CREATE", args.pad)
-    config = device.gpu.config
+    config = _device(file).gpu.config
     for name, present in (
         ("compute", config.shader_present),
         ("fragment", config.shader_present),
@@ -291,11 +295,26 @@ def _group_create(file: DrmFile, process: Process, args: uapi.GroupCreate) -> No
             raise refuse(EINVAL, f"GROUP_CREATE: {name}_core_mask has fewer than {most} cores")
     if len(queues) > config.queue_slots:
         raise refuse(EINVAL, f"GROUP_CREATE: {len(queues)} queues, {config.queue_slots} slots")
-    vm = _vm(file, args.vm_id)
-    if len(private.groups) >= private.groups.limit:
-        raise refuse(private.groups.full, "GROUP_CREATE: no free handle")
-    group = Group(device, process, vm, args, queues, private.client, len(private.groups) + 1)
-    args.group_handle = group.handle = private.groups.add(group)
+    args.group_handle = create_group(file, process, _vm(file, args.vm_id), args, queues).handle
+
+
+def create_group(
+    file: DrmFile,
+    process: Process,
+    vm: Vm,
+    args: uapi.GroupCreate,
+    queues: list[uapi.QueueCreate],
+) -> Group:
+    """A group in ``vm``, with a handle in ``file``.  EINVAL for a queue, ENOMEM, EBUSY for no free handle."""
+    device, private = _device(file), _private(file)
+    expected = private.groups.next()
+    group = Group(device, process, vm, args, queues, private.client, expected)
+    try:
+        group.handle = private.groups.add(group)  # another task may have been faster
+    except OSError:
+        device.sched.destroy_group(group)
+        raise
+    return group
 
 
 def _group_destroy(file: DrmFile, process: Process, args: uapi.GroupDestroy) -> None:
