@@ -7,8 +7,10 @@ from errno import ECANCELED, EINVAL, ETIMEDOUT
 import pytest
 
 from ring3.dma_buf.sync_file import SyncFile
+from ring3.drm.file import DrmFile
 from ring3.kernel import Kernel
 from ring3.mali import ExceptionCode, QueueFault, TilerOutOfMemory
+from ring3.mali.cs.table import encode
 from ring3.panthor import uapi
 from ring3.panthor.device import PanthorDevice
 from tests.panthor.conftest import DATA, Store
@@ -234,6 +236,39 @@ def test_a_heap_grows_until_it_may_not(store: Store) -> None:
             pool.grow(heap.tiler_heap_ctx_gpu_va + 64, 1)
 
     store.kernel.call(grow)
+
+
+def passes_begun(client: Store, heap: int) -> int:
+    """Begin a render pass on the client's tiler heap; how many the firmware counts on it."""
+    done = client.syncobj()
+    begin = [
+        encode("MOVE", d=10, imm=heap),
+        encode("HEAP_SET", address=10),
+        encode("HEAP_OPERATION", operation=0),
+    ]
+    client.run(*client.stream(3, begin), signals=[done])
+    client.wait(done)
+    file = client.process.file(client.fd)
+    assert isinstance(file, DrmFile)
+    queue = file.driver_private.groups.get(client.group).hardware.state[0]
+    return int(queue.heap.vt_started)
+
+
+def test_a_heap_is_its_vms_whichever_address_space_that_has(device: PanthorDevice) -> None:
+    def client() -> tuple[Store, int]:
+        made = Store(device)
+        args = uapi.TilerHeapCreate(
+            vm_id=made.vm, initial_chunk_count=1, chunk_size=1 << 20, max_chunks=3
+        )
+        return made, made.ioctl(uapi.TILER_HEAP_CREATE, args).tiler_heap_ctx_gpu_va
+
+    clients = [client() for _ in range(len(device.gpu.address_spaces) + 2)]
+    assert len({heap for _, heap in clients}) == 1, "all have it at the same address"
+    for turn in 1, 2:
+        assert [passes_begun(*client) for client in clients] == [turn] * len(clients)
+    clients[0][0].close()
+    device.kernel.run(until_time=device.kernel.now() + MS)
+    assert passes_begun(*client()) == 1, "nothing is left of those that are gone"
 
 
 def test_who_waits_for_a_sync_object_gives_up_its_slot(

@@ -78,15 +78,11 @@ class GroupSlot:
     resume = start
 
     def suspend(self) -> Group:
-        """CSG_REQ.STATE = SUSPEND: the group leaves the slot with all its state."""
+        """CSG_REQ.STATE = SUSPEND, or TERMINATE: the group leaves the slot with all its state."""
         group = self._take()
         for queue in group.state:
             queue.detach()
         return group
-
-    def terminate(self) -> Group:
-        """CSG_REQ.STATE = TERMINATE: as suspend, and it shall not be started again."""
-        return self.suspend()
 
     def doorbell(self, queue: int, insert: int | None = None) -> None:
         """Ring one queue's doorbell, with its new insert offset."""
@@ -140,7 +136,8 @@ class Gpu:
         self.flush_id = 1
         self.cycles = 0
         self._next = -1  # whose turn it was last
-        self._heaps: dict[tuple[int, int], Heap] = {}
+        #: By page table, which is the VM's while the number of its address space comes and goes.
+        self._heaps: dict[int | None, dict[int, Heap]] = {}
         self._programs: dict[tuple[int, int], Program] = {}
         self._timed_out: set[tuple[int, int]] = set()
         self._job_began: dict[int, int] = {}
@@ -212,13 +209,18 @@ class Gpu:
             found = self._programs[key] = Program(space, start)
         return found
 
-    def heap(self, space: int, context: int) -> Heap:
-        """The tiler heap whose context is at ``context``."""
-        return self._heaps.setdefault((space, context), Heap(context))
+    def heap(self, space: AddressSpace, context: int) -> Heap:
+        """The tiler heap whose context is at ``context`` in ``space``."""
+        heaps = self._heaps.setdefault(space.page_table, {})
+        return heaps.setdefault(context, Heap(context))
 
-    def forget_heap(self, space: int, context: int) -> None:
+    def forget_heap(self, page_table: int, context: int) -> None:
         """The driver destroyed a heap."""
-        self._heaps.pop((space, context), None)
+        self._heaps.get(page_table, {}).pop(context, None)
+
+    def forget_heaps(self, page_table: int) -> None:
+        """The driver gives the page table of an address space back."""
+        self._heaps.pop(page_table, None)
 
     def _check_progress(self) -> None:
         now = self.clock()

@@ -76,6 +76,9 @@ class HeapPool:
         self.contexts.buffer[offset : offset + _CONTEXT_SIZE] = bytes(_CONTEXT_SIZE)
         return number, self.contexts.va + offset, heap.chunks[0].va
 
+    def _at(self, context: int) -> Heap:
+        return self.heaps.get((context - self.contexts.va) // self.stride + 1, EINVAL)
+
     def _add_chunk(self, heap: Heap, *, linked: bool) -> KernelBo:
         chunk = KernelBo(self.vm, heap.chunk_size, uapi.OP_MAP_NOEXEC, "Tiler heap chunk")
         after = heap.chunks[0].va | heap.chunk_size >> 12 if linked and heap.chunks else 0
@@ -88,7 +91,7 @@ class HeapPool:
 
         EINVAL for no heap, ENOMEM when it may not grow (the tiler then waits for render passes).
         """
-        heap = self.heaps.get((context - self.contexts.va) // self.stride + 1, EINVAL)
+        heap = self._at(context)
         if self.vm.device.injection.take("tiler_oom"):
             raise refuse(ENOMEM, "injected: no memory for the tiler")
         if in_flight > heap.target_in_flight or len(heap.chunks) >= heap.max_chunks:
@@ -99,7 +102,7 @@ class HeapPool:
     def return_chunk(self, context: int, chunk: int) -> None:
         """Take back what :meth:`grow` answered."""
         with self.lock:
-            heap = self.heaps.get((context - self.contexts.va) // self.stride + 1, EINVAL)
+            heap = self._at(context)
             for held in heap.chunks:
                 if held.va == chunk & ~4095:
                     heap.chunks.remove(held)
@@ -110,9 +113,8 @@ class HeapPool:
         """TILER_HEAP_DESTROY."""
         with self.lock:
             heap = self.heaps.remove(number + 1, EINVAL)
-        space = self.vm.space
-        if space is not None:
-            self.vm.device.gpu.forget_heap(space, self.contexts.va + number * self.stride)
+        gpu, context = self.vm.device.gpu, self.contexts.va + number * self.stride
+        gpu.forget_heap(self.vm.pages.root, context)
         self._free(heap)
 
     def _free(self, heap: Heap) -> None:

@@ -298,6 +298,7 @@ class Vm:
         self.device.release_space(self)
         with self.op_lock:
             self._apply(self.gpuvm.sm_unmap(0, self.gpuvm.end))
+        self.device.gpu.forget_heaps(self.pages.root)
         self.pages.free()
         self.root.maybe_free()
 

@@ -169,7 +169,7 @@ def _error_barrier(queue: Queue, f: dict[str, int]) -> None:
 
 
 def _heap_set(queue: Queue, f: dict[str, int]) -> None:
-    queue.heap = queue.gpu.heap(queue.space.number, queue.reg64(f["address"]))
+    queue.heap = queue.gpu.heap(queue.space, queue.reg64(f["address"]))
 
 
 def _heap_operation(queue: Queue, f: dict[str, int]) -> None:
