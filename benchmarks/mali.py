@@ -13,10 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "mali"))
-from conftest import Bench  # type: ignore[import-not-found]
-from test_draw import Scene, triangle  # type: ignore[import-not-found]
-from test_shader import ADDRESS, Compute  # type: ignore[import-not-found]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+from mali_machine import ADDRESS, Bench, Compute, Scene, triangle  # type: ignore[import-not-found]
 
 
 def best(work: Callable[[], object], times: int = 5) -> float:

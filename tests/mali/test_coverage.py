@@ -5,24 +5,25 @@ What computes is derived from the declaration; what is checked, from the texts t
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import math
 import struct
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
-from pathlib import Path
 from typing import Any
 
+import mali_arithmetic as one
 import numpy as np
 import pytest
+from mali_arithmetic import M32, M64
 
 from ring3.errors import Unsupported
 from ring3.mali.isa.asm import instruction
 from ring3.mali.isa.model import Instruction, decode, encodings
 from ring3.mali.shader import memory, stages, textures  # noqa: F401 - they fill BUILD
 from ring3.mali.shader.integers import BUILD
+from tests.mali import test_arithmetic as arithmetic
 
 #: Mnemonics that move data rather than compute, by the test or corpus that executes them.
 MOVERS = {
@@ -32,21 +33,6 @@ MOVERS = {
     "vulkan_pictures.py": "LD_TEX LD_TEX_IMM LEA_TEX LEA_TEX_IMM LD_CVT ST_CVT LEA_BUF TEX_FETCH TEX_SINGLE "
     "TEX_GATHER TEX_GRADIENT",
 }
-
-
-def _arithmetic() -> Any:
-    """The other file of arithmetic, whose helpers are used here."""
-    where = Path(__file__).with_name("test_arithmetic.py")
-    spec = importlib.util.spec_from_file_location("arithmetic_again", where)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-one = _arithmetic()
-M32, M64 = (1 << 32) - 1, (1 << 64) - 1
 
 
 def halves(text: str, sources: int, reference: Callable[..., float]) -> None:
@@ -75,8 +61,8 @@ def near_half(value: float) -> float:
 def test_half_floats() -> None:
     halves("FADD.v2f16 r20, r0, r1", 2, lambda a, b: near_half(a + b))
     halves("FADD_IMM.v2f16 r20, r0, #0x3C003C00", 1, lambda a: near_half(a + 1.0))
-    halves("FMIN.v2f16 r20, r0, r1", 2, one._minimum)
-    halves("FMAX.v2f16 r20, r0, r1", 2, one._maximum)
+    halves("FMIN.v2f16 r20, r0, r1", 2, one.float_minimum)
+    halves("FMAX.v2f16 r20, r0, r1", 2, one.float_maximum)
     for mode, function in one.ROUND.items():
         halves(
             f"FROUND.v2f16{mode} r20, r0",
@@ -175,7 +161,7 @@ def test_wide_integers() -> None:
 
 
 def test_floats_by_power_and_table() -> None:
-    one.check_float("FADD_IMM.f32 r20, r0, #0x3F800000", 1, lambda a: one._sum(a, 1.0))
+    one.check_float("FADD_IMM.f32 r20, r0, #0x3F800000", 1, lambda a: one.float_sum(a, 1.0))
     columns = one.operands(300, 2)
     for text, read in (("LDEXP.f32 r20, r0, r1", one.to_float),):
         got = one.execute(text, columns)
@@ -324,10 +310,11 @@ def test_every_encoding_that_computes_is_checked(monkeypatch: pytest.MonkeyPatch
         note(text)
         return real(text, *args, **options)
 
-    monkeypatch.setattr(one, "check", note)
-    monkeypatch.setattr(one, "execute", execute)
+    for module in one, arithmetic:
+        monkeypatch.setattr(module, "check", note)
+        monkeypatch.setattr(module, "execute", execute)
     here = [each for each in globals().items() if "every_encoding" not in each[0]]
-    for name, function in [*inspect.getmembers(one, inspect.isfunction), *here]:
+    for name, function in [*inspect.getmembers(arithmetic, inspect.isfunction), *here]:
         if name.startswith("test_"):
             for parameters in combinations(function):
                 function(**parameters)

@@ -5,179 +5,19 @@ The reference for coverage is the definition itself, pixel by pixel in Python in
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mali_machine import CHUNK, CODE, DEPTH, DESC, LESS, OVER, Scene, triangle
 
 from ring3.mali import QueueFault, QueueState, TilerOutOfMemory
 from ring3.mali.blending import blend_rgba8, times, times_exact
-from ring3.mali.descriptors import (
-    Attribute,
-    Blend,
-    Buffer,
-    DepthStencil,
-    Framebuffer,
-    RenderTarget,
-    ShaderProgram,
-    TilerContext,
-    TilerHeap,
-    ZsExtension,
-)
+from ring3.mali.descriptors import Blend, DepthStencil, ShaderProgram, TilerContext
 from ring3.mali.draw import assemble as primitives
 from ring3.mali.formats import from_tiled, to_tiled
 from ring3.mali.isa.asm import assemble
 from ring3.mali.raster import scan, snap
-
-CODE, DESC, VERTICES, IMAGE, DEPTH, HEAP = (0x1000_0000 * n for n in range(1, 7))
-CHUNK = 256 << 10
-
-POSITION = """
-LD_ATTR_IMM.v4.f32.slot0.wait0 @r0:r1:r2:r3, r60, r61, index:0x0, table:0x0
-LEA_BUF_IMM.slot1.wait1 @r4:r5, r59, table:0xD, index:0x0
-STORE.i128.istream.slot2.end @r0:r1:r2:r3, r4, offset:0
-"""
-VARYING = """
-LD_ATTR_IMM.v4.f32.slot0.wait0 @r0:r1:r2:r3, r60, r61, index:0x1, table:0x0
-LEA_BUF_IMM.slot1.wait1 @r4:r5, r59, table:0xD, index:0x0
-STORE.i128.estream.slot2.end @r0:r1:r2:r3, r4, offset:0
-"""
-FRAGMENT = """
-LD_VAR_BUF_IMM.f32.slot0.v4.src_f32.center.store.wait0126 @r0:r1:r2:r3, r61, index:0x0
-ATEST.wait @r60, r60, r3, atest_datum.w0
-BLEND.slot0.v4.f32.end @r0:r1:r2:r3, blend_descriptor_0.w0, r60, target:0x0
-"""
-OPAQUE = Blend(enable=1, color_mask=15, rgb=0x122, alpha=0x122, mode=1)
-OVER = Blend(enable=1, color_mask=15, rgb=0x503, alpha=0x503, mode=2)  # D + (S - D) * Sa
-ALWAYS = DepthStencil(type=7, depth_function=7)
-LESS = DepthStencil(type=7, depth_function=1, depth_write=1)
-
-
-class Scene:
-    """Screen-space triangles into one colour target with depth."""
-
-    def __init__(self, bench, width: int, height: int, *, block: int = 2, chunks: int = 4) -> None:
-        self.machine = machine = bench()
-        self.width, self.height, self.block = width, height, block
-        for va in (CODE, DESC):
-            machine.map(va, 65536)
-        machine.map(VERTICES, 4 << 20)
-        machine.map(IMAGE, 8 << 20)
-        machine.map(DEPTH, 8 << 20)
-        machine.map(HEAP, (chunks + 8) * CHUNK)
-        self.spare = HEAP + chunks * CHUNK
-        write = machine.space.write
-        for index in range(chunks):
-            after = HEAP + (index + 1) * CHUNK | CHUNK >> 12 if index + 1 < chunks else 0
-            machine.space.write_int(HEAP + index * CHUNK, after, 8)
-        for index, (stage, listing) in enumerate(((3, POSITION), (3, VARYING), (2, FRAGMENT))):
-            code = CODE + 4096 * index
-            write(code, assemble(listing))
-            program = ShaderProgram(type=8, stage=stage, binary=code)
-            write(DESC + 32 * index, program.pack())
-        self.stride = width * 4 if block == 2 else -(-width // 16) * 16 * 64
-        attributes = [
-            Attribute(
-                type=5, attribute_type=1, format=191 << 12, buffer_index=2, stride=32, offset=offset
-            )
-            for offset in (0, 16)
-        ]
-        write(DESC + 0x200, b"".join(item.pack() for item in attributes))
-        write(DESC + 0x180, struct.pack("<QQ", DESC + 0x200 | 1 << 56, 96))
-        write(DESC + 0x400, TilerHeap(type=9, buffer_type=2, size=CHUNK, base=HEAP).pack())
-        self.listing = ""
-        self.begin()
-
-    def begin(self) -> None:
-        context = TilerContext(width=self.width, height=self.height, heap=DESC + 0x400)
-        self.machine.space.write(DESC + 0x500, context.pack())
-
-    def frame(self, clear: int = 0, depth: float = 1.0, *, zs: bool = False) -> None:
-        frame = Framebuffer(
-            width=self.width, height=self.height, max_x=self.width - 1, max_y=self.height - 1,
-            targets=1, z_clear=depth, z_internal=2, z_write=1, has_extension=zs, tiler=DESC + 0x500,
-        )  # fmt: skip
-        stride = self.stride
-        target = RenderTarget(
-            internal_format=1, write=1, format=19, block=self.block, swizzle=0o3210, base=IMAGE,
-            row_stride=stride, clear=clear,
-        )  # fmt: skip
-        extension = ZsExtension(
-            zs_format=14, zs_block=2, zs_base=DEPTH, zs_row_stride=self.width * 4
-        )
-        data = frame.pack().ljust(128, b"\0") + (extension.pack() if zs else b"") + target.pack()
-        self.machine.space.write(DESC + 0x800, data)
-
-    def draw(
-        self, vertices, *, blend=OPAQUE, state=ALWAYS, scissor=None, mode=8, indices=None, at=0
-    ) -> None:
-        """Add one draw call; ``vertices`` are rows of x, y, z, 1/w, r, g, b, a."""
-        data = np.array(vertices, dtype="<f4").reshape(-1, 8)
-        space, place = self.machine.space, VERTICES + at
-        space.write(place, data.tobytes())
-        number = 0x1000 + 0x100 * (at >> 16)
-        space.write(DESC + 0x240, Buffer(type=9, size=len(data) * 32, address=place).pack())
-        space.write(DESC + number, blend.pack())
-        space.write(DESC + number + 0x40, state.pack())
-        box = scissor or (0, 0, self.width - 1, self.height - 1)
-        kind, count, length = 0, len(data), 0
-        if indices is not None:
-            raw = np.array(indices, dtype="<u2").tobytes()
-            space.write(place + 0x8000, raw)
-            kind, count, length = 2, len(indices), len(raw)
-        flags = mode | kind << 8 | 7 << 16
-        self.listing = f"""
-            MOVE d=d66 imm={DESC + 0x700:#x}
-            HEAP_SET address=d66
-            HEAP_OPERATION operation=0
-            MOVE d=d0 imm={DESC + 0x180 | 1:#x}
-            MOVE d=d8 imm=0
-            MOVE d=d12 imm=0
-            MOVE d=d16 imm={DESC:#x}
-            MOVE d=d18 imm={DESC + 32:#x}
-            MOVE d=d20 imm={DESC + 64:#x}
-            MOVE d=d24 imm=0
-            MOVE32 d=r32 imm=0
-            MOVE32 d=r33 imm={count}
-            MOVE32 d=r34 imm=1
-            MOVE32 d=r35 imm=0
-            MOVE32 d=r36 imm=0
-            MOVE32 d=r37 imm=0
-            MOVE32 d=r39 imm={length}
-            MOVE d=d40 imm={DESC + 0x500:#x}
-            MOVE32 d=r42 imm={box[0] | box[1] << 16:#x}
-            MOVE32 d=r43 imm={box[2] | box[3] << 16:#x}
-            MOVE32 d=r44 imm=0
-            MOVE32 d=r45 imm=0x3f800000
-            MOVE32 d=r48 imm=16
-            MOVE d=d50 imm={DESC + number | 1:#x}
-            MOVE d=d52 imm={DESC + number + 0x40:#x}
-            MOVE d=d54 imm={place + 0x8000:#x}
-            MOVE32 d=r56 imm={flags:#x}
-            MOVE32 d=r57 imm=0x10000
-            MOVE32 d=r58 imm=0x1ffff
-            RUN_IDVS malloc_enable=1
-        """
-        self.machine.submit(self.listing)
-
-    def render(self, *, zs: bool = False, **options) -> np.ndarray:
-        """FINISH_TILING and RUN_FRAGMENT; the picture (height, width, 4)."""
-        self.frame(zs=zs, **options)
-        self.machine.submit(f"FINISH_TILING\nMOVE d=d40 imm={DESC + 0x800 | 1:#x}\nRUN_FRAGMENT")
-        faults = self.machine.of(QueueFault)
-        assert not faults, faults[0].report
-        rows = self.height if self.block == 2 else -(-self.height // 16)
-        data = np.frombuffer(self.machine.space.read(IMAGE, rows * self.stride), dtype=np.uint8)
-        if self.block == 2:
-            return data.reshape(self.height, self.width, 4)
-        padded = -(-self.width // 16) * 16
-        return from_tiled(data.reshape(rows, -1), padded, 4)[: self.height, : self.width]
-
-
-def triangle(points, color=(1, 1, 1, 1), z=0.5):
-    return [(x, y, z, 1, *color) for x, y in points]
 
 
 def inside(corners, x: int, y: int) -> bool:

@@ -6,32 +6,17 @@ nobody thought of happens, and a queue beside it does its work.
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import struct
-from pathlib import Path
 from typing import Any
 
 import pytest
+from mali_machine import CODE, DESC, TSD, Compute, Scene, triangle
 
 from ring3.mali import QueueFault, QueueState
 from ring3.mali.isa.model import encodings
 
 STEPS = 2000
-
-
-def beside(name: str) -> Any:
-    """Another file of this folder, for the machines it builds."""
-    spec = importlib.util.spec_from_file_location(f"again_{name}", Path(__file__).with_name(name))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-draws, shaders = beside("test_draw.py"), beside("test_shader.py")
-DESC = draws.DESC
 
 
 def expected(machine: Any) -> None:
@@ -53,9 +38,9 @@ def instruction_word(dice: random.Random) -> int:
 def test_random_shaders(bench, first):
     for seed in range(first, first + 20):
         dice = random.Random(seed)
-        job = shaders.Compute(bench, "NOP.end")
+        job = Compute(bench, "NOP.end")
         code = [instruction_word(dice) for _ in range(dice.randrange(1, 40))]
-        job.machine.space.write(shaders.CODE, struct.pack(f"<{len(code)}Q", *code))
+        job.machine.space.write(CODE, struct.pack(f"<{len(code)}Q", *code))
         job.run(dice.choice([1, 3, 64]), dice.choice([1, 16, 33]), run=False)
         job.machine.gpu.run(STEPS)
         expected(job.machine)
@@ -75,7 +60,7 @@ def spoil(dice: random.Random, space: Any) -> None:
 @pytest.mark.parametrize("first", range(0, 120, 30))
 def test_spoiled_descriptors(bench, first):
     for seed in range(first, first + 30):
-        dice, scene = random.Random(seed), draws.Scene(bench, 64, 48)
+        dice, scene = random.Random(seed), Scene(bench, 64, 48)
         machine, submit = scene.machine, scene.machine.submit
 
         def spoiled(listing: str, dice: Any = dice, machine: Any = machine, submit: Any = submit):
@@ -90,7 +75,7 @@ def test_spoiled_descriptors(bench, first):
 
         machine.submit = spoiled
         scene.frame(zs=dice.random() < 0.5)
-        scene.draw(draws.triangle([(0, 48), (64, 48), (32, 0)]))
+        scene.draw(triangle([(0, 48), (64, 48), (32, 0)]))
         listing = f"FINISH_TILING\nMOVE d=d40 imm={DESC + 0x800 | 1:#x}\nRUN_FRAGMENT"
         spoiled(listing)
         expected(machine)
@@ -125,15 +110,15 @@ def test_random_streams_beside_a_good_one(bench, first):
 
 
 def test_more_local_memory_than_there_is(bench):
-    job = shaders.Compute(bench, "STORE.i32.slot0.end @r0, thread_local_pointer.w0, offset:0\n")
-    job.machine.space.write(shaders.TSD, struct.pack("<II24x", 31, 31 << 8))
+    job = Compute(bench, "STORE.i32.slot0.end @r0, thread_local_pointer.w0, offset:0\n")
+    job.machine.space.write(TSD, struct.pack("<II24x", 31, 31 << 8))
     job.run(4, 64)
     (fault,) = job.machine.of(QueueFault)
     assert "bytes of local memory" in fault.report
 
 
 def test_a_dispatch_without_end_costs_no_memory(bench):
-    job = shaders.Compute(bench, "NOP.end")
+    job = Compute(bench, "NOP.end")
     job.run(0xFFFFFFFF, 1024, run=False)
     assert job.machine.gpu.run(50) == 50
     assert job.machine.gpu.slots[0].queues[0].state is QueueState.RUNNING

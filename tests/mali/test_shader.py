@@ -2,64 +2,15 @@
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mali_machine import BUF, CODE, STORE_R0, Compute
 
 from ring3.mali import ExceptionCode, MmuFault, QueueFault, QueueState
 from ring3.mali.isa.asm import assemble
 from ring3.mali.shader.run import Execution
-
-CODE, DESC, BUF = 0x1000_0000, 0x2000_0000, 0x3000_0000
-SPD, TSD, SRT, FAU, TABLE = DESC, DESC + 64, DESC + 128, DESC + 256, DESC + 512
-
-
-class Compute:
-    """One compute shader with a buffer of its own in table 0, and uniforms u0:u1 = the buffer's address."""
-
-    def __init__(self, bench, listing: str, *, size: int = 1 << 20, preload: int = 0xFFFF) -> None:
-        self.machine = machine = bench()
-        machine.map(CODE, 65536)
-        machine.map(DESC, 65536)
-        machine.map(BUF, size)
-        write = machine.space.write
-        write(CODE, assemble(listing))
-        write(SPD, struct.pack("<IIQ16x", 8 | 1 << 4, preload, CODE))
-        write(TSD, struct.pack("<II24x", 4, 13 << 8))  # 256 bytes of stack, 4 KiB of local memory
-        write(SRT, struct.pack("<QQ", TABLE | 1 << 56, 32))
-        write(TABLE, struct.pack("<IIQ16x", 9 | 1 << 4, size, BUF))
-        write(FAU, struct.pack("<QQ", BUF, 0))
-
-    def run(self, groups: int, local: int, *, run: bool = True) -> Compute:
-        self.machine.submit(
-            f"""
-            MOVE d=d0 imm={SRT | 1:#x}
-            MOVE32 d=r8 imm={FAU:#x}
-            MOVE32 d=r9 imm={2 << 24:#x}
-            MOVE d=d16 imm={SPD:#x}
-            MOVE d=d24 imm={TSD:#x}
-            MOVE32 d=r33 imm={local - 1:#x}
-            MOVE32 d=r34 imm=0
-            MOVE32 d=r35 imm=0
-            MOVE32 d=r36 imm=0
-            MOVE32 d=r37 imm={groups:#x}
-            MOVE32 d=r38 imm=1
-            MOVE32 d=r39 imm=1
-            RUN_COMPUTE task_increment=1
-            """,
-            run=run,
-        )
-        return self
-
-    def words(self, count: int, at: int = 0) -> list[int]:
-        return list(struct.unpack(f"<{count}I", self.machine.space.read(BUF + 4 * at, 4 * count)))
-
-
-ADDRESS = "SHADDX.u64 r50, u0, r60.w0, shift:0x2\n"  # &buffer[global id]
-STORE_R0 = ADDRESS + "STORE.i32.slot0.end @r0, ^r50, offset:0\n"
 
 
 def test_ids(bench):
@@ -266,7 +217,7 @@ def test_endless_shader_does_not_stop_the_driver(bench):
     queue = job.machine.group.state[0]
     assert queue.state is QueueState.RUNNING and isinstance(queue.running, Execution)
     assert "shader pc" in queue.show()
-    job.machine.gpu.slots[0].terminate()
+    job.machine.gpu.slots[0].suspend()
     assert job.machine.gpu.step(10) == 0
 
 

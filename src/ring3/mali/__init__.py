@@ -12,14 +12,11 @@ from ring buffers, and tells the driver what happened::
     gpu.slots[0].doorbell(0, insert=64)         # bytes since the ring began
     gpu.run()                                   # or step(n) between other work of the simulated kernel
 
-After the driver changes page tables: ``address_spaces[n].flush()`` (or lock/unlock).  Answer to
+After the driver changes page tables: ``address_spaces[n].flush()``.  Answer to
 ``TilerOutOfMemory``: ``gpu.slots[s].queues[q].grant_chunk(address | size >> 12)``, 0 for none.  A queue's
 ``extract``, ``state`` and ``show()`` (PC, instruction, registers) may be read at any time.
 
-What works: memory, MMU, slots, queues, compute, points, lines and triangles with depth, stencil, scissor and
-blending into formats of 8 to 128 bits, textures with nearest and linear filters: the shaders and streams of
-panvk of Mesa 25.0 and 26.2.  Anything else ends in a QueueFault that names it: multisampling, compressed
-textures, layered rendering.
+docs/mali.md says what works; anything else ends in a QueueFault that names it.
 """
 
 from ring3.mali.config import GpuConfig

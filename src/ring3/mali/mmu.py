@@ -52,8 +52,10 @@ class Extent:
 
 
 class AddressSpace:
-    """One AS register set.  ``enable`` is TRANSTAB plus the UPDATE command; lock/unlock/flush as the kernel
-    issues them.  A locked range only matters to concurrent hardware; here unlock and flush drop the TLB."""
+    """One AS register set.  ``enable`` is TRANSTAB plus the UPDATE command.
+
+    The kernel locks a range while it changes it, which only matters to concurrent hardware; here it flushes.
+    """
 
     def __init__(self, number: int, memory: PhysicalMemory) -> None:
         self.number = number
@@ -61,7 +63,6 @@ class AddressSpace:
         self.page_table: int | None = None
         self.fault_status = 0
         self.fault_address = 0
-        self.locked: tuple[int, int] | None = None
         self._extents: list[Extent] = []
         self._starts: list[int] = []
 
@@ -75,15 +76,6 @@ class AddressSpace:
     def disable(self) -> None:
         """AS_COMMAND_UPDATE with ADRMODE_UNMAPPED: every access faults."""
         self.page_table = None
-        self.flush()
-
-    def lock(self, start: int, size: int) -> None:
-        """AS_COMMAND_LOCK of a range that is about to change."""
-        self.locked = (start, size)
-
-    def unlock(self) -> None:
-        """AS_COMMAND_UNLOCK; the TLB forgets what it knew."""
-        self.locked = None
         self.flush()
 
     def flush(self) -> None:
@@ -296,7 +288,7 @@ class AddressSpace:
 def _gather(data: Bytes, at: Addresses, size: int) -> Bytes:
     count = len(at)
     first = int(at[0])
-    if count > 1 and int(at[-1]) - first == size * (count - 1) and _is_run(at, first, size):
+    if count > 1 and int(at[-1]) - first == size * (count - 1) and _is_run(at, size):
         return data[first : first + size * count].reshape(count, size)
     word = _word(data, at, size)
     words = data[: len(data) // word * word].view(f"<u{word}")
@@ -309,7 +301,7 @@ def _gather(data: Bytes, at: Addresses, size: int) -> Bytes:
 def _scatter(data: Bytes, at: Addresses, values: Bytes) -> None:
     count, size = values.shape
     first = int(at[0])
-    if count > 1 and int(at[-1]) - first == size * (count - 1) and _is_run(at, first, size):
+    if count > 1 and int(at[-1]) - first == size * (count - 1) and _is_run(at, size):
         data[first : first + size * count] = values.reshape(-1)
         return
     word = _word(data, at, size)
@@ -322,7 +314,7 @@ def _scatter(data: Bytes, at: Addresses, values: Bytes) -> None:
         words[index[:, None] + np.arange(size // word)] = packed
 
 
-def _is_run(at: Addresses, first: int, size: int) -> bool:
+def _is_run(at: Addresses, size: int) -> bool:
     return bool((at[1:] - at[:-1] == size).all())
 
 
