@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_data import shared
 
 from ring3.errors import BadInput
 from ring3.mali.isa.asm import assemble, instruction
@@ -16,19 +16,10 @@ from ring3.mali.isa.declare import FLOWS
 from ring3.mali.isa.disasm import disassemble
 from ring3.mali.isa.model import decode, encodings
 
-DATA = Path(__file__).parents[2].parent / "shared/data/mali"
-
-
-def shared(name: str) -> str:
-    for top in (DATA, Path(__file__).parents[3].parent / "shared/data/mali"):
-        if (top / name).is_file():
-            return (top / name).read_text()
-    pytest.skip(f"../shared/data/mali/{name} is not here")
-
 
 def vectors() -> list[tuple[int, str]]:
     found = []
-    for line in shared("valhall-disassembly-cases.txt").splitlines():
+    for line in shared("mali/valhall-disassembly-cases.txt").read_text().splitlines():
         match = re.match(r"((?:[0-9a-f]{2} ){8})\s*(.*)", line)
         if match:
             found.append((int.from_bytes(bytes.fromhex(match[1]), "little"), match[2].strip()))
@@ -47,7 +38,7 @@ def test_all_published_vectors():
 
 
 def test_every_encoding_of_the_description_is_declared():
-    root = ET.fromstring(shared("valhall-isa.xml"))
+    root = ET.fromstring(shared("mali/valhall-isa.xml").read_text())
     described = {}
     for parent in (root, *root.iter("group")):
         for item in parent.findall("ins"):

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_data import shared
 
 from ring3.cli.slab import slab_group
 from ring3.errors import BadInput, MissingPart
@@ -24,24 +25,15 @@ ALIASES = {
 }
 
 
-def measured_file() -> Path:
-    """The table measured on 6.18, beside the checkout or beside the worktrees."""
-    for up in Path(__file__).resolve().parents:
-        path = up / "shared" / "data" / "slab-6.18.json"
-        if path.is_file():
-            return path
-    pytest.skip("shared/data/slab-6.18.json is not beside this checkout")
-
-
 def test_all_caches_of_6_18() -> None:
-    caches, cpus = slab_sysfs.read_json(measured_file())
+    caches, cpus = slab_sysfs.read_json(shared("slab-6.18.json"))
     assert (len(caches), cpus) == (235, 2)
     caches = [dataclasses.replace(c, aliases=ALIASES.get(c.name, ())) for c in caches]
     assert [d for cache in caches for d in slab_sysfs.compare(cache, cpus)[1]] == []
 
 
 def test_merged_caches_without_names_are_explained() -> None:
-    done = CliRunner().invoke(slab_group, ["check", str(measured_file())])
+    done = CliRunner().invoke(slab_group, ["check", str(shared("slab-6.18.json"))])
     assert done.exit_code == 1
     assert "235 caches, 2 CPUs: 232 agree" in done.output
     assert 'does not say which ("aliases")' in done.output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import pytest
 from ring3.kernel.explore.show import trace
 from ring3.reclaim import explore
 from ring3.timeline import Timeline
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 EXAMPLES = [
     # a deadlock of two tasks; a read from the disk; kswapd and a task that waits for it

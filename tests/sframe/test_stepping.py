@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-import stepping
+import single_steps
 
 from ring3.elf import Elf
 from ring3.sframe import maps
@@ -80,23 +80,23 @@ def test_every_instruction(tmp_path, needs, build):
     subprocess.run([*compiler, source, *flags], check=True)
     with Elf(program) as elf:
         symbols = {elf.symbols.name(n): int(elf.symbols.addr[n]) for n in range(len(elf.symbols))}
-    pid = stepping.launch(program)
+    pid = single_steps.launch(program)
     try:
         mapped = next(m for m in maps.of_process(pid) if m.executable and m.path == str(program))
         first = ProcessModules(pid, ProcessMemory(pid)).find(mapped.start)
-        stepping.run_to(pid, first.bias + symbols["work"])
+        single_steps.run_to(pid, first.bias + symbols["work"])
         modules = ProcessModules(pid, ProcessMemory(pid))
         outer = None
         seen = 0
         places: dict[str, int] = {}
         faults = []
-        for stop in stepping.step(pid, 400_000):
+        for stop in single_steps.step(pid, 400_000):
             module = modules.find(stop.registers.pc)
             # Inside libc every instruction of the signal path counts, of the rest one in eleven.
             seen += 1
             if module is None or (module.name != str(program) and seen % 11):
                 continue
-            trace = unwind(stop.registers, stop.memory.word, modules, stepping.ABI)
+            trace = unwind(stop.registers, stop.memory.word, modules, single_steps.ABI)
             pcs = [frame.pc for frame in trace.frames]
             if outer is None:
                 outer = pcs[2:]
