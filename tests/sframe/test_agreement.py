@@ -1,7 +1,6 @@
 """Frame by frame with gdb: live processes and cores of C, C++, Rust, Node and Python programs."""
 
 import contextlib
-import json
 import os
 import resource
 import signal
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sframe_peers import gdb_frames
 
 from ring3.sframe import stack
 from ring3.sframe.unwind import How
@@ -76,49 +76,6 @@ const room = new Int32Array(new SharedArrayBuffer(4));
 function deep(n) { return n ? [n].map(() => deep(n - 1)) : Atomics.wait(room, 0, 0); }
 deep(6);
 """
-
-GDB = """
-import gdb, json
-out = {}
-for thread in gdb.selected_inferior().threads():
-    thread.switch()
-    frame, pcs = gdb.newest_frame(), []
-    while frame is not None and len(pcs) < 500:
-        # Tail calls are guessed from debug information: they have no frame.
-        if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
-            pcs.append(frame.pc())
-        try:
-            frame = frame.older()
-        except gdb.error:
-            break
-    out[thread.ptid[1]] = pcs
-print("FRAMES " + json.dumps(out))
-"""
-
-
-def gdb_frames(gdb: str, tmp_path: Path, *arguments: str) -> dict[int, list[int]]:
-    """Thread -> pcs of its physical frames, as gdb sees them."""
-    script = tmp_path / "frames.py"
-    script.write_text(GDB)
-    settings = [
-        "set debuginfod enabled off",
-        "set backtrace past-main on",
-        "set backtrace past-entry on",
-    ]
-    command = [gdb, "-nx", "-q", "-batch"]
-    for setting in settings:
-        command += ["-iex", setting]
-    shown = subprocess.run(
-        [*command, *arguments, "-x", str(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-    )
-    line = next((line for line in shown.stdout.splitlines() if line.startswith("FRAMES ")), None)
-    assert line, shown.stdout + shown.stderr
-    return {int(tid): pcs for tid, pcs in json.loads(line[7:]).items()}
 
 
 def assert_agrees(ours: list[stack.ThreadStack], theirs: dict[int, list[int]]) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_unwind import AMD64, ARM64, S390X, make_table, rows
+from sframe_tables import AMD64, ARM64, S390X, make_table, rows
 
 from ring3.arch import by_name
 from ring3.errors import MissingPart

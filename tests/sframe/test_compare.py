@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_scenarios import SPIN, build
+from sframe_programs import SPIN, build
 
 from ring3.errors import MissingPart
 from ring3.sframe import compare, record, samples

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_agreement import gdb_frames
+from sframe_peers import gdb_frames
 
 from ring3 import arch
 from ring3.errors import Ring3Error

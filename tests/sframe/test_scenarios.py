@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sframe_programs import SPIN, build
 
 from ring3.errors import MissingPart
 from ring3.sframe import outputs, profile, record, samples, stack
@@ -35,27 +36,6 @@ def stacks_with(made: Profile, *names: str) -> int:
         on_it = iter([made.functions[index].name for index in stack_])
         total += count if all(name in on_it for name in names) else 0
     return total
-
-
-def build(tmp_path: Path, needs, name: str, source: str, *flags: str) -> Path:
-    path = tmp_path / f"{name}.c"
-    path.write_text(textwrap.dedent(source))
-    out = tmp_path / name
-    common = ["-O2", "-fomit-frame-pointer", "-fno-optimize-sibling-calls", "-Wl,--build-id"]
-    subprocess.run([needs("gcc"), *common, path, *flags, "-o", out], check=True)
-    return out
-
-
-SPIN = """
-#define N __attribute__((noinline))
-#include <time.h>
-volatile unsigned long work_done;
-static double at(clockid_t c) { struct timespec t; clock_gettime(c, &t); return t.tv_sec + t.tv_nsec / 1e9; }
-/* Seconds of CPU, whatever else runs here. */
-static double used(void) { return at(CLOCK_THREAD_CPUTIME_ID); }
-N void innermost(double end) { while (used() < end) for (int n = 0; n < 200000; n++) work_done += n; }
-N void middle(double seconds) { innermost(used() + seconds); work_done++; }
-"""
 
 
 def test_fork_and_exec(tmp_path, needs):

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sframe_tables import AMD64, ARM64, S390X, make_table, rows
 
 from ring3.arch import by_name
 from ring3.sframe import abi as abis
 from ring3.sframe import table, unwind
 from ring3.sframe.abi import Abi
 from ring3.sframe.unwind import How, Module, Modules, Registers, Rules, Stop
-
-AMD64, ARM64, _, S390X = abis.ABIS.values()
 
 
 def test_structs_are_the_dtypes():
@@ -64,38 +63,6 @@ def test_what_stack_imports_is_light():
     assert "ring3.sframe.unwind" in imported
     heavy = {"click", "numpy", "re", "enum", "typing", "dataclasses", "pathlib", "functools"}
     assert not heavy & set(imported)
-
-
-rows = st.builds(
-    dict,
-    start=st.integers(0, 63),
-    cfa_offset=st.integers(-64, 64),
-    ra_offset=st.integers(-64, 64),
-    fp_offset=st.integers(-64, 64),
-    cfa_reg=st.sampled_from([0, 6, 7, 11, 15, 29, 30, 31, 200]),
-    ra_reg=st.sampled_from([0, 14, 16, 30]),
-    fp_reg=st.sampled_from([0, 6, 11]),
-    cfa=st.sampled_from([0, 3, 7]),
-    ra=st.integers(0, 7),
-    fp=st.integers(0, 7),
-    mangled=st.integers(0, 1),
-)
-
-
-def make_table(spec) -> tuple[np.ndarray, np.ndarray]:
-    """Adjacent functions of 64 bytes with the given rows and flags."""
-    functions = np.zeros(len(spec), table.FUNCTION)
-    out = []
-    for index, (flags, own) in enumerate(spec):
-        own = sorted(own, key=lambda row: row["start"])
-        repeat = 16 if flags & table.PCMASK else 0
-        functions[index] = (64 * index, 64, len(out), len(own), flags, repeat)
-        out += own
-    made = np.zeros(len(out), table.ROW)
-    for row, values in zip(made, out, strict=True):
-        for name, value in values.items():
-            row[name] = value
-    return functions, made
 
 
 tables = st.lists(
