@@ -88,6 +88,29 @@ def test_an_endless_loop_times_out(device: PanthorDevice, store: Store) -> None:
     assert_alive(store)
 
 
+def test_every_job_has_five_seconds_of_its_own(store: Store) -> None:
+    """What a slow job has left is not all that the next one gets."""
+
+    def count(rounds: int) -> int:
+        done = store.syncobj()
+        words = [
+            encode("MOVE32", d=20, imm=rounds),
+            encode("ADD_IMM32", d=20, s=20, imm=-1),
+            encode("BRANCH", condition=3, value=20, offset=-2),
+        ]
+        before = store.kernel.now()
+        store.run(*store.stream(0, words), signals=[done])
+        store.wait(done)
+        assert error_of(store, done) == 0
+        return store.kernel.now() - before
+
+    rounds = 1000
+    while count(rounds) < 3 * SEC:
+        rounds += rounds // 16
+    assert count(rounds) > 3 * SEC
+    assert count(rounds) > 3 * SEC
+
+
 def test_an_injected_hang_times_out(store: Store) -> None:
     store.device.injection.arm("hang")
     first, second = store.syncobj(), store.syncobj()

@@ -126,7 +126,7 @@ def drawn(form: Form) -> Case:
     case = Picture(f"drawn_{form.name}", form=form.number, size=(32, 24))
     case.lines[0] = f"buffer 15 {32 * 24 * form.size}"
     case.vertices(ONE)
-    value = {"u": "uvec4(shade * vec4(100, 100, 100, 3))", "i": "ivec4(shade * 100.0 - 50.0)"}.get(
+    value = {"u": "uvec4(shade * 300.0)", "i": "ivec4(shade * 600.0 - 300.0)"}.get(
         form.prefix, "shade * 1.5 - 0.25"
     )
     shader = fragment(f"pixel = {value};").replace("out vec4", f"out {form.prefix}vec4")

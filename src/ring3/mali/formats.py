@@ -76,11 +76,11 @@ class Format:
         return np.maximum(scaled, -1.0).astype(np.float32)
 
     def pack(self, values: NDArray[Any]) -> Bytes:
-        """(n, channels) to (n, size) bytes; floats are rounded to nearest even and clamped."""
+        """(n, channels) to (n, size) bytes; floats are rounded to nearest even, all but float are clamped."""
         if self.kind == "f":
             raw = values.astype(self.dtype)
         elif self.integer:
-            raw = values.astype(np.int64).astype(self.dtype)
+            raw = _clamped(values, self.bits, self.kind).astype(self.dtype)
         else:
             top = np.float32((1 << self.bits) - 1 if self.kind == "u" else (1 << self.bits - 1) - 1)
             low = np.float32(0 if self.kind == "u" else -1)
@@ -132,7 +132,7 @@ class Packed(Format):
         for channel, low, width in self._places():
             value, mask = values[:, channel], (1 << width) - 1
             if self.integer:
-                raw = value.astype(np.int64)
+                raw = _clamped(value, width, self.kind)
             elif self.kind == "f":
                 raw = _to_small_float(value, width)
             else:
@@ -144,6 +144,15 @@ class Packed(Format):
             words |= (raw & mask) << low
         columns = [(words >> 8 * number & 255).astype(np.uint8) for number in range(self.size)]
         return np.stack(columns, axis=1)
+
+
+def _clamped(values: NDArray[Any], bits: int, kind: str) -> NDArray[np.int64]:
+    """Integers of registers as those of ``bits`` bits that are nearest; 32 bits hold all of them."""
+    wide = values.astype(np.int64)
+    if bits == 32:
+        return wide
+    low = -(1 << bits - 1) if kind == "i" else 0
+    return np.clip(wide, low, low + (1 << bits) - 1)
 
 
 def _small_float(raw: NDArray[np.int64], width: int) -> NDArray[np.float32]:

@@ -185,11 +185,11 @@ class Queue:
                     progress = True
             fences.run_irq_work()
         if progress:
+            # What the finished jobs left of their time is not the next one's.
+            self.stop_timeout()
             self.time_left = JOB_TIMEOUT
             if self.in_flight:
                 self.start_timeout()
-            else:
-                self.stop_timeout()
         return progress
 
     def fail(self, error: int) -> None:
@@ -238,8 +238,8 @@ class Queue:
         if not self.in_flight or self._deadline is None:
             return
         if self.group.device.hardware.slow(self.group, self._seen):
-            self._seen = self.group.slices
-            self.group.device.reset_wq.mod_delayed(self.timeout, JOB_TIMEOUT)
+            self.time_left = JOB_TIMEOUT
+            self.start_timeout()
             return
         self.sched.fault()
 

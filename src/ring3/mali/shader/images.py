@@ -137,7 +137,7 @@ def _st_cvt(instruction: Instruction) -> Execute:
         for mine, given in split(threads, sel, conversion(threads, sel)):
             lanes = active_count(threads, mine)
             memory, order = pixel_format(given & (1 << 22) - 1)
-            form = "u32" if kind == "auto" and memory.integer else kind
+            form = {"i": "s32", "j": "u32"}.get(memory.kind, kind) if kind == "auto" else kind
             values = read_vector(threads, mine, register, count, form)
             stored = np.zeros((lanes, memory.channels), dtype=values.dtype)
             for channel, place in enumerate(order[:count]):
