@@ -66,7 +66,7 @@ def main() -> None:
     arch = by_name(options.arch)
     compiler = toolchain.find(arch)
     # -std as GCC has it by default; a missing declaration is an error and not a guess.
-    flags = ("-O1", "-w", "-Werror=implicit-function-declaration", "-D_GNU_SOURCE=")
+    flags = (*program.FLAGS, "-Werror=implicit-function-declaration")
     good: list[str] = []
     why: list[tuple[str, str, str, bool]] = []
     peers = 0
@@ -110,9 +110,11 @@ def main() -> None:
 
 def _with_glibc(source: discover.Source, output: Path, flags: tuple[str, ...]) -> bool:
     first, last = discover.include_folders(source.path)
+    files, folders = discover.companions(source.path)
+    first += folders
     words = ["gcc", *flags, *(f"-I{path}" for path in first), "-o", str(output)]
     words += [word for path in last for word in ("-idirafter", str(path))]
-    words += [str(source.path), "-static", "-lpthread", "-lrt", "-lm"]
+    words += [*map(str, (source.path, *files)), "-static", "-lpthread", "-lrt", "-lm"]
     done = subprocess.run(words, capture_output=True, check=False)
     return done.returncode == 0
 

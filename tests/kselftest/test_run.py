@@ -221,6 +221,43 @@ def test_a_makefile_says_what_the_tests_are(tmp_path: Path) -> None:
     }
 
 
+def test_a_makefile_says_what_a_test_is_built_of(tmp_path: Path) -> None:
+    folder = tmp_path / "tests"
+    for path in (folder, tmp_path / "lib", tmp_path / "include"):
+        path.mkdir()
+    (folder / "Makefile").write_text(
+        "CFLAGS += -I../include -O2\nTEST_GEN_PROGS := one two\n"
+        "$(TEST_GEN_PROGS): both.c both.h\n$(OUTPUT)/two: two.c ../lib/extra.c | headers\n"
+    )
+    (tmp_path / "include/both.h").write_text("int both(void);\n")
+    (folder / "both.c").write_text("int both(void) { return 4; }\n")
+    (tmp_path / "lib/extra.c").write_text("int extra(void) { return 5; }\n")
+    (folder / "one.c").write_text("#include <both.h>\nint main(void) { return both() - 4; }\n")
+    (folder / "two.c").write_text(
+        "int both(void), extra(void);\nint main(void) { return both() + extra() - 9; }\n"
+    )
+    outcomes = pipeline.run_here(
+        discover.discover([folder]).sources, [by_name("x86_64")], pipeline.Options()
+    )
+    assert [(outcome.name, judge(outcome).status) for outcome in outcomes] == [
+        ("one", Status.PASS),
+        ("two", Status.PASS),
+    ]
+
+
+def test_threads_have_their_own_errno(tmp_path: Path) -> None:
+    """The pipeline compiles as -pthread does."""
+    (tmp_path / "threads.c").write_text(
+        "#include <errno.h>\n#include <pthread.h>\n#include <unistd.h>\n"
+        "static void *fails(void *unused) { close(-1); return unused; }\n"
+        "int main(void) { pthread_t t; errno = 0; pthread_create(&t, NULL, fails, NULL);\n"
+        "\tpthread_join(t, NULL); return errno; }\n"
+    )
+    sources = discover.discover([tmp_path]).sources
+    (outcome,) = pipeline.run_here(sources, [by_name("x86_64")], pipeline.Options())
+    assert judge(outcome).status is Status.PASS
+
+
 def test_a_list_that_make_computes_is_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("TEST_GEN_PROGS := $(wildcard *.c)\n")
     (tmp_path / "one.c").write_text("int main(void) { return 0; }\n")

@@ -26,11 +26,13 @@ ALWAYS = (
     *("x86_64", "i386", "arm64", "armthumb", "riscv64", "ppc", "ppc64", "s390x"),
     *("mips32be", "mips64le", "m68k", "sparc64", "parisc32"),
 )
-#: zig's compiler dies of a pointer in .fini_array there, whatever the program; C++ always has one.
+#: zig's compiler dies of a pointer in .init_array or .fini_array there; threads and C++ always have one.
 CRASHES = {("sparc64", "zig")}
 PUBLIC = sorted(
     name for name in generate.headers([ARCHS["x86_64"]]) if not name.startswith("nolibc")
 )
+#: These want -pthread, and SPARC V9.
+THREADS = ("pthread.h", "semaphore.h")
 
 
 def _check(arch, kind: str, standard: str, sources: list[Path]) -> None:
@@ -72,9 +74,12 @@ def _check(arch, kind: str, standard: str, sources: list[Path]) -> None:
     assert (done.returncode, done.stderr[:2000]) == (0, "")
 
 
-def _together(folder: Path, first: str = "") -> list[Path]:
+def _together(folder: Path, first: str = "", *, threads: bool = False) -> list[Path]:
+    """A source of all headers; ``threads``: as with -pthread, and those that want it, too."""
     source = folder / "all.c"
-    lines = "".join(f"#include <{name}>\n" for name in PUBLIC)
+    names = PUBLIC if threads else [name for name in PUBLIC if name not in THREADS]
+    first = "#define _REENTRANT\n" * threads + first
+    lines = "".join(f"#include <{name}>\n" for name in names)
     source.write_text(first + lines + "int main(void) { return 0; }\n")
     return [source]
 
@@ -87,7 +92,8 @@ def test_each_header_alone_and_twice(kind, standard, tmp_path):
     sources = []
     for name in PUBLIC:
         sources.append(tmp_path / f"{name.replace('/', '-')}.c")
-        sources[-1].write_text(f"#include <{name}>\n#include <{name}>\n")
+        threads = "#define _REENTRANT\n" * (name in THREADS)
+        sources[-1].write_text(f"{threads}#include <{name}>\n#include <{name}>\n")
     _check(ARCHS["x86_64"], kind, standard, sources)
 
 
@@ -95,7 +101,8 @@ def test_each_header_alone_and_twice(kind, standard, tmp_path):
 @pytest.mark.parametrize("standard", [*C, *CPLUSPLUS])
 @pytest.mark.parametrize("kind", ["gcc", "clang"])
 def test_all_together(kind, standard, first, tmp_path):
-    _check(ARCHS["x86_64"], kind, standard, _together(tmp_path, first))
+    for threads in (False, True):
+        _check(ARCHS["x86_64"], kind, standard, _together(tmp_path, first, threads=threads))
 
 
 @pytest.mark.parametrize(
@@ -107,13 +114,13 @@ def test_all_together(kind, standard, first, tmp_path):
 )
 def test_all_together_on_every_variant(variant, tmp_path):
     arch = ARCHS[variant]
-    sources = _together(tmp_path)
+    sources = _together(tmp_path, threads=variant != "sparc32")
     kinds = [compiler.kind for compiler in toolchain.compilers(arch)]
     assert kinds
     for kind in kinds:
         standards = ("c89", "c2x") if kind == "gcc" else ("c89", "c2x", "c++98", "c++20")
         for standard in standards:
-            if (variant, kind) in CRASHES and standard in CPLUSPLUS:
+            if (variant, kind) in CRASHES:
                 with pytest.raises(AssertionError):
                     _check(arch, kind, standard, sources)
             else:

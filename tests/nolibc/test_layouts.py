@@ -40,6 +40,7 @@ struct sockaddr_in | struct sockaddr_in | sin_family sin_port sin_addr
 struct sockaddr_in6 | struct sockaddr_in6 | sin6_port sin6_flowinfo sin6_addr sin6_scope_id
 struct sockaddr_un | struct sockaddr_un | sun_family sun_path
 struct ether_header | struct ethhdr | ether_dhost=h_dest ether_shost=h_source ether_type=h_proto
+struct ip | struct iphdr | ip_tos=tos ip_len=tot_len ip_id=id ip_off=frag_off ip_p=protocol ip_src=saddr
 struct ip6_hdr | struct ipv6hdr |
 struct iovec | struct iovec | iov_base iov_len
 struct pollfd | struct pollfd | fd events revents
@@ -55,7 +56,7 @@ struct sigevent | struct sigevent | sigev_value sigev_signo sigev_notify
 fsid_t | __kernel_fsid_t |
 """
 OURS = """
-dirent.h fcntl.h mqueue.h net/ethernet.h net/if.h netinet/in.h netinet/ip6.h netinet/tcp.h poll.h
+dirent.h fcntl.h mqueue.h net/ethernet.h net/if.h netinet/in.h netinet/ip.h netinet/ip6.h netinet/tcp.h poll.h
 sched.h setjmp.h signal.h stdio.h stdlib.h string.h sys/auxv.h sys/epoll.h sys/eventfd.h
 sys/fanotify.h sys/file.h sys/inotify.h sys/ioctl.h sys/ipc.h sys/mman.h sys/mount.h sys/msg.h
 sys/personality.h sys/prctl.h sys/ptrace.h sys/random.h sys/reboot.h sys/resource.h sys/select.h
@@ -67,7 +68,7 @@ KERNEL = """
 asm/errno.h asm/signal.h asm/siginfo.h asm/socket.h asm/sockios.h asm/statfs.h asm/poll.h
 linux/auxvec.h linux/close_range.h linux/eventfd.h linux/eventpoll.h linux/fadvise.h linux/falloc.h
 linux/fanotify.h linux/fcntl.h linux/futex.h linux/if_ether.h linux/in.h linux/in6.h linux/inotify.h
-linux/ioctl.h linux/ipc.h linux/ipv6.h linux/limits.h linux/memfd.h linux/mman.h linux/mount.h
+linux/ioctl.h linux/ip.h linux/ipc.h linux/ipv6.h linux/limits.h linux/memfd.h linux/mman.h linux/mount.h
 linux/mqueue.h linux/msg.h linux/openat2.h linux/personality.h linux/prctl.h linux/ptrace.h
 linux/random.h linux/reboot.h linux/resource.h linux/sched.h linux/sched/types.h linux/sem.h
 linux/shm.h linux/signalfd.h linux/socket.h linux/stat.h linux/sysinfo.h linux/tcp.h linux/termios.h

@@ -4,7 +4,7 @@ Sources: Tru64 UNIX Calling Standard for Alpha Systems ($9-$15, $26, $30 and $f2
 syscall(2): $19 says that the result is an error number.
 """
 
-from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Threads, Toolchain
 
 _KEPT = (*range(9, 16), 26, 30)
 
@@ -53,6 +53,13 @@ ALPHA = Arch(
         setmask=3,
         layout=("handler", "flags", "mask"),
         restorer_argument=5,
+    ),
+    threads=Threads(
+        # PAL's wrunique.
+        pointer='register char *r16 __asm__("$16") = p; __asm__ volatile('
+        '"call_pal 0x9f" : : "r" (r16) : "$1", "$22", "$23", "$24", "$25");',
+        clone=("callsys", "bne $0, 1f", "br $31, {child}", "1:"),
+        gap=16,
     ),
     page_sizes=(8192,),
     weak_by_got=True,

@@ -6,7 +6,7 @@ syscall(2), DWARF for the Arm Architecture (aadwarf32), asm/perf_regs.h of Linux
 
 from dataclasses import replace
 
-from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Threads, Toolchain
 
 _R = (*(f"r{n}" for n in range(11)), "fp", "ip", "sp", "lr", "pc")
 
@@ -20,6 +20,17 @@ _SYSCALL = Syscall(
     pairs_aligned=True,
     clone_tls_last=False,
 )
+
+
+def _threads(before: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> Threads:
+    return Threads(
+        pointer="__nolibc_syscall1(0xf0005, (__nolibc_word)p);",  # __ARM_NR_set_tls
+        clone=(*before, "svc #0", "cmp r0, #0", "beq {child}", *after),
+        gap=8,
+        # __kuser_get_tls, which leaves all registers but r0 alone.
+        read=("__aeabi_read_tp", ("ldr r0, 1f", "bx r0", ".balign 4", "1: .word 0xffff0fe0")),
+    )
+
 
 ARM = Arch(
     name="arm",
@@ -65,6 +76,7 @@ ARM = Arch(
         jmp_words=13,
     ),
     signals=Signals(),
+    threads=_threads(),
     perf_regs=_R,
     toolchain=Toolchain(
         gcc="arm-linux-gnueabi",
@@ -89,6 +101,7 @@ ARM_THUMB = replace(
         instruction="push {r7}\nmov r7, r6\nsvc #0\npop {r7}",
         number="r6",
     ),
+    threads=_threads(("push {r7}", "mov r7, r6"), ("pop {r7}",)),
     condition="defined(__thumb__)",
     toolchain=replace(
         ARM.toolchain,

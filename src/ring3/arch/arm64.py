@@ -7,7 +7,7 @@ of it exist.
 
 from dataclasses import replace
 
-from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Threads, Toolchain
 
 _X = tuple(f"x{n}" for n in range(31))
 # Pairs that AAPCS64 has calls preserve, with their byte offset in jmp_buf.
@@ -52,6 +52,11 @@ ARM64 = Arch(
         jmp_words=21,
     ),
     signals=Signals(),
+    threads=Threads(
+        pointer='__asm__ volatile("msr tpidr_el0, %0" : : "r" (p));',
+        clone=("svc #0", "cbnz x0, 1f", "b {child}", "1:"),
+        gap=16,
+    ),
     perf_regs=(*_X, "sp", "pc"),
     page_sizes=(4096, 16384, 65536),
     weak_by_got=True,
@@ -61,6 +66,7 @@ ARM64 = Arch(
         # libgcc's helpers for atomics ask glibc's __getauxval which instructions there are.
         gcc_flags=("-mno-outline-atomics",),
         clang="aarch64-linux-gnu",
+        clang_flags=("-mno-outline-atomics",),
         zig="aarch64-linux-none",
         musl="aarch64-linux-musl",
         qemu="aarch64",

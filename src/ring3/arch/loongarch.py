@@ -3,7 +3,7 @@
 Sources: LoongArch ELF psABI (calling convention, DWARF numbers), syscall(2), asm/perf_regs.h of Linux 7.2.
 """
 
-from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Threads, Toolchain
 
 _R = tuple(f"r{n}" for n in range(32))
 _KEPT = ("ra", "sp", "fp", *(f"s{n}" for n in range(9)))
@@ -50,6 +50,10 @@ LOONGARCH = Arch(
         jmp_words=20,
     ),
     signals=Signals(layout=("handler", "flags", "mask")),
+    threads=Threads(
+        pointer='__asm__ volatile("move $tp, %0" : : "r" (p));',
+        clone=("syscall 0", "bnez $a0, 1f", "b {child}", "1:"),
+    ),
     perf_regs=("pc", *_R[1:]),
     page_sizes=(4096, 16384, 65536),
     weak_by_got=True,

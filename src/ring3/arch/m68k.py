@@ -3,7 +3,7 @@
 Sources: System V ABI m68k supplement (d2-d7, a2-a7 and fp2-fp7 are preserved), syscall(2).
 """
 
-from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Threads, Toolchain
 
 M68K = Arch(
     name="m68k",
@@ -47,6 +47,15 @@ M68K = Arch(
         jmp_words=16,
     ),
     signals=Signals(),
+    threads=Threads(
+        pointer="__nolibc_syscall1(__NR_set_thread_area, (__nolibc_word)p);",
+        clone=("trap #0", "tst.l %%d0", "jeq {child}"),
+        bias=0x7000,
+        read=(
+            "__m68k_read_tp",
+            ("move.l #333, %d0", "trap #0", "move.l %d0, %a0", "rts"),  # get_thread_area
+        ),
+    ),
     toolchain=Toolchain(
         gcc="m68k-linux-gnu",
         gcc_package="gcc-m68k-linux-gnu",

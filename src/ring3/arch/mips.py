@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ring3.arch.model import Arch, ElfIdent, Endian, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, ElfIdent, Endian, Entry, Signals, Syscall, Threads, Toolchain
 
 _KEPT = (*range(16, 24), 28, 29, 30, 31)  # s0-s7, gp, sp, s8, ra
 _TEMPORARY = ("$1", "$3", *(f"${n}" for n in range(10, 16)), "$24", "$25", "hi", "lo", "memory")
@@ -109,6 +109,11 @@ def _variant(
         signals=Signals(
             setmask=3, layout=("flags", "handler", "mask"), flags_type="unsigned int", mask_bytes=16
         ),
+        threads=Threads(
+            pointer="__nolibc_syscall1(__NR_set_thread_area, (__nolibc_word)(unsigned long)p);",
+            clone=("syscall", "bnez $2, 1f", "j {child}", "1:"),
+            bias=0x7000,
+        ),
         page_sizes=(4096, 16384, 65536),
         toolchain=toolchain,
     )
@@ -189,6 +194,7 @@ VARIANTS = (
             gcc_package="gcc-mips64el-linux-gnuabi64",
             clang="mips64el-linux-gnuabi64",
             zig="mips64el-linux-none",
+            zig_flags=("-ftls-model=local-exec",),  # it makes code for shared libraries
             musl="mips64el-linux-muslabi64",
             qemu="mips64el",
             headers_package="linux-libc-dev-mips64el-cross",
@@ -205,6 +211,7 @@ VARIANTS = (
             gcc_package="gcc-mips64-linux-gnuabi64",
             clang="mips64-linux-gnuabi64",
             zig="mips64-linux-none",
+            zig_flags=("-ftls-model=local-exec",),  # it makes code for shared libraries
             musl="mips64-linux-muslabi64",
             qemu="mips64",
             headers_package="linux-libc-dev-mips64-cross",

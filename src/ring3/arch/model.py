@@ -69,7 +69,21 @@ class Guard:
     """Where the compiler looks for the stack protector's guard, if not in ``__stack_chk_guard``."""
 
     offset: int  # bytes from the thread pointer
-    thread: str  # a C statement that makes ``p`` the thread pointer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threads:
+    """How a thread begins and where its variables lie ("ELF Handling For Thread-Local Storage")."""
+
+    pointer: str  # a C statement that makes ``p`` the thread pointer
+    # The whole of clone's instructions, as in Syscall: the child, on its stack, goes to {child}.
+    clone: tuple[str, ...]
+    above: bool = True  # variables lie above the thread pointer (variant I), else below (II)
+    gap: int = 0  # bytes between the pointer and the variables above it, which are the ABI's
+    bias: int = 0  # how far beyond the place meant here the pointer points
+    child: tuple[str, ...] = ()  # Entry.start for the child, where it is not the same
+    read: tuple[str, tuple[str, ...]] | None = None  # what compilers call for the pointer
+    stack_grows_up: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +150,7 @@ class Arch:
     condition: str = ""  # C preprocessor expression that is true when compiling for the variant
     entry: Entry | None = None
     signals: Signals | None = None
+    threads: Threads | None = None
     toolchain: Toolchain = field(default_factory=Toolchain)
     perf_regs: tuple[str, ...] = ()  # order of PERF_SAMPLE_REGS_USER; "" where a slot is unused
     page_sizes: tuple[int, ...] = (4096,)

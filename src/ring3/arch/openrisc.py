@@ -5,7 +5,7 @@ are preserved), Linux 7.2 arch/openrisc (l.sys 1, number in r11).  Debian's only
 bare-metal one, which is as good for programs that bring their own libc.
 """
 
-from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Threads, Toolchain
 
 _KEPT = (1, 2, 9, 10, *range(14, 32, 2))
 
@@ -50,6 +50,10 @@ OPENRISC = Arch(
         jmp_words=7,
     ),
     signals=Signals(layout=("handler", "flags", "mask")),
+    threads=Threads(
+        pointer='__asm__ volatile("l.ori r10, %0, 0" : : "r" (p));',
+        clone=("l.sys 1", "l.nop", "l.sfeqi r11, 0", "l.bf {child}", "l.nop"),
+    ),
     page_sizes=(8192,),
     toolchain=Toolchain(
         gcc="or1k-elf",

@@ -4,7 +4,7 @@ Sources: The 32-bit PA-RISC Run-time Architecture Document (r3-r18 and fr12-fr21
 grows upwards), Linux 7.2 arch/parisc (gateway page at 0x100, argv in r24 at entry).
 """
 
-from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Threads, Toolchain
 
 _KEPT = (2, *range(3, 20), 27, 30)  # rp, r3-r18, r19, dp, sp
 
@@ -57,6 +57,17 @@ PARISC32 = Arch(
         jmp_words=20,
     ),
     signals=Signals(layout=("handler", "flags", "mask")),
+    threads=Threads(
+        # The gateway page's second entry.
+        pointer='register char *r26 __asm__("r26") = p; __asm__ volatile('
+        '"ble 0xe0(%%sr2, %%r0)\\n\\tnop" : "+r" (r26) : : "r1", "r2", "r31", "memory");',
+        clone=(
+            *("ble 0x100(%%sr2, %%r0)", "nop", "comib,<> 0, %%r28, 1f", "nop"),
+            *("ldil L%%{child}, %%r1", "be R%%{child}(%%sr4, %%r1)", "ldo 4(%%r30), %%r24", "1:"),
+        ),
+        gap=8,
+        stack_grows_up=True,
+    ),
     toolchain=Toolchain(
         gcc="hppa-linux-gnu",
         gcc_flags=("-mfast-indirect-calls",),

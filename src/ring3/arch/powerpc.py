@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ring3.arch.model import Arch, ElfIdent, Entry, Guard, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, ElfIdent, Entry, Guard, Signals, Syscall, Threads, Toolchain
 
 _SYSCALL = Syscall(
     instruction="sc\nbns+ 1f\nneg %%r3, %%r3\n1:",
@@ -72,6 +72,20 @@ def _jumps(store: str, load: str, size: int, vectors_at: int) -> tuple[tuple[str
 
 _SETJMP_32, _LONGJMP_32 = _jumps("stw", "lwz", 4, 240)
 _SETJMP_64, _LONGJMP_64 = _jumps("std", "ld", 8, 320)
+_START_64 = (
+    "mr 3, 1",
+    "rldicr 1, 1, 0, 59",
+    "li 0, 0",
+    "mtlr 0",
+    "stdu 0, -112(1)",
+    "bl {start}",
+    "nop",
+)
+
+
+def _clone(compare: str) -> tuple[str, ...]:
+    return (_SYSCALL.instruction, f"{compare} 3, 0", "bne+ 2f", "b {child}", "2:")
+
 
 PPC = Arch(
     name="ppc",
@@ -91,9 +105,14 @@ PPC = Arch(
         setjmp=_SETJMP_32,
         longjmp=_LONGJMP_32,
         jmp_words=54,
-        guard=Guard(offset=-0x7008, thread='__asm__ volatile("mr 2, %0" : : "r" (p));'),
+        guard=Guard(offset=-0x7008),
     ),
     signals=Signals(),
+    threads=Threads(
+        pointer='__asm__ volatile("mr 2, %0" : : "r" (p));',
+        clone=_clone("cmpwi"),
+        bias=0x7000,
+    ),
     page_sizes=(4096, 16384, 65536, 262144),
     toolchain=Toolchain(
         gcc="powerpc-linux-gnu",
@@ -130,20 +149,20 @@ PPC64 = Arch(
             "addis 2, 12, .TOC.-_start@ha",
             "addi 2, 2, .TOC.-_start@l",
             "#endif",
-            "mr 3, 1",
-            "rldicr 1, 1, 0, 59",
-            "li 0, 0",
-            "mtlr 0",
-            "stdu 0, -112(1)",
-            "bl {start}",
-            "nop",
+            *_START_64,
         ),
         setjmp=_SETJMP_64,
         longjmp=_LONGJMP_64,
         jmp_words=64,
-        guard=Guard(offset=-0x7010, thread='__asm__ volatile("mr 13, %0" : : "r" (p));'),
+        guard=Guard(offset=-0x7010),
     ),
     signals=Signals(),
+    threads=Threads(
+        pointer='__asm__ volatile("mr 13, %0" : : "r" (p));',
+        clone=_clone("cmpdi"),
+        bias=0x7000,
+        child=_START_64,  # r2 is the parent's
+    ),
     page_sizes=(4096, 65536),
     weak_by_got=True,
     toolchain=Toolchain(

@@ -6,7 +6,7 @@ Sources: RISC-V ELF psABI (calling convention, DWARF numbers), syscall(2), asm/p
 
 from dataclasses import replace
 
-from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Signals, Syscall, Threads, Toolchain
 
 _X = (
     *("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1"),
@@ -64,6 +64,10 @@ RISCV64 = Arch(
     condition="defined(__riscv) && __riscv_xlen == 64",
     entry=_entry("sd", "ld", 8),
     signals=Signals(layout=("handler", "flags", "mask")),
+    threads=Threads(
+        pointer='__asm__ volatile("mv tp, %0" : : "r" (p));',
+        clone=("ecall", "bnez a0, 1f", "tail {child}", "1:"),
+    ),
     perf_regs=("pc", *_X[1:]),
     toolchain=Toolchain(
         gcc="riscv64-linux-gnu",

@@ -4,7 +4,17 @@ Sources: ELF ABI s390x Supplement (table 1.19, DWARF numbers), syscall(2), asm/p
 The return address has no register of its own: the CIE's return column is r14.
 """
 
-from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Guard, Signals, Syscall, Toolchain
+from ring3.arch.model import (
+    Arch,
+    Dwarf,
+    ElfIdent,
+    Entry,
+    Guard,
+    Signals,
+    Syscall,
+    Threads,
+    Toolchain,
+)
 
 S390X = Arch(
     name="s390x",
@@ -56,12 +66,14 @@ S390X = Arch(
             "br %r14",
         ),
         jmp_words=18,
-        guard=Guard(
-            offset=0x28,
-            thread='__asm__ volatile("sar %%a1, %0\\n\\tsrlg %0, %0, 32\\n\\tsar %%a0, %0" : "+d" (p));',
-        ),
+        guard=Guard(offset=0x28),
     ),
     signals=Signals(),
+    threads=Threads(
+        pointer='__asm__ volatile("sar %%a1, %0\\n\\tsrlg %0, %0, 32\\n\\tsar %%a0, %0" : "+d" (p));',
+        clone=("svc 0", "ltgr %%r2, %%r2", "brcl 8, {child}"),
+        above=False,
+    ),
     perf_regs=(*(f"r{n}" for n in range(16)), *(f"f{n}" for n in range(16)), "mask", "addr"),
     toolchain=Toolchain(
         gcc="s390x-linux-gnu",

@@ -3,7 +3,7 @@
 Sources: SuperH ABI (r8-r15, pr and fr12-fr15 are preserved), Linux 7.2 arch/sh (trapa, number in r3).
 """
 
-from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, ElfIdent, Entry, Signals, Syscall, Threads, Toolchain
 
 SH4 = Arch(
     name="sh4",
@@ -58,6 +58,14 @@ SH4 = Arch(
         jmp_words=7,
     ),
     signals=Signals(),
+    threads=Threads(
+        pointer='__asm__ volatile("ldc %0, gbr" : : "r" (p));',
+        clone=(
+            *("trapa #31", "tst r0, r0", "bf 1f", "mov.l 2f, r0", "jmp @r0", "nop"),
+            *(".balign 4", "2: .long {child}", "1:"),
+        ),
+        gap=8,
+    ),
     toolchain=Toolchain(
         gcc="sh4-linux-gnu",
         gcc_package="gcc-sh4-linux-gnu",

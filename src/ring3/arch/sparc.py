@@ -6,7 +6,7 @@ Linux 7.2 arch/sparc (traps 0x10 and 0x6d, carry says error, a fork's child has 
 
 from __future__ import annotations
 
-from ring3.arch.model import Arch, ElfIdent, Entry, Guard, Signals, Syscall, Toolchain
+from ring3.arch.model import Arch, ElfIdent, Entry, Guard, Signals, Syscall, Threads, Toolchain
 
 # The upper half has names for doubles only.
 _FLOATS_64 = (*range(32), *range(32, 64, 2))
@@ -50,10 +50,20 @@ def _entry(store: str, load: str, size: int, flush: str, start: tuple[str, ...])
             "restore %i1, 0, %o0",
         ),
         jmp_words=2,
-        guard=Guard(
-            offset={4: 0x14, 8: 0x28}[size],
-            thread='__asm__ volatile("mov %0, %%g7" : : "r" (p));',
+        guard=Guard(offset={4: 0x14, 8: 0x28}[size]),
+    )
+
+
+def _threads(trap: str, branch: str, frame: int) -> Threads:
+    # The kernel copies the parent's frame below the child's stack: where that is, an argument says.
+    return Threads(
+        pointer='__asm__ volatile("mov %0, %%g7" : : "r" (p));',
+        clone=(
+            *(f"ta {trap}", f"{branch} 1f", "nop", "cmp %%o1, 0", "be 2f", "nop"),
+            *(f"sub %%o3, {frame}, %%sp", "call {child}", "nop"),
+            *("1: sub %%g0, %%o0, %%o0", "2:"),
         ),
+        above=False,
     )
 
 
@@ -87,6 +97,7 @@ SPARC32 = Arch(
         ("mov 0, %fp", "add %sp, 64, %o0", "and %sp, -8, %sp", "call {start}", "sub %sp, 32, %sp"),
     ),
     signals=_SIGNALS_32,
+    threads=_threads("0x10", "bcs", 64),
     page_sizes=(4096, 8192),
     toolchain=Toolchain(
         gcc="sparc64-linux-gnu",
@@ -112,6 +123,7 @@ SPARC64 = Arch(
         ("mov 0, %fp", "add %sp, 2175, %o0", "call {start}", "sub %sp, 48, %sp"),
     ),
     signals=_SIGNALS_64,
+    threads=_threads("0x6d", "bcs,pn %%xcc,", 2175),
     page_sizes=(8192,),
     toolchain=Toolchain(
         gcc="sparc64-linux-gnu",

@@ -6,7 +6,17 @@ asm/perf_regs.h of Linux 7.2.
 
 from dataclasses import replace
 
-from ring3.arch.model import Arch, Dwarf, ElfIdent, Entry, Guard, Signals, Syscall, Toolchain
+from ring3.arch.model import (
+    Arch,
+    Dwarf,
+    ElfIdent,
+    Entry,
+    Guard,
+    Signals,
+    Syscall,
+    Threads,
+    Toolchain,
+)
 
 _DWARF_64 = Dwarf(
     registers=(
@@ -38,10 +48,12 @@ _SYSCALL_64 = Syscall(
     clobbers=("rcx", "r11", "memory"),
 )
 # The psABI clears rbp at entry to mark the outermost frame and wants rsp a multiple of 16 at calls.
+_GUARD_64 = Guard(offset=0x28)
 # 0x1002 is ARCH_SET_FS.
-_GUARD_64 = Guard(
-    offset=0x28,
-    thread="__nolibc_syscall2(__NR_arch_prctl, 0x1002, (__nolibc_word)(unsigned long)p);",
+_THREADS_64 = Threads(
+    pointer="__nolibc_syscall2(__NR_arch_prctl, 0x1002, (__nolibc_word)(unsigned long)p);",
+    clone=("syscall", "testq %%rax, %%rax", "jz {child}"),
+    above=False,
 )
 _ENTRY_64 = Entry(
     start=("xorl %ebp, %ebp", "movq %rsp, %rdi", "andq $-16, %rsp", "call {start}"),
@@ -75,6 +87,7 @@ X86_64 = Arch(
     condition="defined(__x86_64__) && !defined(__ILP32__)",
     entry=_ENTRY_64,
     signals=Signals(restorer=("movl $15, %eax", "syscall")),
+    threads=_THREADS_64,
     perf_regs=_PERF,
     toolchain=Toolchain(
         gcc="x86_64-linux-gnu",
@@ -109,6 +122,7 @@ X32 = Arch(
         start=("xorl %ebp, %ebp", "movl %esp, %edi", "andl $-16, %esp", "call {start}"),
     ),
     signals=Signals(restorer=("movl $0x40000201, %eax", "syscall")),
+    threads=_THREADS_64,
     toolchain=Toolchain(
         gcc="x86_64-linux-gnux32",
         gcc_package="gcc-x86-64-linux-gnux32",
@@ -172,15 +186,19 @@ I386 = Arch(
             "jmp *20(%edx)",
         ),
         jmp_words=3,
-        guard=Guard(
-            offset=0x14,
-            # A struct user_desc: any entry, all of memory from p, a 32-bit segment in pages.
-            thread="unsigned int d[4] = { -1U, (unsigned long)p, 0xfffff, 0x51 }; "
-            "__nolibc_syscall1(__NR_set_thread_area, (__nolibc_word)d); "
-            '__asm__ volatile("movw %w0, %%gs" : : "q" (d[0] * 8 + 3) : "memory");',
-        ),
+        guard=Guard(offset=0x14),
     ),
     signals=Signals(),  # the vDSO knows both frames, of handlers with and without siginfo
+    threads=Threads(
+        # A struct user_desc: the entry in use, else any; all of memory from p, a 32-bit segment in pages.
+        pointer="unsigned int d[4] = { 0, (unsigned long)p, 0xfffff, 0x51 }; "
+        '__asm__ volatile("movl %%gs, %0\\n\\tshrl $3, %0" : "=r" (d[0])); '
+        "if (__nolibc_syscall1(__NR_set_thread_area, (__nolibc_word)d)) { "
+        "d[0] = -1U; __nolibc_syscall1(__NR_set_thread_area, (__nolibc_word)d); } "
+        '__asm__ volatile("movw %w0, %%gs" : : "q" (d[0] * 8 + 3) : "memory");',
+        clone=("int $0x80", "testl %%eax, %%eax", "jz {child}"),
+        above=False,
+    ),
     toolchain=Toolchain(
         gcc="i686-linux-gnu",
         gcc_package="gcc-i686-linux-gnu",

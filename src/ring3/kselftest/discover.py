@@ -1,9 +1,10 @@
 """Which test programs lie under a path: C files with a main, and what the Makefile beside them says.
 
-A kselftest folder's Makefile is read for two things only: the programs that it means to be run
-(``TEST_GEN_PROGS``, so that helpers with a main of their own are not taken for tests), and the scripts
-that are not programs (``TEST_PROGS``), which are reported as left out.  A list that make would have to
-compute is not guessed at: then every C file with a main counts.  A folder's ``settings`` file may say
+A kselftest folder's Makefile is read for what it says literally: the programs that it means to be run
+(``TEST_GEN_PROGS``, so that helpers with a main of their own are not taken for tests), the C files that a
+program is built of besides its own, folders of headers, and the scripts that are not programs
+(``TEST_PROGS``), which are reported as left out.  A list that make would have to compute is not guessed
+at: then every C file with a main counts.  A folder's ``settings`` file may say
 ``timeout=SECONDS``, as for kselftest's own runner.
 
 Sources: Documentation/dev-tools/kselftest.rst, tools/testing/selftests/kselftest/runner.sh, Linux 7.2.
@@ -33,7 +34,8 @@ _HARNESSES = ("kselftest.h", "kselftest_harness.h")
 
 @dataclass(frozen=True)
 class Source:
-    """A test program of one C file.  ``name`` is unique in a run: its path below what was asked for."""
+    """A test program: the C file with its main.  ``name`` is unique in a run: its path below what was
+    asked for."""
 
     name: str
     path: Path
@@ -109,6 +111,27 @@ def include_folders(source: Path) -> tuple[list[Path], list[Path]]:
     return first, last
 
 
+def companions(source: Path) -> tuple[list[Path], list[Path]]:
+    """What the Makefile beside a test says literally of how it is built: the C files that are compiled with
+    it (prerequisites of ``$(OUTPUT)/NAME`` or ``$(TEST_GEN_PROGS)``), and folders for ``-I``."""
+    folder = source.resolve().parent
+    text = _makefile_text(folder / "Makefile")
+    words = ["$(TEST_GEN_PROGS)", f"$(OUTPUT)/{source.stem}"]
+    files = [
+        folder / word
+        for target, needs in re.findall(r"^(\$\(\S+)\s*:([^=\n]*)$", text, re.MULTILINE)
+        if target in words
+        for word in re.findall(r"(?<!\S)[\w./-]+\.c(?!\S)", needs)
+    ]
+    folders = [
+        folder / word for word in re.findall(r"(?<!\S)-I\s*(\.{1,2}(?:/[\w.-]+)*/?)(?!\S)", text)
+    ]
+    return (
+        [path for path in dict.fromkeys(files) if path.is_file() and path.name != source.name],
+        [path for path in dict.fromkeys(folders) if path.is_dir()],
+    )
+
+
 def _folders(path: Path) -> Iterator[Path]:
     for here, names, _ in os.walk(path):
         names[:] = sorted(name for name in names if not name.startswith("."))
@@ -144,9 +167,7 @@ def has_main(path: Path) -> bool:
 
 def _makefile(path: Path) -> tuple[set[str] | None, list[str]]:
     """The programs and the scripts that a Makefile lists literally; None where make computes them."""
-    if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-        return None, []
-    text = path.read_text(errors="replace").replace("\\\n", " ")
+    text = _makefile_text(path)
     programs: set[str] | None = None
     scripts: list[str] = []
     for match in re.finditer(
@@ -160,6 +181,13 @@ def _makefile(path: Path) -> tuple[set[str] | None, list[str]]:
             return None, scripts
         programs = (programs or set()) | {Path(word).name for word in words}
     return programs, scripts
+
+
+def _makefile_text(path: Path) -> str:
+    """A Makefile with its continued lines joined; nothing where there is none."""
+    if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        return ""
+    return path.read_text(errors="replace").replace("\\\n", " ")
 
 
 @lru_cache

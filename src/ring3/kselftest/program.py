@@ -13,7 +13,7 @@ from ring3.nolibc import build, toolchain
 from ring3.nolibc.toolchain import Compiler, Kind
 
 #: As kselftest's Makefiles have it; warnings are the business of whoever writes the test.
-FLAGS = ("-O1", "-w", "-D_GNU_SOURCE=")
+FLAGS = ("-O1", "-w", "-D_GNU_SOURCE=", "-D_REENTRANT")
 
 
 def compile_test(
@@ -31,10 +31,12 @@ def compile_test(
     if not isinstance(compiler, Compiler):
         compiler = toolchain.find(arch, compiler)
     first, last = discover.include_folders(source.path)
+    files, folders = discover.companions(source.path)
+    first += folders
     last += own_headers(compiler)
     words = [*flags, *(f"-I{path}" for path in first)]
     words += [word for path in last for word in ("-idirafter", str(path))]
-    return build.build([source.path], arch, output, compiler=compiler, flags=words)
+    return build.build([source.path, *files], arch, output, compiler=compiler, flags=words)
 
 
 @lru_cache

@@ -7,10 +7,11 @@ and lies in ``include/``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ring3.arch import ARCHS, Arch
-from ring3.arch.model import Entry, Signals, Syscall
+from ring3.arch.model import Entry, Signals, Syscall, Threads
 from ring3.errors import Unsupported
 from ring3.files import write_atomically
 
@@ -18,7 +19,9 @@ TEMPLATES = Path(__file__).parent / "include"
 _NOTICE = "/* Written by ring3 from ring3.arch; edits are lost. */\n"
 
 #: Variants that a program can be built for, in the order of the families.
-SUPPORTED: tuple[str, ...] = tuple(a.name for a in ARCHS.values() if a.entry and a.signals)
+SUPPORTED: tuple[str, ...] = tuple(
+    a.name for a in ARCHS.values() if a.entry and a.signals and a.threads
+)
 
 
 def headers(archs: Iterable[Arch]) -> dict[str, str]:
@@ -67,7 +70,7 @@ def arch_headers(arch: Arch) -> dict[str, str]:
 
     Unsupported when its declaration has no entry code.
     """
-    if arch.entry is None or arch.signals is None or arch.syscall is None:
+    if not (arch.entry and arch.signals and arch.syscall and arch.threads):
         raise Unsupported(f"{arch.name} declares no entry", remedy=f"one of {', '.join(SUPPORTED)}")
     call = arch.syscall
     flags = {
@@ -78,6 +81,7 @@ def arch_headers(arch: Arch) -> dict[str, str]:
         "NOLIBC_MMAP_BY_POINTER": int(call.mmap_by_pointer),
         "NOLIBC_CLONE_STACK_FIRST": int(call.clone_stack_first),
         "NOLIBC_CLONE_TLS_LAST": int(call.clone_tls_last),
+        "NOLIBC_STACK_GROWS_UP": int(arch.threads.stack_grows_up),
         "NOLIBC_WEAK_BY_GOT": int(arch.weak_by_got),
         "NOLIBC_PAGE_SIZE_FIXED": arch.page_sizes[0] if len(arch.page_sizes) == 1 else 0,
     }
@@ -87,13 +91,15 @@ def arch_headers(arch: Arch) -> dict[str, str]:
         f'#define NOLIBC_ARCH "{arch.name}"',
         f'#define NOLIBC_JUMPS_FILE "arch/{arch.name}-jumps.h"',
         f'#define NOLIBC_RESTORER_FILE "arch/{arch.name}-restorer.h"',
+        f'#define NOLIBC_CLONE_FILE "arch/{arch.name}-clone.h"',
+        f'#define NOLIBC_TLS_FILE "arch/{arch.name}-tls.h"',
         f"#define NOLIBC_JMP_WORDS {arch.entry.jmp_words}",
         *(f"#define {name} {value}" for name, value in flags.items()),
         f"typedef {word} __nolibc_word;",
         "typedef unsigned " + word + " __nolibc_uword;",
         *(_call(call, count) for count in range(7)),
         _fork(call),
-        _guard(arch.entry),
+        _thread_pointer(arch.entry, arch.threads),
         _entry(arch.entry),
         _signals(arch.signals),
     ]
@@ -104,6 +110,10 @@ def arch_headers(arch: Arch) -> dict[str, str]:
     files = {
         f"{arch.name}.h": "\n".join(part for part in parts if part) + "\n",
         f"{arch.name}-jumps.h": _guarded(f"{arch.name}-jumps", "\n".join(jumps)),
+        f"{arch.name}-clone.h": _guarded(
+            f"{arch.name}-clone", _clone(call, arch.entry, arch.threads)
+        ),
+        f"{arch.name}-tls.h": _guarded(f"{arch.name}-tls", _variables(arch.entry, arch.threads)),
     }
     if arch.signals.restorer:
         code = _function(arch.entry, "__nolibc_restorer", arch.signals.restorer, {})
@@ -187,11 +197,16 @@ def _fork(call: Syscall) -> str:
     text = _call(call, 2).replace("__nolibc_syscall2", "__nolibc_fork2")
     flag = call.args.index(call.fork_flag) + 1
     # The flag is 1 in the child, whose first result is its parent; and with 0 makes that a 0.
-    text = text.replace(f'"r" (r_{flag}), ', "").replace(
-        f'"+r" (r_{1})', f'"+r" (r_{1}), "+r" (r_{flag})'
-    )
+    text = _flag_written(text, flag)
     text = text.replace("return r_1;", f"return r_1 < 0 ? r_1 : r_1 & (r_{flag} - 1);")
     return "#define NOLIBC_FORK2 1\n" + text
+
+
+def _flag_written(text: str, flag: int) -> str:
+    """``text`` of a call with its argument number ``flag`` as a result, too."""
+    return text.replace(f'"r" (r_{flag}), ', "").replace(
+        '"+r" (r_1)', f'"+r" (r_1), "+r" (r_{flag})'
+    )
 
 
 def _entry(entry: Entry) -> str:
@@ -201,14 +216,37 @@ def _entry(entry: Entry) -> str:
     )
 
 
-def _guard(entry: Entry) -> str:
-    """``NOLIBC_SET_THREAD``: where -fstack-protector looks into the thread's block."""
-    if entry.guard is None:
-        return ""
-    return (
-        f"#define NOLIBC_GUARD_OFFSET ({entry.guard.offset})\n"
-        f"#define NOLIBC_SET_THREAD(p) do {{ {entry.guard.thread} }} while (0)"
+def _thread_pointer(entry: Entry, threads: Threads) -> str:
+    """``NOLIBC_SET_THREAD``, and where -fstack-protector looks into the thread's block."""
+    text = f"#define NOLIBC_SET_THREAD(p) do {{ {threads.pointer} }} while (0)"
+    if entry.guard is not None:
+        text += f"\n#define NOLIBC_GUARD_OFFSET ({entry.guard.offset})"
+    return text
+
+
+def _clone(call: Syscall, entry: Entry, threads: Threads) -> str:
+    """``__nolibc_clone5``, whose child begins in __nolibc_begin."""
+    code = "\n".join(threads.clone).replace("{child}", "__nolibc_child")
+    cloning = replace(call, instruction=code, clobbers=tuple(dict.fromkeys((*call.clobbers, "cc"))))
+    text = _call(cloning, 5).replace("__nolibc_syscall5", "__nolibc_clone5")
+    if call.fork_flag is not None:
+        text = _flag_written(text, call.args.index(call.fork_flag) + 1)
+    child = _function(
+        entry, "__nolibc_child", threads.child or entry.start, {"start": "__nolibc_begin"}
     )
+    return f"{child}\n{text}"
+
+
+def _variables(entry: Entry, threads: Threads) -> str:
+    """Where the variables of threads lie, and the function that some compilers call for the pointer."""
+    lines = [
+        f"#define NOLIBC_TLS_ABOVE {int(threads.above)}",
+        f"#define NOLIBC_TLS_GAP {threads.gap}",
+        f"#define NOLIBC_TLS_BIAS {threads.bias:#x}",
+    ]
+    if threads.read is not None:
+        lines.append(_function(entry, *threads.read, {}))
+    return "\n".join(lines)
 
 
 def _signals(signals: Signals) -> str:

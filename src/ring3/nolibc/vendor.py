@@ -145,7 +145,8 @@ def amalgamated(archs: Sequence[Arch]) -> str:
 
     text = expand("nolibc.h")
     # Included by the name that the architecture gives: each is placed under that architecture's condition.
-    for macro, suffix in (("NOLIBC_JUMPS_FILE", "jumps"), ("NOLIBC_RESTORER_FILE", "restorer")):
+    for suffix in ("jumps", "restorer", "clone", "tls"):
+        macro = f"NOLIBC_{suffix.upper()}_FILE"
         pieces = [
             f"#if {arch.condition}\n{ours[f'nolibc/arch/{arch.name}-{suffix}.h']}#endif\n"
             for arch in archs

@@ -1,6 +1,7 @@
 /* Floating-point numbers to text and back. */
 #include "ktap.h"
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #pragma GCC diagnostic ignored "-Wformat"
@@ -53,6 +54,33 @@ static void read_back(void)
 	}
 }
 
+/* Rounded to nearest by IEEE 754: the bits themselves. */
+static void roots(void)
+{
+	unsigned long long state = 88172645463325252ULL, bits, sum = 0;
+	unsigned int i;
+	volatile double x;
+	double root;
+
+	for (i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		x = values[i];
+		root = sqrt(x);
+		SHOW("sqrt", "%a", root == root ? root : -7.0);
+	}
+	for (i = 0; i < 3000; i++) {
+		state ^= state << 13;
+		state ^= state >> 7;
+		state ^= state << 17;
+		bits = state & (i % 5 ? ~0ULL : 0x800fffffffffffffULL) & (i % 7 ? ~0ULL : ~0xfffffffULL);
+		memcpy(&root, &bits, sizeof(root));
+		x = root;
+		root = sqrt(x);
+		memcpy(&bits, &root, sizeof(bits));
+		sum = sum * 31 + (root == root ? bits : 1);
+	}
+	SHOW("sqrt of many", "%llx", sum);
+}
+
 int main(void)
 {
 	double d = 0;
@@ -62,6 +90,7 @@ int main(void)
 	ktap_begin();
 	shown();
 	read_back();
+	roots();
 	n = sscanf("1.5 2.25e3", "%f %lf", &f, &d);
 	SHOW("sscanf", "%d %g %g", n, f, d);
 	SHOW("long double", "%Lg %.3Lf", 1.5L, -2.125L);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "ktap.h"
 #include <arpa/inet.h>
+#include <netinet/ip.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -313,6 +314,14 @@ static void sockets_and_waiting(void)
 			SHOW(addresses[i], "%d %s", n, inet_ntop(AF_INET6, &v6, text, sizeof(text)));
 		}
 	}
+	for (n = 1; n < 1 << 28; n = n * 5 + 3) {
+		struct in_addr made = inet_makeaddr((in_addr_t)n, 0x1234567), from;
+
+		from.s_addr = htonl((in_addr_t)n * 16U);
+		SHOW("inet_makeaddr", "%x %x %x", (unsigned int)ntohl(made.s_addr), (unsigned int)inet_lnaof(from),
+		     (unsigned int)inet_netof(from));
+	}
+	SHOW("struct ip_timestamp", "%d", (int)sizeof(struct ip_timestamp));
 	SHOW("inet_addr", "%x %x", (unsigned int)ntohl(inet_addr("10.1")), (unsigned int)ntohl(inet_addr("0x7f.1")));
 }
 

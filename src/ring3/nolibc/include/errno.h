@@ -15,7 +15,10 @@
 #define NOLIBC_WANT_ERRNO() ((void)0)
 #else
 NOLIBC_BEGIN
-#if NOLIBC_WEAK_BY_GOT || (defined(__PIC__) && !defined(__mips__))
+#if NOLIBC_THREADS /* tls.h has it */
+#define NOLIBC_HAS_ERRNO 1
+#define NOLIBC_DEFINE_ERRNO() ((void)0)
+#elif NOLIBC_WEAK_BY_GOT || (defined(__PIC__) && !defined(__mips__))
 NOLIBC_VAR int __nolibc_errno;
 #define NOLIBC_HAS_ERRNO 1
 #define NOLIBC_DEFINE_ERRNO() ((void)0)
@@ -38,7 +41,7 @@ extern int __nolibc_errno __attribute__((__weak__));
 #endif
 NOLIBC_END
 
-/* The only place that knows where errno lives: one variable now, one for each thread later. */
+/* With -pthread each thread has its own. */
 NOLIBC_NOINLINE int *__errno_location(void)
 {
 	NOLIBC_DEFINE_ERRNO();

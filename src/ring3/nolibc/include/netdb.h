@@ -40,6 +40,48 @@ struct addrinfo {
 	struct addrinfo *ai_next;
 };
 
+struct protoent {
+	char *p_name;
+	char **p_aliases;
+	int p_proto;
+};
+
+/* Without /etc/protocols: what the kernel has, by IANA's names. */
+NOLIBC_FN struct protoent *__nolibc_protocol(const char *name, int number)
+{
+	static const struct {
+		char name[10];
+		int number;
+	} known[] = {
+		{ "ip", 0 },	{ "icmp", 1 },	{ "igmp", 2 },	{ "tcp", 6 },	    { "udp", 17 },	 { "dccp", 33 },
+		{ "ipv6", 41 }, { "gre", 47 },	{ "esp", 50 },	{ "ah", 51 },	    { "ipv6-icmp", 58 }, { "sctp", 132 },
+		{ "udplite", 136 },
+	};
+	static char *none[1], text[10];
+	static struct protoent found;
+	unsigned int n;
+
+	for (n = 0; n < sizeof(known) / sizeof(*known); n++)
+		if (name ? !strcmp(known[n].name, name) : known[n].number == number) {
+			memcpy(text, known[n].name, sizeof(text));
+			found.p_name = text;
+			found.p_aliases = none;
+			found.p_proto = known[n].number;
+			return &found;
+		}
+	return NULL;
+}
+
+NOLIBC_FN struct protoent *getprotobyname(const char *name)
+{
+	return __nolibc_protocol(name, 0);
+}
+
+NOLIBC_FN struct protoent *getprotobynumber(int number)
+{
+	return __nolibc_protocol(NULL, number);
+}
+
 NOLIBC_FN const char *gai_strerror(int code)
 {
 	switch (code) {

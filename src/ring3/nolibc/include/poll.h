@@ -16,8 +16,8 @@ NOLIBC_FN int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *limit, 
 
 	if (limit)
 		left = *limit;
-	return NOLIBC_INT(NOLIBC_NR_ppoll, NOLIBC_P(fds), NOLIBC_P(n), limit ? NOLIBC_P(&left) : 0, NOLIBC_P(mask),
-			  NOLIBC_SIGSET_BYTES);
+	return (int)__nolibc_ret(__nolibc_wait(NOLIBC_NR_ppoll, NOLIBC_P(fds), NOLIBC_P(n),
+					       limit ? NOLIBC_P(&left) : 0, NOLIBC_P(mask), NOLIBC_SIGSET_BYTES));
 }
 
 NOLIBC_FN int poll(struct pollfd *fds, nfds_t n, int milliseconds)

@@ -1,6 +1,7 @@
 #ifndef _NOLIBC_SCHED_H
 #define _NOLIBC_SCHED_H
 
+#include "nolibc/clone.h"
 #include "nolibc/sys.h"
 #include "nolibc/types.h"
 #include "nolibc/timespec.h"
@@ -122,41 +123,33 @@ NOLIBC_FN int sched_getcpu(void)
 #define CPU_ISSET_S(cpu, size, set) \
 	((size_t)(cpu) < 8 * (size) && ((const unsigned long *)(set))[(cpu) / (8 * sizeof(long))] >> (cpu) % (8 * sizeof(long)) & 1)
 
-/* Without CLONE_VM the child has memory of its own, stack included, and needs no other one; with it, a
- * stack must be entered by code that no C function can be, and threads are not there yet: EINVAL. */
+/* In the child, which ends alone as a thread does. */
+NOLIBC_FN void __nolibc_cloned(void *function, void *argument)
+{
+	__nolibc_syscall1(__NR_exit, ((int (*)(void *))(__UINTPTR_TYPE__)function)(argument));
+}
+
 NOLIBC_FN int clone(int (*function)(void *), void *stack, int flags, void *arg, ...)
 {
-	__nolibc_word parent_tid, tls, child_tid, result;
+	const int child = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+	__nolibc_word parent_tid = 0, tls = 0, child_tid = 0;
 	va_list ap;
 
 	va_start(ap, arg);
-	parent_tid = flags & (CLONE_PARENT_SETTID | CLONE_PIDFD) ? NOLIBC_P(va_arg(ap, int *)) : 0;
-	tls = flags & CLONE_SETTLS ? NOLIBC_P(va_arg(ap, void *)) : 0;
-	child_tid = flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID) ? NOLIBC_P(va_arg(ap, int *)) : 0;
+	/* Whoever gives one gives those before it. */
+	if (flags & (CLONE_PARENT_SETTID | CLONE_PIDFD | CLONE_SETTLS | child))
+		parent_tid = NOLIBC_P(va_arg(ap, int *));
+	if (flags & (CLONE_SETTLS | child))
+		tls = NOLIBC_P(va_arg(ap, void *));
+	if (flags & child)
+		child_tid = NOLIBC_P(va_arg(ap, int *));
 	va_end(ap);
-	if (!function || !stack || flags & CLONE_VM) {
+	if (!function || !stack || (NOLIBC_CHILD_BY_TLS && flags & CLONE_SETTLS)) {
 		NOLIBC_SET_ERRNO(EINVAL);
 		return -1;
 	}
-#ifdef NOLIBC_FORK2
-	(void)parent_tid;
-	(void)tls;
-	(void)child_tid;
-	if (flags & ~0xff) {
-		NOLIBC_SET_ERRNO(EINVAL);
-		return -1;
-	}
-	result = __nolibc_fork2(__NR_clone, flags, 0);
-#elif NOLIBC_CLONE_STACK_FIRST
-	result = __nolibc_call(__NR_clone, 0, flags, parent_tid, child_tid, tls);
-#elif NOLIBC_CLONE_TLS_LAST
-	result = __nolibc_call(__NR_clone, flags, 0, parent_tid, child_tid, tls);
-#else
-	result = __nolibc_call(__NR_clone, flags, 0, parent_tid, tls, child_tid);
-#endif
-	if (!result)
-		_exit(function(arg));
-	return (int)__nolibc_ret(result);
+	return (int)__nolibc_ret(__nolibc_clone(flags, stack, parent_tid, child_tid, tls, __nolibc_cloned,
+						(void *)(__UINTPTR_TYPE__)function, arg));
 }
 
 #endif

@@ -151,13 +151,13 @@ NOLIBC_FN int sigpending(sigset_t *to)
 
 NOLIBC_FN int sigsuspend(const sigset_t *mask)
 {
-	return NOLIBC_INT(__NR_rt_sigsuspend, NOLIBC_P(mask), NOLIBC_SIGSET_BYTES);
+	return (int)__nolibc_ret(__nolibc_wait(__NR_rt_sigsuspend, NOLIBC_P(mask), NOLIBC_SIGSET_BYTES));
 }
 
 NOLIBC_FN int sigtimedwait(const sigset_t *set, siginfo_t *to, const struct timespec *limit)
 {
-	return NOLIBC_INT(NOLIBC_NR_rt_sigtimedwait, NOLIBC_P(set), NOLIBC_P(to), NOLIBC_P(limit),
-			  NOLIBC_SIGSET_BYTES);
+	return (int)__nolibc_ret(__nolibc_wait(NOLIBC_NR_rt_sigtimedwait, NOLIBC_P(set), NOLIBC_P(to),
+					       NOLIBC_P(limit), NOLIBC_SIGSET_BYTES));
 }
 
 NOLIBC_FN int sigwaitinfo(const sigset_t *set, siginfo_t *to)

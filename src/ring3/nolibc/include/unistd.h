@@ -28,7 +28,7 @@
 
 NOLIBC_FN ssize_t read(int fd, void *to, size_t size)
 {
-	return __nolibc_ret(__nolibc_call(__NR_read, fd, NOLIBC_P(to), NOLIBC_P(size)));
+	return __nolibc_ret(__nolibc_wait(__NR_read, fd, NOLIBC_P(to), NOLIBC_P(size)));
 }
 
 NOLIBC_FN ssize_t write(int fd, const void *from, size_t size)
@@ -64,7 +64,7 @@ NOLIBC_FN off_t lseek(int fd, off_t offset, int whence)
 }
 
 /* Its child is not the parent's copy in memory only: fork's result is in a second register on sparc. */
-NOLIBC_FN pid_t fork(void)
+NOLIBC_FN pid_t __nolibc_fork(void)
 {
 #ifdef NOLIBC_FORK2
 	return (pid_t)__nolibc_ret(__nolibc_fork2(__NR_clone, SIGCHLD, 0));
@@ -75,6 +75,21 @@ NOLIBC_FN pid_t fork(void)
 #else
 	return NOLIBC_INT(__NR_clone, SIGCHLD, 0, 0, 0, 0);
 #endif
+}
+
+NOLIBC_FN pid_t fork(void)
+{
+	pid_t pid;
+
+	/* No other thread may be amid malloc: it would never leave it in the child. */
+	NOLIBC_HEAP_LOCK();
+	pid = __nolibc_fork();
+#if NOLIBC_THREADS
+	if (!pid)
+		__nolibc_threads_lock = __nolibc_other_threads = 0;
+#endif
+	NOLIBC_HEAP_UNLOCK();
+	return pid;
 }
 
 NOLIBC_FN pid_t vfork(void)

@@ -186,6 +186,35 @@ NOLIBC_FN in_addr_t inet_addr(const char *s)
 	return inet_aton(s, &made) ? made.s_addr : INADDR_NONE;
 }
 
+/* The classes of networks before 1993: the first byte says how many bytes are the network's. */
+NOLIBC_FN unsigned int __nolibc_host_bits(in_addr_t host_order)
+{
+	return host_order >> 31 == 0 ? 24 : host_order >> 30 == 2 ? 16 : 8;
+}
+
+NOLIBC_FN in_addr_t inet_lnaof(struct in_addr from)
+{
+	in_addr_t at = ntohl(from.s_addr);
+
+	return at & ((1U << __nolibc_host_bits(at)) - 1);
+}
+
+NOLIBC_FN in_addr_t inet_netof(struct in_addr from)
+{
+	in_addr_t at = ntohl(from.s_addr);
+
+	return at >> __nolibc_host_bits(at);
+}
+
+NOLIBC_FN struct in_addr inet_makeaddr(in_addr_t network, in_addr_t host)
+{
+	unsigned int bits = network < 128 ? 24 : network < 65536 ? 16 : network < 1U << 24 ? 8 : 0;
+	struct in_addr made;
+
+	made.s_addr = htonl(bits ? network << bits | (host & ((1U << bits) - 1)) : network | host);
+	return made;
+}
+
 NOLIBC_FN char *inet_ntoa(struct in_addr from)
 {
 	static char text[INET_ADDRSTRLEN];

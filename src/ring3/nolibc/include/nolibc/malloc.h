@@ -4,6 +4,7 @@
 
 #include "memory.h"
 #include "types.h"
+#include "lock.h"
 #include "../sys/mman.h"
 
 /* Before each block; its size keeps blocks aligned for every type. */
@@ -24,6 +25,14 @@ NOLIBC_BEGIN
 NOLIBC_VAR union __nolibc_block *__nolibc_free[NOLIBC_CLASSES];
 NOLIBC_VAR char *__nolibc_chunk;
 NOLIBC_VAR size_t __nolibc_chunk_left;
+#if NOLIBC_THREADS
+NOLIBC_VAR int __nolibc_heap;
+#define NOLIBC_HEAP_LOCK() __nolibc_lock(&__nolibc_heap)
+#define NOLIBC_HEAP_UNLOCK() __nolibc_unlock(&__nolibc_heap)
+#else
+#define NOLIBC_HEAP_LOCK() ((void)0)
+#define NOLIBC_HEAP_UNLOCK() ((void)0)
+#endif
 NOLIBC_END
 
 /* Under their own names LLVM takes these for its libc's: stores before the block are dropped, malloc and
@@ -38,6 +47,29 @@ NOLIBC_FN void *__nolibc_pages(size_t size)
 	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	return at == MAP_FAILED ? NULL : at;
+}
+
+/* A block of one class: a free one, or the next of the chunk. */
+NOLIBC_FN union __nolibc_block *__nolibc_take(int which, size_t whole)
+{
+	union __nolibc_block *block = __nolibc_free[which];
+
+	if (block) {
+		__nolibc_free[which] = block->head.next;
+		return block;
+	}
+	if (__nolibc_chunk_left < whole) {
+		char *chunk = (char *)__nolibc_pages(NOLIBC_CHUNK);
+
+		if (!chunk)
+			return NULL;
+		__nolibc_chunk = chunk;
+		__nolibc_chunk_left = NOLIBC_CHUNK;
+	}
+	block = (union __nolibc_block *)(void *)__nolibc_chunk;
+	__nolibc_chunk += whole;
+	__nolibc_chunk_left -= whole;
+	return block;
 }
 
 NOLIBC_FN void *malloc(size_t size)
@@ -57,20 +89,10 @@ NOLIBC_FN void *malloc(size_t size)
 	if (which == NOLIBC_CLASSES) {
 		whole = (size + sizeof(*block) + 4095) & ~(size_t)4095;
 		block = (union __nolibc_block *)__nolibc_pages(whole);
-	} else if ((block = __nolibc_free[which])) {
-		__nolibc_free[which] = block->head.next;
 	} else {
-		if (__nolibc_chunk_left < whole) {
-			char *chunk = (char *)__nolibc_pages(NOLIBC_CHUNK);
-
-			if (!chunk)
-				return NULL;
-			__nolibc_chunk = chunk;
-			__nolibc_chunk_left = NOLIBC_CHUNK;
-		}
-		block = (union __nolibc_block *)(void *)__nolibc_chunk;
-		__nolibc_chunk += whole;
-		__nolibc_chunk_left -= whole;
+		NOLIBC_HEAP_LOCK();
+		block = __nolibc_take(which, whole);
+		NOLIBC_HEAP_UNLOCK();
 	}
 	if (!block)
 		return NULL;
@@ -104,8 +126,10 @@ NOLIBC_FN void free(void *at)
 		NOLIBC_SET_ERRNO(saved);
 		return;
 	}
+	NOLIBC_HEAP_LOCK();
 	block->head.next = __nolibc_free[which];
 	__nolibc_free[which] = block;
+	NOLIBC_HEAP_UNLOCK();
 }
 
 NOLIBC_FN void *calloc(size_t n, size_t each)

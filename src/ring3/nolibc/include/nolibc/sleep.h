@@ -8,7 +8,7 @@
 /* What is left goes to left where that is given; the error itself, not -1. */
 NOLIBC_FN int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
 {
-	return (int)-__nolibc_call(NOLIBC_NR_clock_nanosleep, clock, flags, NOLIBC_P(time), NOLIBC_P(left));
+	return (int)-__nolibc_wait(NOLIBC_NR_clock_nanosleep, clock, flags, NOLIBC_P(time), NOLIBC_P(left));
 }
 
 NOLIBC_FN int nanosleep(const struct timespec *time, struct timespec *left)
@@ -93,7 +93,7 @@ NOLIBC_FN unsigned int alarm(unsigned int seconds)
 
 NOLIBC_FN int pause(void)
 {
-	return (int)__nolibc_ret(__nolibc_call(NOLIBC_NR_ppoll, 0, 0, 0, 0, 0));
+	return (int)__nolibc_ret(__nolibc_wait(NOLIBC_NR_ppoll, 0, 0, 0, 0, 0));
 }
 
 #endif

@@ -68,5 +68,13 @@ NOLIBC_END
 #ifdef __cplusplus
 #include "atexit.h"
 #endif
+#include "map.h"
+/* By -pthread, which says so to headers and does nothing else here. */
+#ifdef _REENTRANT
+#define NOLIBC_THREADS 1
+#include "tls.h"
+#else
+#define NOLIBC_THREADS 0
+#endif
 
 #endif

@@ -30,6 +30,29 @@
 #define NOLIBC_JOIN(a, b) NOLIBC_JOIN_(a, b)
 #define __nolibc_call(...) NOLIBC_JOIN(__nolibc_syscall, NOLIBC_COUNT(__VA_ARGS__))(__VA_ARGS__)
 
+/* A call that may wait, which is where pthread_cancel ends a thread. */
+#if NOLIBC_THREADS
+NOLIBC_FN void __nolibc_waits(void)
+{
+	__nolibc_waits_here++;
+	__asm__ volatile("" : : : "memory");
+	if (__nolibc_ask)
+		__nolibc_ask();
+}
+
+NOLIBC_FN __nolibc_word __nolibc_waited(__nolibc_word result)
+{
+	__asm__ volatile("" : : : "memory");
+	__nolibc_waits_here--;
+	return result;
+}
+
+#define NOLIBC_WAIT_FOR(call) (__nolibc_waits(), __nolibc_waited(call))
+#else
+#define NOLIBC_WAIT_FOR(call) (call)
+#endif
+#define __nolibc_wait(...) NOLIBC_WAIT_FOR(__nolibc_call(__VA_ARGS__))
+
 /* The C convention: -1 with errno for [-4095, -1], which are errors and no addresses. */
 NOLIBC_FN long __nolibc_ret(__nolibc_word result)
 {

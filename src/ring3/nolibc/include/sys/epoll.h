@@ -39,12 +39,13 @@ NOLIBC_FN int epoll_ctl(int fd, int what, int target, struct epoll_event *event)
 
 NOLIBC_FN int epoll_pwait(int fd, struct epoll_event *events, int n, int milliseconds, const sigset_t *mask)
 {
-	return NOLIBC_INT(__NR_epoll_pwait, fd, NOLIBC_P(events), n, milliseconds, NOLIBC_P(mask), NOLIBC_SIGSET_BYTES);
+	return (int)__nolibc_ret(__nolibc_wait(__NR_epoll_pwait, fd, NOLIBC_P(events), n, milliseconds,
+					       NOLIBC_P(mask), NOLIBC_SIGSET_BYTES));
 }
 
 NOLIBC_FN int epoll_wait(int fd, struct epoll_event *events, int n, int milliseconds)
 {
-	return NOLIBC_INT(__NR_epoll_pwait, fd, NOLIBC_P(events), n, milliseconds, 0, NOLIBC_SIGSET_BYTES);
+	return epoll_pwait(fd, events, n, milliseconds, 0);
 }
 
 

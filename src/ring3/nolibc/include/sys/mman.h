@@ -1,6 +1,7 @@
 #ifndef _NOLIBC_SYS_MMAN_H
 #define _NOLIBC_SYS_MMAN_H
 
+#include "../nolibc/map.h"
 #include "../nolibc/sys.h"
 #include "../nolibc/types.h"
 #include "../fcntl.h"
@@ -23,30 +24,14 @@
 
 NOLIBC_FN void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
-#if NOLIBC_MMAP_BY_POINTER
-	unsigned long args[6];
-
-	args[0] = (unsigned long)at;
-	args[1] = size;
-	args[2] = (unsigned long)protection;
-	args[3] = (unsigned long)flags;
-	args[4] = (unsigned long)fd;
-	args[5] = (unsigned long)offset;
-	/* The compiler must not drop what only the kernel reads. */
-	__asm__ volatile("" : : "r" (args) : "memory");
-	return (void *)__nolibc_ret(__nolibc_call(__NR_mmap, NOLIBC_P(args)));
-#elif defined(__NR_mmap2)
+#ifdef __NR_mmap2
 	if (offset & ((1 << NOLIBC_MMAP2_SHIFT) - 1) || offset >> (32 + NOLIBC_MMAP2_SHIFT)) {
 		NOLIBC_SET_ERRNO(EINVAL);
 		return MAP_FAILED;
 	}
-	return (void *)__nolibc_ret(__nolibc_call(__NR_mmap2, NOLIBC_P(at), NOLIBC_P(size),
-						  protection, flags, fd,
-						  (__nolibc_word)(offset >> NOLIBC_MMAP2_SHIFT)));
-#else
-	return (void *)__nolibc_ret(__nolibc_call(__NR_mmap, NOLIBC_P(at), NOLIBC_P(size),
-						  protection, flags, fd, (__nolibc_word)offset));
+	offset >>= NOLIBC_MMAP2_SHIFT;
 #endif
+	return (void *)__nolibc_ret(__nolibc_map(at, size, protection, flags, fd, (__nolibc_word)offset));
 }
 
 NOLIBC_FN int munmap(void *at, size_t size)

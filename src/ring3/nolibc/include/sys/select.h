@@ -31,7 +31,7 @@ NOLIBC_FN int __nolibc_fd_zero(fd_set *set)
 NOLIBC_FN int __nolibc_select(int n, fd_set *in, fd_set *out, fd_set *except, struct timespec *limit,
 			      unsigned long *signals)
 {
-	return (int)__nolibc_ret(__nolibc_call(NOLIBC_NR_pselect6, n, NOLIBC_P(in), NOLIBC_P(out),
+	return (int)__nolibc_ret(__nolibc_wait(NOLIBC_NR_pselect6, n, NOLIBC_P(in), NOLIBC_P(out),
 					       NOLIBC_P(except), NOLIBC_P(limit), NOLIBC_P(signals)));
 }
 

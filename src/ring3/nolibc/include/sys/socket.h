@@ -76,12 +76,36 @@ enum __socket_type {
 #define PF_UNIX AF_UNIX
 #define PF_LOCAL AF_LOCAL
 #define PF_INET AF_INET
+#define PF_AX25 AF_AX25
+#define PF_IPX AF_IPX
+#define PF_APPLETALK AF_APPLETALK
+#define PF_NETROM AF_NETROM
+#define PF_BRIDGE AF_BRIDGE
+#define PF_X25 AF_X25
 #define PF_INET6 AF_INET6
+#define PF_ROSE AF_ROSE
+#define PF_KEY AF_KEY
 #define PF_NETLINK AF_NETLINK
 #define PF_PACKET AF_PACKET
-#define PF_VSOCK AF_VSOCK
-#define PF_XDP AF_XDP
+#define PF_RDS AF_RDS
+#define PF_PPPOX AF_PPPOX
+#define PF_LLC AF_LLC
+#define PF_IB AF_IB
 #define PF_CAN AF_CAN
+#define PF_TIPC AF_TIPC
+#define PF_BLUETOOTH AF_BLUETOOTH
+#define PF_RXRPC AF_RXRPC
+#define PF_PHONET AF_PHONET
+#define PF_CAIF AF_CAIF
+#define PF_ALG AF_ALG
+#define PF_NFC AF_NFC
+#define PF_VSOCK AF_VSOCK
+#define PF_KCM AF_KCM
+#define PF_QIPCRTR AF_QIPCRTR
+#define PF_SMC AF_SMC
+#define PF_XDP AF_XDP
+#define PF_MCTP AF_MCTP
+#define PF_MAX AF_MAX
 
 #define MSG_OOB 1
 #define MSG_PEEK 2
@@ -214,7 +238,7 @@ NOLIBC_FN int bind(int fd, const struct sockaddr *address, socklen_t size)
 
 NOLIBC_FN int connect(int fd, const struct sockaddr *address, socklen_t size)
 {
-	return (int)__nolibc_ret(NOLIBC_SOCKET(connect, 3, fd, NOLIBC_P(address), (int)size));
+	return (int)__nolibc_ret(NOLIBC_WAIT_FOR(NOLIBC_SOCKET(connect, 3, fd, NOLIBC_P(address), (int)size)));
 }
 
 NOLIBC_FN int listen(int fd, int waiting)
@@ -224,7 +248,7 @@ NOLIBC_FN int listen(int fd, int waiting)
 
 NOLIBC_FN int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
 {
-	return (int)__nolibc_ret(NOLIBC_SOCKET(accept4, 18, fd, NOLIBC_P(address), NOLIBC_P(size), flags));
+	return (int)__nolibc_ret(NOLIBC_WAIT_FOR(NOLIBC_SOCKET(accept4, 18, fd, NOLIBC_P(address), NOLIBC_P(size), flags)));
 }
 
 NOLIBC_FN int accept(int fd, struct sockaddr *address, socklen_t *size)
@@ -267,8 +291,8 @@ NOLIBC_FN ssize_t sendto(int fd, const void *from, size_t size, int flags, const
 NOLIBC_FN ssize_t recvfrom(int fd, void *to, size_t size, int flags, struct sockaddr *address,
 			   socklen_t *address_size)
 {
-	return __nolibc_ret(NOLIBC_SOCKET(recvfrom, 12, fd, NOLIBC_P(to), NOLIBC_P(size), flags,
-					  NOLIBC_P(address), NOLIBC_P(address_size)));
+	return __nolibc_ret(NOLIBC_WAIT_FOR(NOLIBC_SOCKET(recvfrom, 12, fd, NOLIBC_P(to), NOLIBC_P(size), flags,
+					  NOLIBC_P(address), NOLIBC_P(address_size))));
 }
 
 NOLIBC_FN ssize_t send(int fd, const void *from, size_t size, int flags)
@@ -288,7 +312,7 @@ NOLIBC_FN ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 
 NOLIBC_FN ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-	return __nolibc_ret(NOLIBC_SOCKET(recvmsg, 17, fd, NOLIBC_P(message), flags));
+	return __nolibc_ret(NOLIBC_WAIT_FOR(NOLIBC_SOCKET(recvmsg, 17, fd, NOLIBC_P(message), flags)));
 }
 
 NOLIBC_FN int sendmmsg(int fd, struct mmsghdr *messages, unsigned int n, int flags)

@@ -23,7 +23,7 @@ NOLIBC_FN pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
 	pid_t found;
 
 #ifdef __NR_wait4
-	found = (pid_t)__nolibc_ret(__nolibc_call(__NR_wait4, pid, NOLIBC_P(status), options, NOLIBC_P(usage)));
+	found = (pid_t)__nolibc_ret(__nolibc_wait(__NR_wait4, pid, NOLIBC_P(status), options, NOLIBC_P(usage)));
 #else
 	/* riscv32 and newer: waitid alone, whose siginfo says what wait4's status says. */
 	siginfo_t info;
@@ -35,7 +35,7 @@ NOLIBC_FN pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
 		return -1;
 	}
 	info.si_pid = 0;
-	code = (int)__nolibc_ret(__nolibc_call(__NR_waitid, kind, pid < -1 ? -pid : pid == -1 ? 0 : pid,
+	code = (int)__nolibc_ret(__nolibc_wait(__NR_waitid, kind, pid < -1 ? -pid : pid == -1 ? 0 : pid,
 					       NOLIBC_P(&info), options | WEXITED, NOLIBC_P(usage)));
 	if (code)
 		return -1;
@@ -79,7 +79,7 @@ NOLIBC_FN pid_t wait(int *status)
 
 NOLIBC_FN int waitid(int kind, id_t id, siginfo_t *info, int options)
 {
-	return (int)__nolibc_ret(__nolibc_call(__NR_waitid, kind, (int)id, NOLIBC_P(info), options, 0));
+	return (int)__nolibc_ret(__nolibc_wait(__NR_waitid, kind, (int)id, NOLIBC_P(info), options, 0));
 }
 
 #endif
