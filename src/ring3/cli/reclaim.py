@@ -18,7 +18,7 @@ from ring3.reclaim import splats
 from ring3.reclaim.explain import explain
 from ring3.reclaim.explain import text as explanation_text
 from ring3.reclaim.html import comparison_page
-from ring3.reclaim.outcome import KINDS
+from ring3.reclaim.outcome import KINDS, Figures
 from ring3.reclaim.policies import POLICIES, policy
 from ring3.reclaim.scenarios import CURRENT, SCENARIOS, WORKLOADS, scenario, with_fault
 from ring3.report import Table, to_terminal
@@ -95,7 +95,7 @@ def compare_command(
         to_terminal(study.tables(found), console())
 
 
-def _search_for_page(cells: list[study.Cell], pool: Executor) -> list[search.Exploration]:
+def _search_for_page(cells: list[Figures], pool: Executor) -> list[search.Exploration]:
     """A short search for counterexamples of each policy in the small scenarios that were compared."""
     policies = list(dict.fromkeys(cell.policy for cell in cells))
     names = [cell.scenario for cell in cells if cell.scenario.partition("+")[0] in SCENARIOS]

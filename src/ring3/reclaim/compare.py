@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ring3.cluster import each
 from ring3.kernel.core import Kernel
 from ring3.kernel.schedulers import RandomScheduler
-from ring3.reclaim.outcome import Outcome, run
+from ring3.reclaim.outcome import Figures, Outcome, run
 from ring3.reclaim.policies import POLICIES, policy
 from ring3.reclaim.scenarios import CURRENT, WORKLOADS, scenario, with_fault, with_programs
 from ring3.report import Table
@@ -30,26 +30,6 @@ class Job:
     scenario: str
     seed: int
     programs: int = 0
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What one run showed, small enough to send between processes.  See :class:`Outcome`."""
-
-    policy: str
-    scenario: str
-    seed: int
-    warns: int
-    deadlock: str
-    livelock: str
-    panic: str
-    oom_kills: int
-    leaked: int
-    operations: int
-    time: int
-    latencies: tuple[int, ...]
-    held_back: int
-    io_errors: int
 
 
 @dataclass(frozen=True)
@@ -92,9 +72,9 @@ def jobs(
     ]
 
 
-def measure(job: Job) -> Cell:
+def measure(job: Job) -> Figures:
     """Run one job."""
-    return cell(run_seeded(job), job.seed)
+    return run_seeded(job).figures
 
 
 def run_seeded(job: Job) -> Outcome:
@@ -105,30 +85,10 @@ def run_seeded(job: Job) -> Outcome:
     return run(wanted, policy(job.policy)(), kernel, costs=True)
 
 
-def cell(outcome: Outcome, seed: int) -> Cell:
-    """The figures of ``outcome``."""
-    return Cell(
-        outcome.policy,
-        outcome.scenario,
-        seed,
-        len(outcome.warns),
-        outcome.deadlock,
-        outcome.livelock,
-        outcome.panic,
-        outcome.oom_kills,
-        outcome.leaked,
-        outcome.operations,
-        outcome.time,
-        outcome.latencies,
-        outcome.held_back,
-        outcome.io_errors,
-    )
-
-
 def compare(
     work: Sequence[Job], pool: Executor | None = None, done: Callable[[], None] = lambda: None
-) -> list[Cell]:
-    """Run every job, on ``pool`` if there is one; cells in the order of the jobs."""
+) -> list[Figures]:
+    """Run every job, on ``pool`` if there is one; figures in the order of the jobs."""
     if pool is None:
         cells = []
         for job in work:
@@ -142,15 +102,15 @@ def compare(
     return [found[job] for job in work]
 
 
-def rows(cells: Iterable[Cell]) -> list[Row]:
+def rows(cells: Iterable[Figures]) -> list[Row]:
     """One row for each policy, in the order of first appearance."""
-    by_policy: dict[str, list[Cell]] = {}
+    by_policy: dict[str, list[Figures]] = {}
     for each_cell in cells:
         by_policy.setdefault(each_cell.policy, []).append(each_cell)
     return [_row(name, group) for name, group in by_policy.items()]
 
 
-def _row(name: str, cells: list[Cell]) -> Row:
+def _row(name: str, cells: list[Figures]) -> Row:
     ended = [
         c
         for c in cells
@@ -163,7 +123,7 @@ def _row(name: str, cells: list[Cell]) -> Row:
     return Row(
         policy=name,
         runs=len(cells),
-        warn=sum(c.warns > 0 for c in cells),
+        warn=sum(c.warned > 0 for c in cells),
         deadlock=sum(bool(c.deadlock) for c in cells),
         livelock=sum(bool(c.livelock) for c in cells),
         panic=sum(bool(c.panic) for c in cells),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ring3.page import Markup, environment, page
-from ring3.reclaim.compare import Cell, rows, tables
+from ring3.reclaim.compare import rows, tables
 from ring3.reclaim.explore import Counterexample, Exploration, interleaving, replay
-from ring3.reclaim.outcome import KINDS, run
+from ring3.reclaim.outcome import KINDS, Figures, run
 from ring3.reclaim.policies import POLICIES
 from ring3.reclaim.scenarios import REPORTS, SCENARIOS, scenario
 from ring3.report import to_html
@@ -76,13 +76,13 @@ summary { overflow-wrap: anywhere; } p code { overflow-wrap: anywhere; }
 _LONG = 120
 
 
-def comparison_page(cells: Sequence[Cell], searched: Sequence[Exploration]) -> str:
+def comparison_page(cells: Sequence[Figures], searched: Sequence[Exploration]) -> str:
     """The page of what ``compare`` ran, and of what a search for each policy's counterexamples found."""
     policies = list(dict.fromkeys(cell.policy for cell in cells))
     worst: dict[tuple[str, str], str] = {}
     for cell in cells:
         key = cell.scenario, cell.policy
-        worst[key] = min(worst.get(key, ""), kind_of(cell), key=_rank)
+        worst[key] = min(worst.get(key, ""), next(iter(cell.kinds), ""), key=_rank)
     names = dict.fromkeys(cell.scenario for cell in cells)
     body = (
         environment()
@@ -97,19 +97,6 @@ def comparison_page(cells: Sequence[Cell], searched: Sequence[Exploration]) -> s
         )
     )
     return page("Filesystems inside memory reclaim", Markup(body), extra_style=_STYLE)
-
-
-def kind_of(cell: Cell) -> str:
-    """The worst of KINDS that a run showed, or ""."""
-    shown = {
-        "deadlock": cell.deadlock,
-        "livelock": cell.livelock,
-        "panic": cell.panic,
-        "leak": cell.leaked,
-        "warn": cell.warns,
-        "oom": cell.oom_kills,
-    }
-    return next((kind for kind in KINDS if shown[kind]), "")
 
 
 def _rank(kind: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from ring3.fs.eviction import Eviction
 from ring3.fs.inode import I_DIRTY, Inode
@@ -21,17 +21,17 @@ LIMIT = 20_000_000_000  # virtual ns after which what still runs counts as a liv
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one run showed.  Times are virtual ns, memory is pages.
+class Figures:
+    """What one run showed, small enough to send between processes.  Times are virtual ns, memory is pages.
 
     ``deadlock`` and ``livelock`` say who waits for what, or are empty.  Deadlock: somebody sleeps for ever,
     or waits under PF_MEMALLOC for memory, where it cannot reclaim any.  Livelock: an allocation
-    reclaims again and again and nothing comes of it.  A WARN by itself is neither.
+    reclaims again and again and nothing comes of it.  A WARN by itself is neither; ``warned`` counts them.
     """
 
     scenario: str
     policy: str
-    warns: tuple[Warn, ...] = field(repr=False)
+    warned: int
     deadlock: str
     livelock: str
     panic: str
@@ -41,7 +41,32 @@ class Outcome:
     time: int
     latencies: tuple[int, ...] = field(repr=False)
     held_back: int
-    io_errors: int = 0
+    io_errors: int
+
+    @property
+    def kinds(self) -> list[str]:
+        """What went wrong: of KINDS, the worst first."""
+        shown: dict[str, str | int] = {
+            "deadlock": self.deadlock,
+            "livelock": self.livelock,
+            "panic": self.panic,
+            "leak": self.leaked,
+            "warn": self.warned,
+            "oom": self.oom_kills,
+        }
+        return [kind for kind in KINDS if shown[kind]]
+
+
+@dataclass(frozen=True)
+class Outcome(Figures):
+    """What one run showed, with the WARNs and their stacks."""
+
+    warns: tuple[Warn, ...] = field(repr=False)
+
+    @property
+    def figures(self) -> Figures:
+        """Without the WARNs themselves."""
+        return Figures(**{each.name: getattr(self, each.name) for each in fields(Figures)})
 
     @property
     def nofail_warns(self) -> tuple[Warn, ...]:
@@ -50,16 +75,16 @@ class Outcome:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Everything that went wrong: of KINDS, in their order, each with a sentence."""
+        """Everything that went wrong: :attr:`kinds`, each with a sentence."""
         said = {
             "deadlock": self.deadlock,
             "livelock": self.livelock,
             "panic": self.panic,
-            "leak": f"{self.leaked} inodes are never evicted" if self.leaked else "",
-            "warn": f"{self.warns[0].task}: {self.warns[0].message}" if self.warns else "",
-            "oom": f"{self.oom_kills} tasks killed" if self.oom_kills else "",
+            "leak": f"{self.leaked} inodes are never evicted",
+            "warn": "".join(f"{warn.task}: {warn.message}" for warn in self.warns[:1]),
+            "oom": f"{self.oom_kills} tasks killed",
         }
-        return {kind: said[kind] for kind in KINDS if said[kind]}
+        return {kind: said[kind] for kind in self.kinds}
 
 
 def run(
@@ -98,7 +123,7 @@ def judge(world: World, panic: str = "") -> Outcome:
     return Outcome(
         scenario=world.scenario.name,
         policy=world.eviction.name,
-        warns=warns,
+        warned=len(warns),
         deadlock=waits if dead else "",
         livelock=(waits or f"still running: {', '.join(running)}") if live and not dead else "",
         panic=panic,
@@ -109,6 +134,7 @@ def judge(world: World, panic: str = "") -> Outcome:
         latencies=tuple(mm.stats.latencies),
         held_back=max(world.held_back, world.eviction.held_back()),
         io_errors=world.bdev.errors,
+        warns=warns,
     )
 
 
@@ -145,4 +171,4 @@ def _waits(stuck: list[Task]) -> str:
     )
 
 
-__all__ = ["KINDS", "Outcome", "judge", "leaked", "run"]
+__all__ = ["KINDS", "Figures", "Outcome", "judge", "leaked", "run"]
