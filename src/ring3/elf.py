@@ -18,7 +18,7 @@ from elftools.construct import ConstructError
 from elftools.elf import enums
 from elftools.elf.elffile import ELFFile
 
-from ring3 import arch
+from ring3 import arch, elf_notes
 from ring3.errors import BadInput
 from ring3.files import map_input
 
@@ -168,16 +168,15 @@ class Elf:
     @cached_property
     def build_id(self) -> str | None:
         """The GNU build-id in hex, or None."""
+        order = "<" if self.endian == "little" else ">"
         for segment in self.segments:
             if segment.type != 4:
                 continue
-            found = _find_build_id(
-                bytes(self.slice(segment.offset, segment.filesz, "PT_NOTE")), self.endian
-            )
-            if found:
+            held = self.slice(segment.offset, segment.filesz, "PT_NOTE")
+            if found := elf_notes.build_id(bytes(held), order):
                 return found
         section = self.section(".note.gnu.build-id")
-        return _find_build_id(bytes(self.contents(section)), self.endian) if section else None
+        return elf_notes.build_id(bytes(self.contents(section)), order) if section else None
 
     def symbol_records(self, section: Section | None) -> np.ndarray:
         """The Elf32_Sym or Elf64_Sym records of a symbol table in its own order; none for None.
@@ -318,17 +317,3 @@ def _segment(file: Any, index: int) -> Segment:
         header["p_memsz"],
         header["p_align"],
     )
-
-
-def _find_build_id(notes: bytes, endian: arch.Endian) -> str | None:
-    """Walk ELF notes for NT_GNU_BUILD_ID (3) of owner GNU."""
-    at = 0
-    while at + 12 <= len(notes):
-        namesz, descsz, kind = (
-            int.from_bytes(notes[at + n : at + n + 4], endian) for n in (0, 4, 8)
-        )
-        desc = at + 12 + (namesz + 3 & ~3)
-        if kind == 3 and notes[at + 12 : at + 16] == b"GNU\0" and desc + descsz <= len(notes):
-            return notes[desc : desc + descsz].hex()
-        at = desc + (descsz + 3 & ~3)
-    return None

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ring3 import arch
+from ring3.elf_notes import notes
 from ring3.errors import BadInput, MissingPart
 from ring3.files import map_input, require_regular
 from ring3.sframe import abi as abis
@@ -303,18 +304,12 @@ class Core:
                     _Segment(start, start + held, start + memsz, offset, bool(flags & 1))
                 )
             elif kind == _PT_NOTE:
-                self._notes += self._read_notes(self._slice(offset, filesz))
+                self._notes += [
+                    (kind, data)
+                    for owner, kind, data, _ in notes(self._slice(offset, filesz), self._order)
+                    if owner == b"CORE"
+                ]
         self._segments.sort(key=lambda segment: segment.start)
-
-    def _read_notes(self, raw: bytes) -> Iterator[tuple[int, bytes]]:
-        at = 0
-        while at + 12 <= len(raw):
-            namesz, descsz, kind = struct.unpack_from(self._order + "III", raw, at)
-            name = raw[at + 12 : at + 12 + namesz]
-            at += 12 + (namesz + 3 & ~3)
-            if name.rstrip(b"\0") == b"CORE":
-                yield kind, raw[at : at + descsz]
-            at += descsz + 3 & ~3
 
     def _read_auxv(self) -> dict[int, int]:
         out: dict[int, int] = {}

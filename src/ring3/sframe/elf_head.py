@@ -11,6 +11,8 @@ import os
 import stat
 import struct
 
+from ring3 import elf_notes
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +99,7 @@ def read(read_at: ReadAt) -> Image | None:
         if kind == PT_LOAD and flags & PF_X:
             loads.append(Load(offset, vaddr, filesz, memsz))
         elif kind == PT_NOTE and build_id is None:
-            build_id = _build_id(read_at(offset, min(filesz, _MOST_NOTE)), order)
+            build_id = elf_notes.build_id(read_at(offset, min(filesz, _MOST_NOTE)), order)
         elif kind == PT_GNU_SFRAME:
             sframe = filesz
     return Image(machine, endian, entry, tuple(loads), build_id, sframe)
@@ -132,15 +134,3 @@ def read_path(path: Path | str) -> Image | None:
 def read_bytes(data: bytes | memoryview) -> Image | None:
     """:func:`read` of an image in memory."""
     return read(lambda offset, size: bytes(data[offset : offset + size]))
-
-
-def _build_id(notes: bytes, order: str) -> str | None:
-    """The descriptor of the NT_GNU_BUILD_ID (3) note of owner GNU, in hex."""
-    at = 0
-    while at + 12 <= len(notes):
-        namesz, descsz, kind = struct.unpack_from(order + "III", notes, at)
-        desc = at + 12 + (namesz + 3 & ~3)
-        if kind == 3 and notes[at + 12 : at + 16] == b"GNU\0" and desc + descsz <= len(notes):
-            return notes[desc : desc + descsz].hex()
-        at = desc + (descsz + 3 & ~3)
-    return None
