@@ -11,13 +11,13 @@ from ring3.kernel.task import PF_MEMALLOC
 from ring3.mm import gfp as G
 from ring3.mm.list_lru import ListLru, Lru
 from ring3.mm.mempool import Mempool
-from ring3.mm.page_alloc import alloc_pages, free_pages
+from ring3.mm.page_alloc import alloc_pages
 from ring3.mm.shrinker import SHRINK_STOP, ShrinkControl, Shrinker, do_shrink_slab
 from ring3.mm.slab import Cache
 from ring3.mm.slab_cache import KmemCache
 from ring3.mm.vmscan import start_kswapd
 from ring3.mm.watermarks import Settings
-from ring3.mm.zone import Folio, Memory
+from ring3.mm.zone import Folio, Memory, free_pages
 
 
 def memory(pages: int = 64, marks: tuple[int, int, int] = (8, 10, 12)) -> Memory:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ring3.mm import gfp as G
-from ring3.mm.page_alloc import alloc_pages, free_pages
-from ring3.mm.zone import Folio, Memory
+from ring3.mm.page_alloc import alloc_pages
+from ring3.mm.zone import Folio, Memory, free_pages
 
 
 class AddressSpace:

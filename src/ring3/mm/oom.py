@@ -9,7 +9,7 @@ from __future__ import annotations
 from ring3.kernel.report import KernelBug
 from ring3.kernel.task import DEAD, PF_KTHREAD, Task
 from ring3.mm import gfp as G
-from ring3.mm.zone import Memory
+from ring3.mm.zone import Memory, free_pages
 
 
 class OutOfMemory(KernelBug):
@@ -53,7 +53,5 @@ def out_of_memory(mm: Memory, gfp: int) -> bool:
 
 def reap(mm: Memory, victim: Task) -> None:
     """Free the anonymous memory of ``victim``."""
-    from ring3.mm.page_alloc import free_pages
-
     for folio in mm.anonymous.pop(victim, []):
         free_pages(mm, folio)

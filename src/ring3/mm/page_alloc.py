@@ -70,16 +70,6 @@ def alloc_pages(mm: Memory, gfp: int, order: int = 0) -> Folio | None:
 _SCOPES = PF_MEMALLOC_NOFS | PF_MEMALLOC_NOIO | PF_MEMALLOC_PIN
 
 
-def free_pages(mm: Memory, folio: Folio) -> None:
-    """Give ``folio`` back.  Who waits for memory looks again."""
-    mm.kernel.point("free_pages", mm, mm.key | 1)
-    if mm.take_back is not None and mm.take_back(folio):
-        return
-    folio.zone.free += 1 << folio.order
-    if mm.freed.waiters:
-        mm.freed.wake_up_all()
-
-
 def get_page_from_freelist(mm: Memory, gfp: int, order: int, alloc_flags: int) -> Folio | None:
     """Take 2^order pages from the first zone whose watermark allows it."""
     highest = _highest_zone(mm, gfp)

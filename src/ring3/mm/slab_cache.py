@@ -7,9 +7,9 @@ keeps a few per node.
 from __future__ import annotations
 
 from ring3.mm import gfp as G
-from ring3.mm.page_alloc import alloc_pages, free_pages
+from ring3.mm.page_alloc import alloc_pages
 from ring3.mm.slab import PAGE_SIZE, Cache, get_order, layout
-from ring3.mm.zone import Folio, Memory
+from ring3.mm.zone import Folio, Memory, free_pages
 
 
 class Slab:

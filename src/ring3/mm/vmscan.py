@@ -15,7 +15,7 @@ from ring3.mm import gfp as G
 from ring3.mm.costs import SCAN_PAGE
 from ring3.mm.shrinker import shrink_slab
 from ring3.mm.watermarks import SWAP_CLUSTER_MAX
-from ring3.mm.zone import Memory
+from ring3.mm.zone import Memory, free_pages
 
 DEF_PRIORITY = 12
 MAX_RECLAIM_RETRIES = 16
@@ -116,8 +116,6 @@ def _shrink_active_list(mm: Memory, count: int) -> None:
 
 def _shrink_inactive_list(mm: Memory, sc: ScanControl, count: int) -> int:
     """Isolate a batch, free what is clean and unused, put the rest back."""
-    from ring3.mm.page_alloc import free_pages
-
     batch = list(islice(mm.inactive, count))
     mm.costs.charge(SCAN_PAGE * len(batch))
     for folio in batch:

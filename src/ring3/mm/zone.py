@@ -144,6 +144,16 @@ class Memory:
         return "memory"
 
 
+def free_pages(mm: Memory, folio: Folio) -> None:
+    """Give ``folio`` back.  Who waits for memory looks again."""
+    mm.kernel.point("free_pages", mm, mm.key | 1)
+    if mm.take_back is not None and mm.take_back(folio):
+        return
+    folio.zone.free += 1 << folio.order
+    if mm.freed.waiters:
+        mm.freed.wake_up_all()
+
+
 class Stats:
     """What allocations cost.  ``latencies`` are virtual ns of user tasks' allocations that entered the slow
     path; ``fast`` counts those that did not."""
