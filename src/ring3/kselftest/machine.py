@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ring3 import ktap
-from ring3.arch import Arch, by_name
+from ring3.arch import by_name
 from ring3.errors import BadInput
 from ring3.kselftest.boot import Boot, Machine, boot
 from ring3.kselftest.execute import LIMIT
@@ -25,6 +25,8 @@ from ring3.ktap import Log
 from ring3.nolibc import build
 
 INIT = Path(__file__).with_name("init.c")
+#: Of the programs that a kernel runs, UML's too.
+ARCH = by_name("x86_64")
 #: Seconds that a kernel may take to boot and to run its own suites.
 BOOT_TIME = 300.0
 #: The line of the log that init begins with.
@@ -51,11 +53,6 @@ class Session:
     problems: list[str] = field(default_factory=list)
 
 
-def user_arch(image: Image) -> Arch:
-    """The architecture of the programs that a kernel runs."""
-    return by_name("x86_64")
-
-
 def run(
     image: Image,
     tests: Sequence[Ready],
@@ -74,7 +71,6 @@ def run(
     ``boot_time`` is what the kernel and KUnit may take, in seconds; each test has its own time on top, and
     may print ``limit`` bytes.
     """
-    arch = user_arch(image)
     words = ["printk.devkmsg=on", "ignore_loglevel", "printk.time=1", "log_buf_len=4M", *cmdline]
     words.append(f"kunit.enable={int(kunit)}")
     if suites is not None:
@@ -85,7 +81,7 @@ def run(
         root = Path(folder)
         for name in ("dev", "proc", "sys", "tmp", "run", _TESTS):
             (root / name).mkdir()
-        build.build([INIT], arch, root / "init")
+        build.build([INIT], ARCH, root / "init")
         lines = []
         for number, test in enumerate(tests, 1):
             place = f"/{_TESTS}/{number}-{test.program.name}"

@@ -101,10 +101,9 @@ def run_in_kernel(
     on_line: Callable[[str], None] | None = None,
 ) -> Booted:
     """Build every test, boot ``image`` once, and take KUnit's results and theirs from its log."""
-    arch = machine.user_arch(image)
     with tempfile.TemporaryDirectory(prefix="ring3-kselftest-") as name:
         made = _all(
-            lambda source: (source, _build(source, arch, Path(name), options)),
+            lambda source: (source, _build(source, machine.ARCH, Path(name), options)),
             sources,
             options,
             None,
@@ -126,7 +125,7 @@ def run_in_kernel(
             limit=options.limit,
             on_line=on_line,
         )
-    session = machine.read(result.log, [test.name for test in ready], arch.name)
+    session = machine.read(result.log, [test.name for test in ready], machine.ARCH.name)
     ran = {test.name: outcome for test, outcome in zip(ready, session.outcomes, strict=False)}
     outcomes = [built if isinstance(built, Outcome) else ran[source.name] for source, built in made]
     for outcome in outcomes:

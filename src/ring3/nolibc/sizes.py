@@ -255,13 +255,11 @@ def _symbols(path: Path) -> dict[str, list[Part]]:
 
 def chart(rows: Sequence[Row], program: str, libcs: Sequence[str] | None = None) -> str:
     """An SVG of ``program``: bytes on a logarithmic axis, one group for each architecture."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     chosen = [row for row in rows if row.program == program]
-    figure, axes = pyplot.subplots(figsize=(9, 0.34 * len(chosen) + 1.4))
+    figure = Figure(figsize=(9, 0.34 * len(chosen) + 1.4))
+    axes = figure.add_subplot()
     for libc in libcs or libcs_of(rows):
         points = [(row.sizes[libc], at) for at, row in enumerate(chosen) if libc in row.sizes]
         if points:
@@ -277,7 +275,6 @@ def chart(rows: Sequence[Row], program: str, libcs: Sequence[str] | None = None)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, frameon=False)
     out = io.StringIO()
     figure.savefig(out, format="svg", bbox_inches="tight")
-    pyplot.close(figure)
     return out.getvalue()[out.getvalue().index("<svg") :]
 
 

@@ -30,11 +30,6 @@ class Compiler:
     kind: Kind
     command: tuple[str, ...]
 
-    @property
-    def cplusplus(self) -> tuple[str, ...]:
-        """The same for C++ (the front end needs no library of its own here)."""
-        return (*self.command, "-x", "c++")
-
 
 def compilers(arch: Arch) -> list[Compiler]:
     """The compilers for ``arch`` that are here, GCC first."""
