@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import vulkan_corners
 import vulkan_raster
 import vulkan_targets
 import vulkan_textures
@@ -23,6 +24,7 @@ GROUPS: dict[str, Callable[[], list[Case]]] = {
     "compressed": vulkan_textures.compressed,
     "ycbcr": vulkan_ycbcr.ycbcr,
     "images": vulkan_textures.images,
+    "corners": vulkan_corners.corners,
     "transfers": vulkan_transfers.transfers,
     "commands": vulkan_transfers.commands,
 }

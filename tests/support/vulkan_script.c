@@ -149,7 +149,9 @@ static void start(void)
 	VkPhysicalDeviceTextureCompressionASTCHDRFeatures astc = {
 		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TEXTURE_COMPRESSION_ASTC_HDR_FEATURES, &ycbcr
 	};
-	VkPhysicalDeviceFeatures2 features = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &astc };
+	VkPhysicalDeviceRobustness2FeaturesEXT robust = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT,
+							  &astc };
+	VkPhysicalDeviceFeatures2 features = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &robust };
 	static const char *const wanted[] = {
 		"VK_KHR_16bit_storage", "VK_KHR_8bit_storage", "VK_KHR_shader_float16_int8", "VK_KHR_buffer_device_address",
 		"VK_KHR_dynamic_rendering", "VK_KHR_timeline_semaphore", "VK_KHR_shader_subgroup_extended_types",
@@ -159,7 +161,7 @@ static void start(void)
 		"VK_KHR_shader_float_controls", "VK_EXT_custom_border_color", "VK_KHR_multiview", "VK_KHR_maintenance2",
 		"VK_EXT_vertex_attribute_divisor", "VK_EXT_shader_stencil_export",
 		"VK_KHR_sampler_ycbcr_conversion", "VK_EXT_ycbcr_2plane_444_formats", "VK_EXT_texture_compression_astc_hdr",
-		"VK_EXT_astc_decode_mode",
+		"VK_EXT_astc_decode_mode", "VK_EXT_robustness2",
 	};
 	const char *enabled[sizeof(wanted) / sizeof(*wanted)];
 	VkDeviceCreateInfo dinfo = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &features,

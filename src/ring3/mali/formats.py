@@ -201,6 +201,18 @@ class SharedExponent(Format):
         return words.astype("<u4").view(np.uint8).reshape(-1, 4)
 
 
+@dataclass(frozen=True)
+class Constant(Format):
+    """No memory, for texel buffers that are nothing."""
+
+    @property
+    def size(self) -> int:
+        return 0
+
+    def unpack(self, data: Bytes) -> NDArray[Any]:
+        return np.zeros((len(data), self.channels), dtype=np.float32)
+
+
 def _packed() -> dict[int, Format]:
     table: dict[int, Format] = {
         64: Packed("RGB565", 3, 0, "u", (5, 6, 5)),
@@ -208,6 +220,7 @@ def _packed() -> dict[int, Format]:
         66: Packed("A1BGR5UNORM", 4, 0, "u", (1, 5, 5, 5), True),
         89: Packed("R11FG11FB10F", 3, 0, "f", (11, 11, 10)),
         91: SharedExponent("R9FG9FB9FE5F", 3, 9, "f"),
+        95: Constant("Constant", 4, 0, "f"),
         186: Packed("RGBA4UNORM", 4, 0, "u", (4, 4, 4, 4)),
         # What the tile buffer holds, to the width of its channels.
         224: Packed("RGB5A1AU", 4, 0, "u", (5, 5, 5, 1)),

@@ -156,6 +156,10 @@ class Target:
                 fresh = kind.pack(wide[:, : kind.channels]) if kind is not None else self.get(at)
         else:
             kind, order = conversion(blend)
+            if kind.integer and values.dtype == np.float32:
+                # A shader of another type than its target's: Vulkan leaves it open, Gallium copies so.
+                bits = np.int32 if kind.kind == "i" else np.uint32
+                values = np.ascontiguousarray(values).view(bits).astype(np.int64)
             wanted = np.zeros((len(values), kind.channels), dtype=values.dtype)
             for channel, stored in enumerate(order[: values.shape[1]]):
                 if stored < kind.channels:

@@ -114,6 +114,7 @@ def _ld_cvt(instruction: Instruction) -> Execute:
             memory, order = pixel_format(form & (1 << 22) - 1)
             lanes = active_count(threads, mine)
             at = spread(address(threads, mine), lanes).view(np.int64) + offset
+            at = at if memory.size else np.full(lanes, NOWHERE)
             values = to_rgba(memory, order, threads.load(at, memory.size))
             if form & SRGB:
                 values[:, :3] = from_srgb(values[:, :3])
@@ -137,6 +138,8 @@ def _st_cvt(instruction: Instruction) -> Execute:
         for mine, given in split(threads, sel, conversion(threads, sel)):
             lanes = active_count(threads, mine)
             memory, order = pixel_format(given & (1 << 22) - 1)
+            if not memory.size:
+                continue
             form = {"i": "s32", "j": "u32"}.get(memory.kind, kind) if kind == "auto" else kind
             values = read_vector(threads, mine, register, count, form)
             stored = np.zeros((lanes, memory.channels), dtype=values.dtype)

@@ -17,7 +17,7 @@ from ring3.mali.descriptors import Sampler, Texture
 from ring3.mali.formats import pixel_format
 from ring3.mali.shader.cube import beyond
 from ring3.mali.shader.operands import Array
-from ring3.mali.shader.texels import CUBE, ONE, THREE, level_size, texel_addresses, texels
+from ring3.mali.shader.texels import CUBE, NULL, ONE, THREE, level_size, texel_addresses, texels
 from ring3.mali.shader.threads import Threads
 from ring3.mali.tilebuffer import COMPARE
 
@@ -115,6 +115,8 @@ class Filter:
     def __init__(self, threads: Threads, texture: Texture, sampler: Sampler) -> None:
         self.threads, self.texture, self.sampler = threads, texture, sampler
         self.border = border_color(sampler, texture)
+        if texture.type == NULL:
+            self.border[:] = 0
         self.axes = {ONE: 1, THREE: 3}.get(texture.dimension, 2)
         self.integer = pixel_format(texture.format)[0].integer
         self.wraps = [sampler.wrap_s, sampler.wrap_t, sampler.wrap_r]

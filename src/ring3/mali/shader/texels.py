@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,11 @@ from ring3.mali.tilebuffer import afbc_stride
 TILED, LINEAR = 1, 2
 GENERIC, ASTC, AFBC, CHROMA_2P = 1, 4, 6, 8  # types of planes
 CUBE, ONE, TWO, THREE = range(4)  # dimensions
+NULL, TEXTURE = 0, 2  # types of descriptors
+RGBA8, IDENTITY = (
+    187 << 12,
+    0o3210,
+)  # a pixel format, and the swizzle that leaves channels where they are
 Z24 = 77
 YUV8 = (64, 72)  # clump formats of planes that hold bytes
 SRGB = 1 << 20  # of a pixel format
@@ -37,7 +43,10 @@ def unfold(table: int) -> int:
 
 def read_texture(threads: Threads, table: int, index: int) -> Texture:
     found = descriptor(threads.space, threads.resources, table, index, Texture)
-    if found.type != 2:
+    if found.type == NULL:
+        # Nothing: its one texel is outside.
+        return replace(found, dimension=TWO, format=RGBA8, swizzle=IDENTITY)
+    if found.type != TEXTURE:
         raise Unsupported(f"a descriptor of type {found.type} where a texture is expected")
     if found.minimum_level:
         raise Unsupported("a texture with a minimum level is not there yet")
@@ -71,7 +80,7 @@ def texel_addresses(
     x, y, layer = place
     out = np.full(len(x), NOWHERE, dtype=np.int64)
     volume = texture.dimension == THREE
-    inside = (level >= 0) & (level < texture.levels)
+    inside = (level >= 0) & (level < texture.levels) & (texture.type != NULL)
     if not volume:
         inside &= (layer >= 0) & (layer < layers(texture))
     if sample is not None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ring3.errors import Unsupported
 from ring3.mali.descriptors import Plane, Sampler, Texture
 from ring3.mali.shader.sampler import Filter, Lookup
-from ring3.mali.shader.texels import CHROMA_2P, swizzled
+from ring3.mali.shader.texels import CHROMA_2P, IDENTITY, swizzled
 from ring3.mali.shader.threads import Threads
 
 #: Pixel format -> chroma's divisors across and down.
@@ -26,7 +26,6 @@ _ORDERS = {0: (0, 1, 2), 1: (0, 2, 1), 2: (1, 0, 2), 3: (1, 2, 0), 4: (2, 1, 0),
 #: Siting -> along which axes chroma lies midway; elsewhere on the texels of even number.  422 has one axis.
 _MIDWAY = {0: (False, False), 1: (False, True), 2: (True, False), 3: (True, True)}
 _MIDWAY_422 = {0: (False, False), 1: (True, False)}
-_IDENTITY = 0o3210
 _R8, _RG8 = 163 << 12, 171 << 12
 
 
@@ -94,6 +93,6 @@ def _plane(
     lookup: Lookup,
 ) -> NDArray[Any]:
     values = {item.name: getattr(texture, item.name) for item in fields(Texture)}
-    values |= {"format": form, "swizzle": _IDENTITY, "array_size": texture.array_size // 2}
+    values |= {"format": form, "swizzle": IDENTITY, "array_size": texture.array_size // 2}
     values |= {"width": -(-texture.width // down[0]), "height": -(-texture.height // down[1])}
     return Filter(threads, kind(**values), sampler).sample(lookup)
