@@ -87,6 +87,7 @@ _PROGRAMS = [
         ),
         ("programs", "perf", "recordings of others to read", ("perf",), ("linux-perf",)),
         ("programs", "patchelf", "rewrites our programs in tests", ("patchelf",), ("patchelf",)),
+        ("programs", "patch", "truth for the audit's patches", ("patch",), ("patch",)),
         ("programs", "chromium", "opens the pages in tests", ("chromium",), ("chromium",)),
         ("programs", "musl", "sizes to compare nolibc with", ("musl-gcc",), ("musl-tools",)),
         ("programs", "astcenc", "truth for ASTC textures", ("astcenc",), ("astcenc",)),
@@ -102,6 +103,13 @@ _PROGRAMS = [
         # diet prints its usage on any wrong option, with no version; that it is there must do.
         lambda: shutil.which("diet"),
         ("dietlibc-dev",),
+    ),
+    Part(
+        "programs",
+        "libc6-dbg",
+        "names of the C library's inner functions in stacks",
+        lambda: _package("libc6-dbg"),
+        ("libc6-dbg",),
     ),
     Part(
         "programs",
@@ -125,6 +133,10 @@ _PROGRAMS = [
         remedy="pip install ziglang",
     ),
 ]
+
+
+def _package(name: str) -> str | None:
+    return "installed" if debian.installed([name])[name] else None
 
 
 def _kernel_parts() -> list[Part]:
@@ -233,9 +245,7 @@ def _oracles() -> list[Part]:
             "oracles",
             "linux-6.1",
             "kernel source of this Debian, for the audit",
-            lambda: (
-                "installed" if debian.installed(["linux-source-6.1"])["linux-source-6.1"] else None
-            ),
+            lambda: _package("linux-source-6.1"),
             ("linux-source-6.1",),
         )
     ]

@@ -186,7 +186,12 @@ def _nolibc(say: Say) -> Iterator[Block]:
         'puts("Hello, world!"), static and stripped: bytes of the file',
         ("architecture", "it ran", *(f"#{libc}" for libc in _LIBCS), "#floor"),
         [
-            (row.arch, _RAN[row.ran], *(row.sizes.get(c, "-") for c in _LIBCS), row.floor)
+            (
+                row.arch,
+                _RAN[row.ran] if "nolibc" in row.sizes else "not built",
+                *(row.sizes.get(c, "-") for c in _LIBCS),
+                row.floor,
+            )
             for row in found
         ],
         "All with the same flags; W^X kept and section headers present.",

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -104,3 +108,28 @@ def test_completion_knows_the_groups() -> None:
 
     done = ring3(env={**os.environ, **environment})
     assert "doctor" in done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("words", ["kselftest run program.c", "panthor run -- ./program"])
+def test_what_is_interrupted_leaves_nothing_running(
+    words: str, number: signal.Signals, code: int, tmp_path: Path, needs: Callable[[str], str]
+) -> None:
+    """A program that says who it is, and would wait for ever."""
+    source = "#include <stdio.h>\n#include <unistd.h>\n"
+    source += f'int main(void) {{ FILE *f = fopen("{tmp_path}/pid", "w");'
+    source += ' fprintf(f, "%d\\n", (int)getpid()); fclose(f); for (;;) pause(); }\n'
+    (tmp_path / "program.c").write_text(source)
+    subprocess.run([needs("gcc"), "program.c", "-o", "program"], cwd=tmp_path, check=True)
+    command = [sys.executable, "-m", "ring3", *words.split()]
+    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    pid = tmp_path / "pid"
+    while not (pid.is_file() and pid.read_text().endswith("\n")):
+        assert running.poll() is None
+        time.sleep(0.05)
+    program = os.pidfd_open(int(pid.read_text()))
+    running.send_signal(number)
+    _, error = running.communicate(timeout=60)
+    assert (running.returncode, error.strip()) == (code, b"")
+    assert select.select([program], [], [], 60)[0]
+    os.close(program)

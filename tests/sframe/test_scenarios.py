@@ -72,6 +72,7 @@ def test_threads_and_the_vdso(tmp_path, needs):
       pthread_t id; pthread_create(&id, 0, worker, 0); worker(0); pthread_join(id, 0); return 0;
     }
     """
+    needs("package:libc6-dbg")  # names start_thread
     program = build(tmp_path, needs, "threads", SPIN + textwrap.dedent(source), "-pthread")
     found, traces, made = recorded([program], tmp_path)
     assert len(set(found.samples["tid"])) == 2
@@ -141,6 +142,7 @@ def test_signal_handlers(tmp_path, needs, stack_of_its_own):
       interrupted(); return 0;
     }
     """
+    needs("package:libc6-dbg")  # names __restore_rt
     program = build(tmp_path, needs, "signals", SPIN + textwrap.dedent(source))
     command = [program, "own"] if stack_of_its_own else [program]
     _, traces, made = recorded(command, tmp_path)

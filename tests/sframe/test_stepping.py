@@ -73,6 +73,7 @@ BUILDS = {
 def test_every_instruction(tmp_path, needs, build):
     compiler = BUILDS[build]
     needs(compiler[0])
+    needs("package:libc6-dbg")  # names _dl_runtime_resolve
     source = tmp_path / "steps.c"
     source.write_text(SOURCE)
     program = tmp_path / "steps"

@@ -1,12 +1,14 @@
 """The command line: ``ring3 GROUP VERB``.
 
-Exit codes: 0 good, 1 a finding, 2 bad input or a missing part (one line on stderr).  Each group lives
-in a module of its own that is imported only when it is named, so that ``ring3 --help`` stays quick.
+Exit codes: 0 good, 1 a finding, 2 bad input or a missing part (one line on stderr), 130 and 143 for ^C and
+SIGTERM.  Each group lives in a module of its own that is imported only when it is named, so that
+``ring3 --help`` stays quick.
 """
 
 from __future__ import annotations
 
 import importlib
+import signal
 from typing import Any
 
 import click
@@ -121,14 +123,23 @@ def root() -> None:
     """
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: to be cleaned up after as after ^C, where Python alone would be gone at once."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
 def run() -> int:
     """Run the command line and return its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         # Outside standalone mode click hands back the code of ctx.exit(), or what the verb returned.
         code = root.main(prog_name="ring3", standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except click.Abort:
-        return 130
+    except click.Abort as end:
+        return 143 if isinstance(end.__cause__, Terminated) else 130
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2

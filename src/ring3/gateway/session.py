@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -80,13 +82,25 @@ class Session:
         environment: Mapping[str, str] | None = None,
         started: Callable[[int], None] = lambda pid: None,
     ) -> list[int]:
-        """Run programs side by side to their ends; their exit statuses (-n: killed by signal n)."""
+        """Run programs side by side to their ends; their exit statuses (-n: killed by signal n).
+
+        An interruption ends them, too: nobody would answer their calls any more.
+        """
         settings = os.environ if environment is None else environment
-        pids = []
-        for command in commands:
-            pids.append(self.start(command, root=root, environment=settings))
-            started(pids[-1])
-        return [self.gateway.wait(pid) for pid in pids]
+        pids: list[int] = []
+        statuses: list[int] = []
+        try:
+            for command in commands:
+                pids.append(self.start(command, root=root, environment=settings))
+                started(pids[-1])
+            for pid in pids:
+                statuses.append(self.gateway.wait(pid))
+        except KeyboardInterrupt:
+            for pid in pids[len(statuses) :]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            raise
+        return statuses
 
 
 def program(name: str, root: Path | None) -> Path:

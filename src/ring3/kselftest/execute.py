@@ -16,6 +16,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from threading import Event
 
 from ring3.arch import Arch
 from ring3.errors import MissingPart
@@ -29,10 +30,17 @@ _GRACE = 0.2  # seconds that children get to print their last after the program'
 
 
 def run_here(
-    name: str, program: Path, arch: Arch, *, timeout: float, limit: int = LIMIT
+    name: str,
+    program: Path,
+    arch: Arch,
+    *,
+    timeout: float,
+    limit: int = LIMIT,
+    stop: Event | None = None,
 ) -> Outcome:
     """Run ``program`` with nothing on standard input; ``timeout`` in seconds, ``limit`` in bytes.
 
+    Once ``stop`` is set its time is over.
     Raises MissingPart when nothing here runs programs of ``arch``.
     """
     before = toolchain.runner(arch)
@@ -57,7 +65,7 @@ def run_here(
         except OSError as error:
             return Outcome(name, arch.name, trouble="not run", detail=error.strerror or str(error))
         try:
-            output, trouble = _collect(running, began + timeout, limit)
+            output, trouble = _collect(running, began + timeout, limit, stop or Event())
         finally:
             left = _end(running, mark)
         code = running.returncode
@@ -75,7 +83,7 @@ def run_here(
 
 
 def _collect(
-    running: subprocess.Popen[bytes], deadline: float, limit: int
+    running: subprocess.Popen[bytes], deadline: float, limit: int, stop: Event
 ) -> tuple[bytes, Trouble]:
     """What the program prints until it ends, the time is over or it is too much."""
     assert running.stdout is not None
@@ -88,13 +96,13 @@ def _collect(
             if ended is None and running.poll() is not None:
                 # Whoever still holds the pipe may finish its line, and no more.
                 ended = now
-            if ended is None and now >= deadline:
+            if ended is None and (now >= deadline or stop.is_set()):
                 return bytes(output), "time-out"
             if ended is not None and now >= ended + _GRACE:
                 return bytes(output), ""
             if not selector.get_map():
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    running.wait(max(0.0, deadline - now))
+                    running.wait(min(0.05, max(0.0, deadline - now)))
                 continue
             if not selector.select(0.05):
                 continue

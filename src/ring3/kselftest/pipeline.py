@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from threading import Event
 from typing import TypeVar
 
 from ring3.arch import Arch
@@ -58,14 +59,19 @@ def run_here(
 ) -> list[Outcome]:
     """Build and run every test for every architecture, natively or under qemu-user."""
 
-    def one(pair: tuple[Source, Arch], folder: Path) -> Outcome:
+    def one(pair: tuple[Source, Arch], stop: Event) -> Outcome:
         source, arch = pair
-        built = _build(source, arch, folder / arch.name, options)
+        built = _build(source, arch, Path(folder) / arch.name, options)
         if isinstance(built, Outcome):
             return built
         try:
             return execute.run_here(
-                source.name, built, arch, timeout=options.seconds(source), limit=options.limit
+                source.name,
+                built,
+                arch,
+                timeout=options.seconds(source),
+                limit=options.limit,
+                stop=stop,
             )
         except MissingPart as missing:
             return Outcome(source.name, arch.name, trouble="not run", detail=str(missing))
@@ -73,8 +79,8 @@ def run_here(
             built.unlink(missing_ok=True)
 
     pairs = [(source, arch) for arch in archs for source in sources]
-    with tempfile.TemporaryDirectory(prefix="ring3-kselftest-") as name:
-        return _all(lambda pair: one(pair, Path(name)), pairs, options, tick)
+    with tempfile.TemporaryDirectory(prefix="ring3-kselftest-") as folder:
+        return _all(one, pairs, options, tick)
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ def run_in_kernel(
     """Build every test, boot ``image`` once, and take KUnit's results and theirs from its log."""
     with tempfile.TemporaryDirectory(prefix="ring3-kselftest-") as name:
         made = _all(
-            lambda source: (source, _build(source, machine.ARCH, Path(name), options)),
+            lambda source, _: (source, _build(source, machine.ARCH, Path(name), options)),
             sources,
             options,
             None,
@@ -198,20 +204,25 @@ def _build(source: Source, arch: Arch, folder: Path, options: Options) -> Path |
 
 
 def _all(
-    function: Callable[[Item], Result],
+    function: Callable[[Item, Event], Result],
     items: Sequence[Item],
     options: Options,
     tick: Callable[[Result], None] | None,
 ) -> list[Result]:
-    """``function`` of every item, in the order of the items, some at a time."""
+    """``function`` of every item, in the order of the items, some at a time.
+
+    It gets an event, too, which is set when its result is not wanted any more: after an exception, or ^C.
+    """
+    stop = Event()
     with ThreadPoolExecutor(options.workers) as pool:
-        futures = [pool.submit(function, item) for item in items]
+        futures = [pool.submit(function, item, stop) for item in items]
         try:
             for future in as_completed(futures):
                 result = future.result()
                 if tick:
                     tick(result)
         finally:
+            stop.set()
             for future in futures:
                 future.cancel()
     return [future.result() for future in futures]

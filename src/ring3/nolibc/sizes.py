@@ -67,9 +67,13 @@ def measure(
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [pool.submit(_row, *case, Path(folder), builders) for case in cases]
         rows = []
-        for job in jobs:
-            rows.append(job.result())
-            tick()
+        try:
+            for job in jobs:
+                rows.append(job.result())
+                tick()
+        finally:
+            for job in jobs:  # after an exception, or ^C
+                job.cancel()
     return rows
 
 

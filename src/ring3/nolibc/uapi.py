@@ -58,7 +58,8 @@ def _from_zig(arch: Arch) -> tuple[Path, Path] | None:
     base = Path(spec.origin).parent / "lib/libc/include"
     name = {"arm64": "aarch64", "s390": "s390x"}.get(arch.family, arch.family)
     asm = base / f"{name}-linux-any/asm"
-    return (base / "any-linux-any", asm) if asm.is_dir() else None
+    # Of some architectures zig has the kernel's own files without those that only lead to asm-generic.
+    return (base / "any-linux-any", asm) if (asm / "bitsperlong.h").is_file() else None
 
 
 def _from_source(arch: Arch) -> tuple[Path, Path]:

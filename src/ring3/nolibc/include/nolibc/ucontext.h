@@ -50,6 +50,9 @@ typedef struct ucontext {
 #elif __has_include(<asm/ucontext.h>)
 #include <asm/ucontext.h>
 typedef struct ucontext ucontext_t;
+#elif defined(__sparc__)
+/* Headers older than 7.2 say nothing of it. */
+typedef struct ucontext ucontext_t;
 #else
 /* Where the kernel does not export it. */
 struct ucontext {
