@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from errno import EBUSY, EINVAL
 from mmap import PROT_EXEC, PROT_WRITE
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ring3.dma_buf.file import refuse
 from ring3.drm import gem
@@ -24,6 +24,9 @@ from ring3.panthor.inject import Injection
 from ring3.panthor.pagetable import BLOCK, TablePool
 from ring3.panthor.sched import Scheduler
 from ring3.panthor.vm import Vm
+
+if TYPE_CHECKING:
+    from ring3.panthor.implicit import World
 
 MAX_VMS = 32
 MAX_GROUPS = 128
@@ -44,7 +47,7 @@ class PanthorFile:
         self.vms: HandleTable[Vm] = HandleTable(MAX_VMS, EBUSY)
         self.groups: HandleTable[Group] = HandleTable(MAX_GROUPS, EBUSY)
         self.mmio_offset = uapi.USER_MMIO_OFFSET_64BIT
-        self.implicit: Any = None  # the old world's state, see panthor.implicit
+        self.implicit: World | None = None  # the old world's state
 
 
 class PanthorDevice(DrmDevice):
@@ -93,6 +96,11 @@ class PanthorDevice(DrmDevice):
             self.sched.destroy_group(group)
         for vm in private.vms.clear():
             vm.destroy()
+
+    def gem_closed(self, file: DrmFile, obj: GemObject) -> None:
+        private: PanthorFile = file.driver_private
+        if private.implicit is not None:
+            private.implicit.closed(obj)
 
     def tells_time(self, cmd: int, argument: bytes) -> bool:
         kind = int.from_bytes(argument[:4], "little")

@@ -17,7 +17,7 @@ from ring3.dma_buf.resv import Usage, usage_rw
 from ring3.drm import gem
 from ring3.drm.exec import Exec
 from ring3.drm.file import DrmFile
-from ring3.drm.gem import GemObject, handle_create
+from ring3.drm.gem import GemObject, handle_create, handle_delete
 from ring3.drm.ranges import RangeAllocator
 from ring3.drm.uapi import DRM_COMMAND_BASE
 from ring3.panthor import uapi
@@ -31,6 +31,8 @@ from ring3.panthor.vm import Bind, Vm
 
 READ, WRITE = 1, 2
 QUEUES = 3
+_FIRST_VA = 1 << 24
+_ALIGNMENT = 1 << 16
 _RING = 65536
 
 
@@ -81,23 +83,86 @@ CREATE_HEAP = Ioctl("IMPLICIT_CREATE_HEAP", "d", _FIRST + 4, "WR", CreateHeap)
 
 
 @dataclass
-class _World:
-    """What an open file of the old world has: one VM, one group, an allocator of addresses."""
+class _Place:
+    """Where the file's VM shows ``obj``: while its handle is ``open``, or one of ``jobs`` uses it."""
 
-    vm: Vm
-    group: Group
-    addresses: RangeAllocator
-    places: dict[int, int]  # id of the object -> its address
+    obj: GemObject
+    va: int
+    open: bool = True
+    jobs: int = 0
+
+
+class World:
+    """What an open file of the old world has: one VM, one group, and its buffers at addresses."""
+
+    def __init__(self, vm: Vm, group: Group) -> None:
+        self.vm = vm
+        self.group = group
+        self._addresses = RangeAllocator(_FIRST_VA, vm.user_va_range)
+        self._places: dict[GemObject, _Place] = {}
+
+    def place(self, obj: GemObject) -> int:
+        """The address of ``obj``, given and bound with the first use.  ENOMEM, ENOSPC."""
+        place = self._places.get(obj)
+        if place is None:
+            va = self._addresses.allocate(obj.size, _ALIGNMENT)
+            try:
+                obj.pages()
+                self.vm.execute(Bind(uapi.OP_TYPE_MAP, va, obj.size, obj))
+            except OSError:
+                self._addresses.release(va)
+                raise
+            place = self._places[obj] = _Place(obj, va)
+        place.open = True
+        return place.va
+
+    def use(self, obj: GemObject) -> None:
+        """A job needs ``obj``, which has its place, until :meth:`done` with it."""
+        self._places[obj].jobs += 1
+
+    def done(self, obj: GemObject) -> None:
+        """A job needs it no longer."""
+        place = self._places[obj]
+        place.jobs -= 1
+        self._give_back(place)
+
+    def closed(self, obj: GemObject) -> None:
+        """The file's handle of ``obj`` is gone."""
+        place = self._places.get(obj)
+        if place is not None:
+            place.open = False
+            self._give_back(place)
+
+    def _give_back(self, place: _Place) -> None:
+        if place.open or place.jobs:
+            return
+        del self._places[place.obj]
+        if not self.vm.destroyed:  # which has unmapped everything
+            self.vm.execute(Bind(uapi.OP_TYPE_UNMAP, place.va, place.obj.size))
+        self._addresses.release(place.va)
 
 
 class ImplicitJob(PanthorJob):
     """A job that the kernel orders by ``uses``: (buffer, whether it is written)."""
 
-    uses: list[tuple[GemObject, bool]]
+    def __init__(self, world: World, submit: uapi.QueueSubmit) -> None:
+        super().__init__(world.group, submit)
+        self.world = world
+        self.uses: list[tuple[GemObject, bool]] = []
+
+    def use(self, obj: GemObject, write: bool) -> None:
+        """Order the job by ``obj``, which stays at its place meanwhile."""
+        self.world.use(obj)
+        self.uses.append((obj, write))
 
     def update_resvs(self, objects: list[GemObject]) -> None:
         for obj, write in self.uses:
             obj.resv.add_fence(self.finished, Usage.WRITE if write else Usage.READ)
+
+    def release(self) -> None:
+        while self.uses:
+            self.world.done(self.uses.pop()[0])
+        super().release()
 
 
 def install(device: PanthorDevice) -> None:
@@ -112,7 +177,7 @@ def install(device: PanthorDevice) -> None:
         device.register(ioctl, handler)
 
 
-def _world(file: DrmFile, process: Process) -> _World:
+def _world(file: DrmFile, process: Process) -> World:
     """The file's world, made with its first call."""
     private = file.driver_private
     if private.implicit is None:
@@ -132,20 +197,9 @@ def _world(file: DrmFile, process: Process) -> _World:
         except OSError:
             private.vms.remove(number).destroy()
             raise
-        private.implicit = _World(vm, group, RangeAllocator(1 << 24, vm.user_va_range), {})
-    world: _World = private.implicit
+        private.implicit = World(vm, group)
+    world: World = private.implicit
     return world
-
-
-def _place(file: DrmFile, process: Process, obj: GemObject) -> int:
-    """The address of ``obj`` in the file's VM, given and bound with the first use."""
-    world = _world(file, process)
-    if id(obj) not in world.places:
-        va = world.addresses.allocate(obj.size, 1 << 16)
-        obj.pages()
-        world.vm.execute(Bind(uapi.OP_TYPE_MAP, va, obj.size, obj))
-        world.places[id(obj)] = va
-    return world.places[id(obj)]
 
 
 def _create_bo(file: DrmFile, process: Process, args: CreateBo) -> None:
@@ -155,11 +209,15 @@ def _create_bo(file: DrmFile, process: Process, args: CreateBo) -> None:
     assert isinstance(device, PanthorDevice)
     obj = PanthorBo(device, -(-args.size // gem.PAGE) * gem.PAGE)
     args.handle = handle_create(file, obj)
-    args.va = _place(file, process, obj)
+    try:
+        args.va = _world(file, process).place(obj)
+    except OSError:
+        handle_delete(file, args.handle)
+        raise
 
 
 def _get_bo(file: DrmFile, process: Process, args: GetBo) -> None:
-    args.va = _place(file, process, file.objects.get(args.handle, ENOENT))
+    args.va = _world(file, process).place(file.objects.get(args.handle, ENOENT))
 
 
 def _create_heap(file: DrmFile, process: Process, args: CreateHeap) -> None:
@@ -177,22 +235,21 @@ def _submit(file: DrmFile, process: Process, args: Submit) -> None:
         queue_index=args.queue, stream_addr=args.stream_addr, stream_size=args.stream_size
     )
     check_submit(submit)
-    job = ImplicitJob(world.group, submit)
-    job.uses = []
+    job = ImplicitJob(world, submit)
     try:
-        _order_and_push(file, process, job, uses)
+        _order_and_push(file, job, uses)
     except OSError:
         job.release()
         raise
 
 
-def _order_and_push(file: DrmFile, process: Process, job: ImplicitJob, uses: list[BoUse]) -> None:
+def _order_and_push(file: DrmFile, job: ImplicitJob, uses: list[BoUse]) -> None:
     for use in uses:
         if use.access not in (READ, WRITE, READ | WRITE):
             raise refuse(EINVAL, f"SUBMIT: access {use.access}, not READ, WRITE or both")
         obj = file.objects.get(use.handle, ENOENT)
-        _place(file, process, obj)
-        job.uses.append((obj, bool(use.access & WRITE)))
+        job.world.place(obj)
+        job.use(obj, bool(use.access & WRITE))
     with Exec(file.device.fences, interruptible=True, ignore_duplicates=True) as locks:
         objects = [obj for obj, _ in job.uses]
         locks.until_all_locked(lambda: locks.prepare_array(objects, 1))
