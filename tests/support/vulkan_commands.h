@@ -427,7 +427,7 @@ static const struct { const char *word; void (*run)(void); } verbs[] = {
 	{ "query", make_query }, { "event", make_event }, { "begin", begin }, { "submit", submit }, { "barrier", barrier },
 	{ "general", general }, { "rendering", rendering }, { "secondary", secondary }, { "blit", blit },
 	{ "clear", clear_image }, { "clear_attachment", clear_attachment }, { "wait_event", wait_event }, { "save", save },
-	{ "formats", formats },
+	{ "formats", formats }, { "sparse", sparse },
 };
 
 static void line(void)

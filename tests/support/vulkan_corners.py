@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from vulkan_pictures import FRAGMENT, FULL, R32I, RGBA8, RGBA16F, RGBA32I, Picture, fragment, mesh
+from vulkan_pictures import (
+    FRAGMENT,
+    FULL,
+    R8,
+    R32I,
+    RG8,
+    RGBA8,
+    RGBA16F,
+    RGBA32F,
+    RGBA32I,
+    Picture,
+    fragment,
+    mesh,
+)
 from vulkan_script import IMAGE, SAMPLED, STORAGE, STORAGE_TEXEL, TEXEL, UNIFORM, Case
 
 NOTHING = 9  # a number that no object has
@@ -81,8 +94,41 @@ def typeless(form: int) -> Case:
     return case.finish()
 
 
+def sparse(form: int, residency: bool) -> Case:
+    """Triangles drawn into an image of sparse residency, whose right quarter has no memory; the upper half of the
+    picture is copied from it, the lower read by a shader.  Without ``residency`` the image is one like others."""
+    width, height = 320, 192
+    case = Picture(f"sparse{form}", form=form, size=(width, height))
+    case.image(2, form, 512, 256, usage=3 | 4 | 16, flags=3 if residency else 0)
+    if residency:
+        case.lines.insert(-1, "sparse 2 0 0 384 256")
+    case.do("set 0", SAMPLED, 2, 0)
+    case.lines.insert(-1, "sampler 0 0 0 0 2 2 2 0.0 0.0 0.0 1.0 -1 0 0")
+    case.vertices(mesh(30, 5))
+    case.pipeline(0, shader=FRAGMENT, settings="topology 3")
+    shader = fragment(
+        "pixel = texelFetch(t, ivec2(gl_FragCoord.xy), 0);",
+        "layout(binding = 0) uniform sampler2D t;",
+        "layout(location = 0) in vec2 at;",
+    )
+    case.pipeline(1, FULL, shader, "topology 4", which=0, inputs="")
+    case.do("begin").do("general 0").do("general 2")
+    case.do("rendering 0 0", width, height, 1, f"color 2 1 0 {case.clear_values()}")
+    case.do("viewport 0 0", width, height, 0, 1).do("scissor 0 0", width, height)
+    case.do("use 0").do("vertices 0 0 0").do("draw 30 1 0 0").do("end_rendering").do("barrier")
+    case.do("copy 2 0 0 1 0 0 0 0 0 0 1 0 0 0", width, height // 2, 1).do("barrier")
+    case.render(load=0)
+    case.do("scissor", 0, height // 2, width, height // 2)
+    case.do("use 1").do("draw 4 1 0 0")
+    return case.finish()
+
+
 def corners() -> list[Case]:
     cases = [nothing(), typeless(R32I), typeless(RGBA32I)]
     for count in (4, 8, 16):
         cases += [samples(count), samples(count, RGBA16F)]
     return cases
+
+
+def sparse_images(residency: bool) -> list[Case]:
+    return [sparse(form, residency) for form in (R8, RG8, RGBA8, RGBA16F, RGBA32F)]

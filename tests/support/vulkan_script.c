@@ -34,7 +34,8 @@
 	F(CmdSetScissor) F(CreateQueryPool) F(CmdResetQueryPool) F(CmdBeginQuery) F(CmdEndQuery) F(CmdWriteTimestamp) \
 	F(CmdCopyQueryPoolResults) F(GetQueryPoolResults) F(CreateEvent) F(CmdSetEvent) F(CmdWaitEvents)              \
 	F(CmdExecuteCommands) F(CreateSemaphore) F(DeviceWaitIdle) F(DestroyDevice) F(DestroyInstance)                \
-	F(CmdBeginRenderingKHR) F(CmdEndRenderingKHR) F(GetBufferDeviceAddressKHR) F(CreateSamplerYcbcrConversion)
+	F(CmdBeginRenderingKHR) F(CmdEndRenderingKHR) F(GetBufferDeviceAddressKHR) F(CreateSamplerYcbcrConversion)  \
+	F(GetImageSparseMemoryRequirements) F(QueueBindSparse)
 
 #define DECLARE(name) static PFN_vk##name vk##name;
 FUNCTIONS(DECLARE)
@@ -44,7 +45,7 @@ enum { MOST = 64, WORDS = 512 };
 static VkInstance instance;
 static VkPhysicalDevice physical;
 static VkDevice device;
-static VkQueue queue;
+static VkQueue queue, sparse_queue;
 static VkCommandPool pool;
 static VkCommandBuffer primary, commands;
 static VkPhysicalDeviceMemoryProperties memories;
@@ -117,8 +118,12 @@ static void start(void)
 	VkApplicationInfo app = { .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .apiVersion = VK_API_VERSION_1_3 };
 	VkInstanceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &app };
 	float priority = 1;
-	VkDeviceQueueCreateInfo queues = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueCount = 1,
-					   .pQueuePriorities = &priority };
+	VkDeviceQueueCreateInfo queues[2] = {
+		{ .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueCount = 1, .pQueuePriorities = &priority },
+		{ .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueCount = 1, .pQueuePriorities = &priority },
+	};
+	VkQueueFamilyProperties families[8];
+	uint32_t family_count = 8, sparse = 0;
 	/* What drivers of every version may offer, each structure with its extension. */
 	VkPhysicalDevice16BitStorageFeatures half = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES };
 	VkPhysicalDevice8BitStorageFeatures byte = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES, &half };
@@ -165,7 +170,7 @@ static void start(void)
 	};
 	const char *enabled[sizeof(wanted) / sizeof(*wanted)];
 	VkDeviceCreateInfo dinfo = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &features,
-				     .queueCreateInfoCount = 1, .pQueueCreateInfos = &queues,
+				     .queueCreateInfoCount = 1, .pQueueCreateInfos = queues,
 				     .ppEnabledExtensionNames = enabled };
 	VkCommandPoolCreateInfo pinfo = { .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
 					  .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT };
@@ -197,8 +202,17 @@ static void start(void)
 				enabled[dinfo.enabledExtensionCount++] = wanted[w];
 	vkGetPhysicalDeviceFeatures2(physical, &features);
 	vkGetPhysicalDeviceMemoryProperties(physical, &memories);
+	vkGetPhysicalDeviceQueueFamilyProperties(physical, &family_count, families);
+	while (sparse < family_count && !(families[sparse].queueFlags & VK_QUEUE_SPARSE_BINDING_BIT))
+		sparse++;
+	if (sparse && sparse < family_count) {
+		queues[1].queueFamilyIndex = sparse;
+		dinfo.queueCreateInfoCount = 2;
+	}
 	CHECK(vkCreateDevice(physical, &dinfo, NULL, &device));
 	vkGetDeviceQueue(device, 0, 0, &queue);
+	if (sparse < family_count)
+		vkGetDeviceQueue(device, sparse, 0, &sparse_queue);
 	CHECK(vkCreateCommandPool(device, &pinfo, NULL, &pool));
 	cinfo.commandPool = pool;
 	CHECK(vkAllocateCommandBuffers(device, &cinfo, &primary));
@@ -285,8 +299,30 @@ static void make_image(void)
 	info.tiling = number();
 	images[id].aspect = number();
 	CHECK(vkCreateImage(device, &info, NULL, &images[id].handle));
+	if (info.flags & VK_IMAGE_CREATE_SPARSE_BINDING_BIT)
+		return;
 	vkGetImageMemoryRequirements(device, images[id].handle, &need);
 	CHECK(vkBindImageMemory(device, images[id].handle, allocate(&need, 0, NULL), 0));
+}
+
+/* sparse IMAGE X Y WIDTH HEIGHT: memory for a part of its first level, in the shape of its tiles */
+static void sparse(void)
+{
+	int id = object();
+	VkSparseImageMemoryBind bind = { .subresource.aspectMask = VK_IMAGE_ASPECT_COLOR_BIT };
+	VkSparseImageMemoryBindInfo part = { images[id].handle, 1, &bind };
+	VkBindSparseInfo info = { .sType = VK_STRUCTURE_TYPE_BIND_SPARSE_INFO, .imageBindCount = 1, .pImageBinds = &part };
+	VkMemoryRequirements need;
+
+	bind.offset.x = number();
+	bind.offset.y = number();
+	bind.extent.width = number();
+	bind.extent.height = number();
+	bind.extent.depth = 1;
+	vkGetImageMemoryRequirements(device, images[id].handle, &need);
+	bind.memory = allocate(&need, 0, NULL);
+	CHECK(vkQueueBindSparse(sparse_queue, 1, &info, VK_NULL_HANDLE));
+	CHECK(vkQueueWaitIdle(sparse_queue));
 }
 
 /* formats FILE FORMAT...: features of optimal tiling and of buffers, two words a format */

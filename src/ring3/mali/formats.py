@@ -309,6 +309,21 @@ def tiled_offset(
     return tile + _interleave()[y & inside, x & inside] * size
 
 
+def tiled_64k_offset(
+    x: NDArray[Any], y: NDArray[Any], size: int, row_stride: int
+) -> NDArray[np.int64]:
+    """The same in a surface of tiles of 64 KiB, of sparse images: square or twice as wide as high, a tile is
+    rows of u-interleaved blocks of 16 x 16.
+
+    Source: the description of the format modifier INTERLEAVED_64K in Linux's drm_fourcc.h.
+    """
+    bits = 16 - (size - 1).bit_length()
+    wide, high = (bits + 1) // 2, bits // 2
+    tile = (y >> high).astype(np.int64) * row_stride + (x >> wide).astype(np.int64) * (1 << 16)
+    block = ((y >> 4 & (1 << high - 4) - 1) << wide - 4) + (x >> 4 & (1 << wide - 4) - 1)
+    return tile + (block * 256 + _interleave()[y & 15, x & 15]) * size
+
+
 def to_tiled(image: Bytes) -> Bytes:
     """(height, width, size), both multiples of 16, to (rows of blocks, bytes of a row)."""
     height, width, size = image.shape

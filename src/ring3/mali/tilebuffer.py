@@ -20,6 +20,7 @@ from ring3.mali.formats import (
     Format,
     from_srgb,
     pixel_format,
+    tiled_64k_offset,
     tiled_offset,
     to_rgba,
     to_srgb,
@@ -60,7 +61,7 @@ _FORMAT_SIZES = {
     18: 3,
     19: 4,
 }
-TILED, LINEAR = 1, 2
+TILED, LINEAR, TILED_64K = 1, 2, 8
 AFBC = (12, 13)
 SINGLE, AVERAGE, MULTIPLE, LAYERED = range(4)  # what becomes of samples in memory
 _MOST_BYTES = 1 << 31
@@ -288,10 +289,11 @@ def store_image(
             return
         for index, row in enumerate(rows):
             space.write(base + index * stride, row.tobytes())
-    elif block == TILED:
+    elif block in (TILED, TILED_64K):
         y, x = (axis.reshape(-1) for axis in np.mgrid[y0:y1, x0:x1])
         pixels = np.ascontiguousarray(image[y0:y1, x0:x1]).reshape(-1, size)
-        space.scatter(base + tiled_offset(x, y, size, stride), pixels)
+        offset = tiled_offset if block == TILED else tiled_64k_offset
+        space.scatter(base + offset(x, y, size, stride), pixels)
     elif block == LINEAR:
         rows = np.ascontiguousarray(image[y0:y1, x0:x1]).reshape(y1 - y0, -1)
         if stride == rows.shape[1]:

@@ -16,6 +16,7 @@ from ring3.mali.formats import (
     Format,
     from_srgb,
     pixel_format,
+    tiled_64k_offset,
     tiled_offset,
     to_rgba,
 )
@@ -23,7 +24,7 @@ from ring3.mali.shader.operands import Array, distinct
 from ring3.mali.shader.threads import NOWHERE, Threads
 from ring3.mali.tilebuffer import afbc_stride
 
-TILED, LINEAR = 1, 2
+TILED, LINEAR, TILED_64K = 1, 2, 8
 GENERIC, ASTC, AFBC, CHROMA_2P = 1, 4, 6, 8  # types of planes
 CUBE, ONE, TWO, THREE = range(4)  # dimensions
 NULL, TEXTURE = 0, 2  # types of descriptors
@@ -111,6 +112,8 @@ def texel_addresses(
         elif plane.ordering == TILED:
             shift = 2 if found else 4
             offset = tiled_offset(mine_x, mine_y, kind.size, plane.row_stride, shift)
+        elif plane.ordering == TILED_64K:
+            offset = tiled_64k_offset(mine_x, mine_y, kind.size, plane.row_stride)
         else:
             raise Unsupported(f"clump ordering {plane.ordering} is not there yet")
         if volume:
