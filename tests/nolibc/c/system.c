@@ -240,7 +240,8 @@ static void files(void)
 	CHECK(unlink(path) == 0 && remove("/tmp/nolibc-renamed") == 0);
 	CHECK(mkdir(path, 0700) == 0 && mkdir(path, 0700) == -1 && errno == EEXIST);
 	dir = opendir(path);
-	while (dir && (entry = readdir(dir)))
+	/* An emulator that cuts positions in a folder finds no end. */
+	while (dir && entries < 100 && (entry = readdir(dir)))
 		entries++;
 	CHECK(entries == 2);
 	CHECK(dir && closedir(dir) == 0);
