@@ -80,11 +80,61 @@ def test_a_baseline_hides_what_it_knows_and_nothing_else(toy: Report, tmp_path: 
     }
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"findings": 3}', '{"findings": [{}]}', "\x00"])
-def test_what_is_no_baseline_is_bad_input(toy: Report, tmp_path: Path, text: str) -> None:
+KIND = '"ring3 audit baseline"'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "not a baseline"),
+        ("{", "not a baseline"),
+        ("[" * 100_000, "not a baseline"),
+        ("\x00", "not a baseline"),
+        ("[]", "not a baseline"),
+        ('{"findings": []}', "not a baseline"),
+        (f'{{{KIND}: 1, "findings": 3}}', "findings without id"),
+        (f'{{{KIND}: 1, "findings": [{{}}]}}', "findings without id"),
+        (f'{{{KIND}: 2, "findings": []}}', "a baseline of version 2, 1 is read"),
+    ],
+)
+def test_what_is_no_baseline_is_bad_input(
+    toy: Report, tmp_path: Path, text: str, reason: str
+) -> None:
     (tmp_path / "known.json").write_text(text)
-    with pytest.raises(BadInput, match="not a baseline"):
+    with pytest.raises(BadInput, match=reason):
         compare.not_in_baseline(toy.findings, tmp_path / "known.json")
+
+
+LINE = "\tentry = kzalloc(64, GFP_KERNEL);"
+
+
+def test_a_second_line_of_one_function_is_not_in_the_baseline_of_the_first(
+    toy: Report, tmp_path: Path
+) -> None:
+    copy = tmp_path / "tree"
+    shutil.copytree(TREE, copy)
+    compare.write_baseline(tmp_path / "one.json", toy.findings)
+    source = (copy / "locks.c").read_text()
+    (copy / "locks.c").write_text(source.replace(LINE, f"{LINE}\n{LINE}"))
+    twice = audit(copy).findings
+    assert len({one.id for one in twice}) == len(twice) == len(toy.findings) + 1
+    (new,) = compare.not_in_baseline(twice, tmp_path / "one.json")
+    assert new.at.function == "toy_lookup"
+    compare.write_baseline(tmp_path / "two.json", twice)
+    (copy / "locks.c").write_text("\n\n" + source.replace(LINE, f"{LINE}\n\n\n{LINE}"))
+    assert compare.not_in_baseline(audit(copy).findings, tmp_path / "two.json") == []
+
+
+def test_a_baseline_that_has_an_identity_twice_knows_two(toy: Report, tmp_path: Path) -> None:
+    """As they were written when lines of one function were not told apart."""
+    copy = tmp_path / "tree"
+    shutil.copytree(TREE, copy)
+    source = (copy / "locks.c").read_text()
+    (copy / "locks.c").write_text(source.replace(LINE, f"{LINE}\n{LINE}\n{LINE}"))
+    (first,) = [one for one in toy.findings if one.at.function == "toy_lookup"]
+    compare.write_baseline(tmp_path / "old.json", [*toy.findings, first])
+    (left,) = compare.not_in_baseline(audit(copy).findings, tmp_path / "old.json")
+    assert left.at.function == "toy_lookup"
 
 
 def test_a_comment_suppresses_one_finding(toy: Report, tmp_path: Path) -> None:
@@ -109,3 +159,42 @@ def test_identities_do_not_depend_on_lines(toy: Report, tmp_path: Path) -> None:
     added, removed = compare.difference(toy.findings, moved.findings)
     assert (added, removed) == ([], [])
     assert [one.at.line for one in moved.findings] != [one.at.line for one in toy.findings]
+
+
+@pytest.mark.parametrize("place", ["above", "same line"])
+@pytest.mark.parametrize("what", ["lock-across-reclaim", "ID", "all", "sleep-in-reclaim, ID"])
+def test_what_a_comment_may_name(toy: Report, tmp_path: Path, place: str, what: str) -> None:
+    (one,) = [one for one in toy.findings if one.at.function == "toy_lookup"]
+    comment = f"/* ring3: allow {what.replace('ID', one.id)} */"
+    marked = f"\t{comment}\n{LINE}" if place == "above" else f"{LINE} {comment}"
+    report = audit(marked_tree(tmp_path, marked))
+    assert (report.suppressed, len(report.findings)) == (1, len(toy.findings) - 1)
+    assert report.problems == toy.problems
+
+
+@pytest.mark.parametrize("what", ["lock-accross-reclaim", "deadbeef", "the pool is a mempool"])
+def test_a_comment_that_allows_nothing_is_told(toy: Report, tmp_path: Path, what: str) -> None:
+    report = audit(marked_tree(tmp_path, f"\t/* ring3: allow {what} */\n{LINE}"))
+    assert len(report.findings) == len(toy.findings)
+    (problem,) = set(report.problems) - set(toy.problems)
+    assert problem[0] == "locks.c"
+    assert f"allow {what}' allows nothing" in problem[1]
+
+
+def marked_tree(tmp_path: Path, marked: str) -> Path:
+    """The small tree with ``marked`` for the line that toy_lookup() allocates on."""
+    copy = tmp_path / "tree"
+    shutil.copytree(TREE, copy)
+    source = (copy / "locks.c").read_text()
+    assert source.count(LINE) == 1
+    (copy / "locks.c").write_text(source.replace(LINE, marked))
+    return copy
+
+
+def test_the_page_shows_the_lines_of_what_is_laid_over_the_tree(tmp_path: Path) -> None:
+    source = (TREE / "locks.c").read_text().replace(LINE, "\t/* laid over */\n" + LINE)
+    report = audit(TREE, overlay={"locks.c": source.encode()})
+    page = findings_page(report, report.findings)
+    assert "\t/* laid over */" in page
+    (one,) = [one for one in report.findings if one.at.function == "toy_lookup"]
+    assert f"<mark>{one.at.line:>6}  {LINE}" in page

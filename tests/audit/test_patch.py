@@ -42,7 +42,7 @@ def test_a_patch_that_adds_a_bug_is_told(tmp_path: Path) -> None:
         "locks.c",
         lambda text: text.replace("kzalloc(64, GFP_NOFS)", "kzalloc(64, GFP_KERNEL)"),
     )
-    review = review_patch(TREE, made)
+    review = review_patch(TREE, [made])
     assert [(one.rule, one.lock, one.at.function) for one in review.added] == [
         ("lock-across-reclaim", "toy_sb_info.table_lock", "toy_lookup_nofs")
     ]
@@ -57,7 +57,7 @@ def test_a_patch_that_fixes_a_bug_is_told(tmp_path: Path) -> None:
             "\tkmalloc(16, GFP_KERNEL);\t\t\t/* LINE lock-guard", "\t/* none"
         ),
     )
-    review = review_patch(TREE, made)
+    review = review_patch(TREE, [made])
     assert [one.at.function for one in review.removed] == ["toy_guard"]
     assert review.added == []
 
@@ -74,7 +74,7 @@ def test_the_overlay_is_what_patch_1_makes(tmp_path: Path, needs: Callable[[str]
     shutil.copytree(TREE, moved)
     # The tree has gone on since: the hunks have moved by five lines.
     (moved / "locks.c").write_text("/* 1 */\n" * 5 + (moved / "locks.c").read_text())
-    laid = patches.overlay(moved, made)
+    laid = patches.overlay(moved, [made])
     subprocess.run([patch, "-p1", "-s", "-i", str(made)], cwd=moved, check=True)
     assert laid == {"locks.c": (moved / "locks.c").read_bytes()}
 
@@ -119,7 +119,7 @@ def test_a_series_of_git_lays_over_the_tree_what_git_am_makes(
     for number, text in enumerate((plain, attached, recoded(plain), diff.read_text(), unprefixed)):
         path = tmp_path / f"{number}.patch"
         path.write_text(text)
-        laid = patches.overlay(tree, path)
+        laid = patches.overlay(tree, [path])
         assert {name: data for name, data in laid.items() if data != base.get(name, b"")} == wanted
 
 
@@ -134,6 +134,26 @@ def recoded(series: str) -> str:
         fresh.set_content(body, cte="base64" if number == 1 else "quoted-printable")
         out.append(head + "\n" + fresh.as_string())
     return "\n".join(out)
+
+
+def test_two_patches_are_applied_in_turn(tmp_path: Path) -> None:
+    (first := tmp_path / "1.patch").write_text("--- /dev/null\n+++ b/n.c\n@@ -0,0 +1 @@\n+int a;\n")
+    (second := tmp_path / "2.patch").write_text(
+        "--- a/n.c\n+++ b/n.c\n@@ -1 +1,2 @@\n int a;\n+int b;\n"
+    )
+    assert patches.overlay(TREE, [first, second])["n.c"].split() == b"int a; int b;".split()
+    with pytest.raises(BadInput, match="not in the tree"):
+        patches.overlay(TREE, [second, first])
+
+
+def test_a_patch_of_modes_and_binaries_changes_no_source(tmp_path: Path) -> None:
+    path = tmp_path / "x.patch"
+    path.write_text(
+        "diff --git a/locks.c b/locks.c\nold mode 100644\nnew mode 100755\n"
+        "diff --git a/p.png b/p.png\nnew file mode 100644\nindex 0000000..1111111\n"
+        "Binary files /dev/null and b/p.png differ\n"
+    )
+    assert patches.overlay(TREE, [path]) == {}
 
 
 @pytest.mark.parametrize(
@@ -152,13 +172,13 @@ def test_what_does_not_apply_says_why(tmp_path: Path, text: str, reason: str) ->
     path = tmp_path / "x.patch"
     path.write_text(text)
     with pytest.raises(BadInput, match=reason):
-        patches.overlay(TREE, path)
+        patches.overlay(TREE, [path])
 
 
 @given(st.binary(max_size=300))
 def test_garbage_is_parsed_or_refused(data: bytes) -> None:
     try:
         patches.parse(b"--- a/x\n+++ b/x\n@@ -1,3 +1,2 @@\n" + data, "x")
-        patches.parse(data, "x")
+        patches.parse(patches.bodies(data), "x")
     except Ring3Error:
         pass

@@ -7,51 +7,61 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from ring3.audit.findings import Finding
+from ring3.audit.findings import Finding, nth_identity
 from ring3.errors import BadInput
 from ring3.files import read_input, write_atomically
+
+_FORMAT = "ring3 audit baseline"
+_VERSION = 1
 
 
 def difference(
     old: Iterable[Finding], new: Iterable[Finding]
 ) -> tuple[list[Finding], list[Finding]]:
-    """(added, removed): findings only in ``new``, and only in ``old``.
-
-    Several findings of one identity are told apart by their number.
-    """
-    return _without(new, old), _without(old, new)
-
-
-def _without(these: Iterable[Finding], those: Iterable[Finding]) -> list[Finding]:
-    left = Counter(one.id for one in those)
-    out = []
-    for one in these:
-        if left[one.id]:
-            left[one.id] -= 1
-        else:
-            out.append(one)
-    return out
+    """(added, removed): findings only in ``new``, and only in ``old``."""
+    before, after = list(old), list(new)
+    known, left = ({one.id for one in these} for these in (before, after))
+    return [one for one in after if one.id not in known], [
+        one for one in before if one.id not in left
+    ]
 
 
 def write_baseline(path: Path, findings: Iterable[Finding]) -> None:
     """Write the identities of ``findings``, with what they are for the reader, as JSON."""
     rows = [{"id": one.id, "rule": one.rule, "message": one.message} for one in findings]
-    write_atomically(
-        path, json.dumps({"ring3 audit baseline": 1, "findings": rows}, indent=1) + "\n"
-    )
+    write_atomically(path, json.dumps({_FORMAT: _VERSION, "findings": rows}, indent=1) + "\n")
 
 
 def not_in_baseline(findings: Iterable[Finding], path: Path) -> list[Finding]:
-    """Those of ``findings`` that the baseline at ``path`` does not have; BadInput when it is none."""
+    """Those of ``findings`` that the baseline at ``path`` does not have; BadInput when it is none.
+
+    An identity that it has twice (they were not told apart once) stands for the second one, too.
+    """
+    numbers: Counter[str] = Counter()
+    known = set()
+    for name in _identities(path):
+        numbers[name] += 1
+        known.add(nth_identity(name, numbers[name]))
+    return [one for one in findings if one.id not in known]
+
+
+def _identities(path: Path) -> list[str]:
+    remedy = "make it with --write-baseline"
     try:
         data = json.loads(read_input(path))
-        known = Counter(str(row["id"]) for row in data["findings"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"not a baseline: {error}", where=str(path)) from None
-    out = []
-    for one in findings:
-        if known[one.id]:
-            known[one.id] -= 1
-        else:
-            out.append(one)
-    return out
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"not a baseline: {error}", where=str(path), remedy=remedy) from None
+    if not isinstance(data, dict) or _FORMAT not in data:
+        raise BadInput("not a baseline", where=str(path), remedy=remedy)
+    if data[_FORMAT] != _VERSION:
+        raise BadInput(
+            f"a baseline of version {json.dumps(data[_FORMAT])[:40]}, {_VERSION} is read",
+            where=str(path),
+            remedy=remedy,
+        )
+    try:
+        return [str(row["id"]) for row in data["findings"]]
+    except (KeyError, TypeError):
+        raise BadInput(
+            "not a baseline: findings without id", where=str(path), remedy=remedy
+        ) from None

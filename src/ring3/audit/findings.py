@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Level = Literal["error", "warning", "note"]
@@ -100,6 +101,23 @@ class Finding:
         """Eight hex digits that do not depend on line numbers."""
         text = "\0".join((rule, subject, *parts))
         return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def told_apart(findings: list[Finding]) -> list[Finding]:
+    """``findings`` with no identity twice: of those that share one, the first in the source keeps it."""
+    numbers: Counter[str] = Counter()
+    out = []
+    for one in sorted(findings, key=lambda one: (one.at.file, one.at.line)):
+        numbers[one.id] += 1
+        out.append(replace(one, id=nth_identity(one.id, numbers[one.id])))
+    return out
+
+
+def nth_identity(identity: str, number: int) -> str:
+    """The identity of the finding that is the ``number``-th (from 1) to have ``identity``."""
+    if number == 1:
+        return identity
+    return hashlib.blake2b(f"{identity}\0{number}".encode(), digest_size=4).hexdigest()
 
 
 def ranked(findings: list[Finding]) -> list[Finding]:

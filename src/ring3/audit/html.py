@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 from ring3.audit.findings import LEVELS, RULES, Finding, Step
 from ring3.audit.report import summary
@@ -16,7 +15,7 @@ _AROUND = 3
 
 _FINDINGS = """<p><input id="filter" placeholder="filter: fs/ext4, s_lock, error ..." size="40"></p>
 {% for one in findings %}
-<details class="finding" id="{{ one.id }}-{{ loop.index }}"><summary>
+<details class="finding" id="{{ one.id }}"><summary>
 <span class="{{ 'bad' if one.level == 'error' else 'soft' }}">{{ one.level }}</span>
 <code>{{ one.at.file }}:{{ one.at.line }}</code> {{ one.message }}
 <span class="soft">{{ one.rule }} {{ one.id }}</span></summary>
@@ -71,7 +70,7 @@ def findings_page(report: Report, findings: Iterable[Finding]) -> str:
             findings=shown,
             rules=RULES,
             chains=_chains,
-            source=lambda step: _source(report.root, step, sources),
+            source=lambda step: _source(report, step, sources),
         )
     )
     whole = page("Reclaim audit", body, extra_style=_STYLE, script=_SCRIPT)
@@ -83,12 +82,14 @@ def _chains(one: Finding) -> list[tuple[str, tuple[Step, ...]]]:
     return [*chains, ("How reclaim takes the lock", one.other)] if one.other else chains
 
 
-def _source(root: Path, step: Step, sources: dict[str, list[str]]) -> Markup:
+def _source(report: Report, step: Step, sources: dict[str, list[str]]) -> Markup:
     if step.file not in sources:
         try:
-            sources[step.file] = (root / step.file).read_text(errors="replace").splitlines()
+            data = report.overlay.get(step.file)
+            data = (report.root / step.file).read_bytes() if data is None else data
         except OSError:
-            sources[step.file] = []
+            data = b""
+        sources[step.file] = data.decode(errors="replace").split("\n")
     lines = sources[step.file]
     first = max(0, step.line - 1 - _AROUND)
     shown = Markup("")

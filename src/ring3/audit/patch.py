@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import email
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
@@ -23,6 +23,8 @@ _MAIL_HEADER = re.compile(rb"^[A-Za-z][A-Za-z-]*: ")
 #: A hunk may have moved by so many lines since the patch was made.
 _FUZZ = 400
 _NOWHERE = b"/dev/null"
+#: Git's header: of a file whose mode alone is changed, or which is binary, there is no more.
+_WITHOUT_HUNKS = re.compile(rb"^diff --git ", re.M)
 
 
 @dataclass
@@ -47,14 +49,25 @@ class Change:
     hunks: list[Hunk] = field(default_factory=list)
 
 
-def overlay(root: Path, patch: Path) -> dict[str, bytes]:
-    """Path -> content of every file that ``patch`` changes, with it applied to ``root``.
+def overlay(root: Path, patches: Sequence[Path]) -> dict[str, bytes]:
+    """Path -> content of every file that ``patches`` change, with them applied to ``root`` in turn.
 
-    A removed file is empty, and so is one that was renamed.  BadInput naming file and hunk when it does not
+    A removed file is empty, and so is one that was renamed.  BadInput naming file and hunk when one does not
     apply.
     """
     changed: dict[str, bytes] = {}
-    for change in parse(read_input(patch), str(patch)):
+    for patch in patches:
+        _lay(root, patch, changed)
+    return changed
+
+
+def _lay(root: Path, patch: Path, changed: dict[str, bytes]) -> None:
+    """Apply one patch to ``root`` with ``changed`` on top, and put what it changes there."""
+    text = bodies(read_input("/dev/stdin" if str(patch) == "-" else patch))
+    changes = parse(text, str(patch))
+    if not changes and not _WITHOUT_HUNKS.search(text):
+        raise BadInput("no unified diff in it", where=str(patch), remedy="make it with git diff")
+    for change in changes:
         old, new = _names(root, change)
         name = new or old
         if old:
@@ -71,9 +84,6 @@ def overlay(root: Path, patch: Path) -> dict[str, bytes]:
         if old and old != name and not change.copied:
             changed[old] = b""
         changed[name] = after if new else b""
-    if not changed:
-        raise BadInput("no unified diff in it", where=str(patch), remedy="make it with git diff")
-    return changed
 
 
 def _names(root: Path, change: Change) -> tuple[str, str]:
@@ -143,9 +153,9 @@ def _parts(message: Message) -> Iterator[bytes]:
 
 
 def parse(text: bytes, where: str) -> list[Change]:
-    """The files that a patch changes."""
+    """The files that a patch (:func:`bodies` of it) changes."""
     changes: list[Change] = []
-    lines = bodies(text).replace(b"\r\n", b"\n").split(b"\n")
+    lines = text.replace(b"\r\n", b"\n").split(b"\n")
     at = 0
     old_name = b""
     fresh = False  # the last of ``changes`` was begun by git's header and has no hunks yet

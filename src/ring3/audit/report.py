@@ -9,6 +9,13 @@ from typing import Any
 from ring3.audit.findings import RULES, Finding, Step
 from ring3.audit.run import Report
 
+_NOTHING = (
+    "nothing there is called by reclaim: no shrinker, no operations of a filesystem or block device "
+    "(--root FUNCTION names more)"
+)
+#: So many subjects of a review are named.
+_NAMED = 12
+
 
 def text(findings: Iterable[Finding], *, chains: bool = True) -> str:
     """One paragraph a finding: place, level, message, rule and id, then the chain."""
@@ -38,10 +45,20 @@ def summary(report: Report) -> str:
     counts = Counter(one.level for one in report.findings)
     shown = ", ".join(f"{counts[level]} {level}s" for level in ("error", "warning", "note"))
     extra = f", {report.suppressed} suppressed" if report.suppressed else ""
-    return (
+    extra += f", {report.known} in the baseline" if report.known else ""
+    line = (
         f"{report.files:,} files, {report.functions:,} functions, {len(report.subjects)} subjects: "
         f"{shown}{extra}, {report.seconds:.1f} s"
     )
+    return line if report.subjects else f"{line}\n{_NOTHING}"
+
+
+def reviewed(report: Report) -> str:
+    """One line: which subjects a patch or another tree has been judged on."""
+    subjects = list(report.subjects)
+    names = ", ".join(subjects[:_NAMED])
+    more = f" and {len(subjects) - _NAMED} more" if len(subjects) > _NAMED else ""
+    return f"judged on {len(subjects)} subjects: {names}{more}" if subjects else _NOTHING
 
 
 def as_json(report: Report, findings: Iterable[Finding]) -> dict[str, Any]:

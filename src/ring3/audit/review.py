@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def review_trees(old: Path, new: Path, **options: object) -> Review:
 
 def review_patch(
     root: Path,
-    patch: Path,
+    made: Sequence[Path],
     *,
     folders: tuple[str, ...] | None = None,
     subjects: tuple[str, ...] = (),
@@ -41,29 +42,24 @@ def review_patch(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Review:
-    """What ``patch`` adds to the findings of ``root``, and what it removes.
+    """What the patches ``made``, applied in turn, add to the findings of ``root``, and what they remove.
 
     Only the subjects of the changed files are walked.  A change to shared code (the VFS, mm, headers) is
     judged by ``subjects``, or by the filesystems named in :data:`SAMPLE` when none are given.
     """
     report = progress or (lambda what, done, total: None)
-    changed = patches.overlay(root, patch)
+    changed = patches.overlay(root, made)
     chosen = store.core_folders(root) if folders is None else folders
-    # Folders of changed files are read, too: a patch to a driver brings the driver in.
-    extra = tuple(
-        str(Path(name).parent) for name in changed if chosen and name.split("/")[0] not in chosen
-    )
-    if any(folder.startswith("drivers/gpu/drm") for folder in extra):
-        extra += DRM
-    sources = store.list_sources(
-        root, tuple(dict.fromkeys((*chosen, *(f for f in extra if (root / f).is_dir()))))
-    )
+    # A patch to a driver brings the driver in.
+    beside = tuple(str(Path(name).parent) for name in changed if name.endswith((".c", ".h")))
+    sources = store.list_sources(root, store.with_folders(root, chosen, beside))
     loaded = store.load(
         sources, workers=workers, progress=lambda done, total: report("reading source", done, total)
     )
-    wanted = subjects or tuple({unit_of(name) for name in changed})
-    shared = any(_is_shared(unit) for unit in wanted) and not subjects
-    if shared:
+    wanted = subjects or tuple(
+        sorted({unit_of(name) for name in changed if name.endswith((".c", ".h"))})
+    )
+    if any(_is_shared(unit) for unit in wanted) and not subjects:
         wanted = (*wanted, *SAMPLE)
     before = analyse(root, loaded, wanted, roots, report, strict=False, workers=workers)
     after = analyse(
@@ -75,10 +71,6 @@ def review_patch(
 #: Filesystems that stand for all when a patch changes what they share: small ones with every kind of
 #: eviction (buffers, journal, log, quota), so that the answer comes while the reviewer waits.
 SAMPLE = ("fs/fat", "fs/ext2", "fs/ext4", "fs/exfat")
-
-
-#: What every GPU driver stands on; read with a patch to one.
-DRM = ("drivers/dma-buf", "drivers/gpu/drm/scheduler", "drivers/gpu/drm/ttm")
 
 
 def _is_shared(unit: str) -> bool:

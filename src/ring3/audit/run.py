@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ring3.audit import results, store
-from ring3.audit.findings import Finding, ranked
+from ring3.audit.findings import RULES, Finding, ranked, told_apart
 from ring3.audit.forms import Facts
 from ring3.audit.program import Program
 from ring3.audit.reclaim import Audit, Subject
 from ring3.cluster import each, forked, inherited
-from ring3.errors import BadInput
+from ring3.errors import BadInput, one_of
 
 Progress = Callable[[str, int, int], None]
 
+_IDENTITY = re.compile("[0-9a-f]{8}")
 #: So few subjects are walked here rather than in processes of their own.
 _FEW = 4
 
@@ -39,9 +41,11 @@ class Report:
     problems: list[tuple[str, str]] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
     suppressed: int = 0
+    known: int = 0  # to the baseline
     files: int = 0
     functions: int = 0
     seconds: float = 0.0
+    overlay: Mapping[str, bytes] = field(default_factory=dict)  # laid over the tree
 
 
 def audit(
@@ -58,12 +62,13 @@ def audit(
     """Audit the tree ``root``.
 
     ``folders`` are those to read (None: the core of a kernel tree, all of any other; () all).
-    ``subjects`` limits the walk to filesystems or drivers (``fs/ext4``); ``roots`` are more functions
-    that reclaim calls.  ``overlay`` lays (path -> content) over the tree.  BadInput when there is no
-    source, or no such subject.
+    ``subjects`` limits the walk to filesystems or drivers (``fs/ext4``, ``drivers/nvme``), which are read
+    wherever they are; ``roots`` are more functions that reclaim calls.  ``overlay`` lays (path -> content)
+    over the tree.  BadInput when there is no source, or no such subject.
     """
     started = time.monotonic()
     chosen = store.core_folders(root) if folders is None else folders
+    chosen = store.with_folders(root, chosen, subjects)
     sources = store.list_sources(root, chosen)
     report_progress = progress or (lambda what, done, total: None)
     loaded = store.load(
@@ -75,6 +80,7 @@ def audit(
     )
     report = analyse(root, loaded, subjects, roots, report_progress, workers=workers)
     report.seconds = time.monotonic() - started
+    report.overlay = overlay or {}
     return report
 
 
@@ -98,10 +104,15 @@ def analyse(
     for name in roots:
         if not any(name == function.name for fact in facts.values() for function in fact.functions):
             raise BadInput(f"no function {name} in what was read", where=str(root))
-    for name in subjects:
-        if strict and name not in units:
-            raise BadInput(f"nothing that reclaim calls in {name!r}", where=str(root))
-    wanted = [unit for unit in units if not subjects or unit in subjects]
+    asked = [name.rstrip("/") or name for name in subjects]
+    for name in asked if strict else ():
+        if not any(_within(unit, name) for unit in units):
+            raise BadInput(
+                f"nothing that reclaim calls in {name[:80]!r}",
+                where=str(root),
+                remedy=one_of(name, units) if units else None,
+            )
+    wanted = [unit for unit in units if not asked or any(_within(unit, name) for name in asked)]
     found = _known(key, wanted)
     missing = [unit for unit in wanted if unit not in found]
     if missing:
@@ -109,18 +120,25 @@ def analyse(
         fresh = _walk(walk, missing, progress, workers)
         store.keep_results([(key + unit.encode(), results.pack(fresh[unit])) for unit in fresh])
         found.update(fresh)
-    findings = [one for unit in wanted for one in found[unit].findings]
+    findings = [one for unit in wanted for one in told_apart(found[unit].findings)]
     kept = [one for one in findings if not _suppressed(one, facts)]
     return Report(
         root,
         ranked(kept),
         subjects={unit: found[unit].nodes for unit in wanted},
-        problems=[(name, fact.problem) for name, fact in facts.items() if fact.problem],
+        problems=[
+            *((name, fact.problem) for name, fact in facts.items() if fact.problem),
+            *_allowed_nothing(facts, findings, complete=not subjects),
+        ],
         cut=[unit for unit in wanted if found[unit].cut],
         suppressed=len(findings) - len(kept),
         files=len(facts),
         functions=sum(len(fact.functions) for fact in facts.values()),
     )
+
+
+def _within(unit: str, name: str) -> bool:
+    return unit == name or unit.startswith(name + "/")
 
 
 def _units(
@@ -183,7 +201,28 @@ def _suppressed(finding: Finding, facts: Mapping[str, Facts]) -> bool:
     in its subject."""
     for step in finding.chain:
         for line, what in facts[step.file].suppressed if step.file in facts else ():
-            names = {word.strip() for word in what.replace(",", " ").split()}
-            if step.line - line in (0, 1) and names & {finding.rule, finding.id, "all"}:
+            if step.line - line in (0, 1) and _words(what) & {finding.rule, finding.id, "all"}:
                 return True
     return False
+
+
+def _words(what: str) -> set[str]:
+    return set(what.replace(",", " ").split())
+
+
+def _allowed_nothing(
+    facts: Mapping[str, Facts], findings: list[Finding], complete: bool
+) -> Iterator[tuple[str, str]]:
+    """(file, why) of comments that name neither a rule nor, where all was walked, a finding."""
+    ids = {one.id for one in findings}
+    for name, fact in facts.items():
+        for line, what in fact.suppressed:
+            words = _words(what)
+            if words & {*RULES, *ids, "all"} or not words:
+                continue
+            if complete or not any(_IDENTITY.fullmatch(word) for word in words):
+                yield (
+                    name,
+                    f"line {line}: 'ring3: allow {what[:60]}' allows nothing, "
+                    "no rule or finding is called so",
+                )

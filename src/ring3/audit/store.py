@@ -26,6 +26,8 @@ CORE = ("fs", "mm", "lib", "kernel", "block", "include")
 _SKIPPED = frozenset(
     words("Documentation tools scripts samples usr certs LICENSES debian .git .tmp_versions")
 )
+#: What every GPU driver stands on; read with one.
+_DRM = ("drivers/dma-buf", "drivers/gpu/drm/scheduler", "drivers/gpu/drm/ttm")
 _BATCH = 1 << 20
 #: With fewer bytes than this to parse, starting processes takes longer than parsing.
 _ALONE = 1 << 20
@@ -81,6 +83,11 @@ def list_sources(root: Path, folders: Iterable[str] = ()) -> dict[str, Path]:
     return found
 
 
+def _is_inside(root: Path, name: str) -> bool:
+    path = (root / name).resolve()
+    return path.is_dir() and path != root.resolve() and path.is_relative_to(root.resolve())
+
+
 def is_kernel(root: Path) -> bool:
     """Whether ``root`` is a whole kernel tree."""
     return (root / "Kbuild").is_file() and (root / "mm").is_dir() and (root / "fs").is_dir()
@@ -89,6 +96,18 @@ def is_kernel(root: Path) -> bool:
 def core_folders(root: Path) -> tuple[str, ...]:
     """The default folders of a kernel tree; none (everything) for any other tree."""
     return tuple(name for name in CORE if (root / name).is_dir()) if is_kernel(root) else ()
+
+
+def with_folders(root: Path, folders: tuple[str, ...], others: Iterable[str]) -> tuple[str, ...]:
+    """``folders`` (none: all) with those of ``others`` that are in the tree and in none of them."""
+    if not folders:
+        return ()
+    extra = [
+        name for name in others if name.split("/")[0] not in folders and _is_inside(root, name)
+    ]
+    if any(name.startswith("drivers/gpu/drm") for name in extra):
+        extra += [name for name in _DRM if (root / name).is_dir()]
+    return tuple(dict.fromkeys((*folders, *extra)))
 
 
 def load(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _OUT = click.Path(path_type=Path, dir_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_PATCH = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 
 
 @click.command(
@@ -51,8 +52,20 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--html", type=_OUT, help="Write a page with the paths to click through.")
 @click.option("--baseline", type=_FILE, help="Show only what this baseline does not have.")
 @click.option("--write-baseline", type=_OUT, help="Write what is found as a baseline; exit 0.")
-@click.option("--overlay", type=_FILE, help="Audit the tree with this patch applied on top.")
-@click.option("--patch", type=_FILE, help="What this patch adds and removes; exit 1 if it adds.")
+@click.option(
+    "--overlay",
+    "overlays",
+    type=_PATCH,
+    multiple=True,
+    help="Audit the tree with this patch applied on top (repeatable: in turn).",
+)
+@click.option(
+    "--patch",
+    "made",
+    type=_PATCH,
+    multiple=True,
+    help="What this patch adds and removes; exit 1 if it adds (repeatable; - is stdin).",
+)
 @click.option(
     "--diff",
     "newer",
@@ -75,8 +88,8 @@ def audit(
     html: Path | None,
     baseline: Path | None,
     write_baseline: Path | None,
-    overlay: Path | None,
-    patch: Path | None,
+    overlays: tuple[Path, ...],
+    made: tuple[Path, ...],
     newer: Path | None,
     workers: int | None,
     cluster: str | None,
@@ -86,29 +99,40 @@ def audit(
     from ring3.audit import patch as patches
 
     chosen = () if everything else folders or None
-    if patch or newer:
+    if made or newer:
         _alone(
-            "--patch" if patch else "--diff",
+            "--patch" if made else "--diff",
             {
-                "--diff": patch and newer,
+                "--diff": made and newer,
                 "--explain": explain,
                 "--sarif": sarif,
                 "--html": html,
                 "--baseline": baseline,
                 "--write-baseline": write_baseline,
-                "--overlay": overlay,
+                "--overlay": overlays,
                 "--cluster": cluster,
             },
         )
-        _review(tree, patch, newer, chosen, subjects, roots, level, brief, as_json, workers)
+        _review(tree, made, newer, chosen, subjects, roots, level, brief, as_json, workers)
         return
+    if explain is not None or write_baseline:
+        _alone(
+            "--write-baseline" if write_baseline else "--explain",
+            {
+                "--explain": write_baseline and explain,
+                "--json": write_baseline and as_json,
+                "--sarif": sarif,
+                "--html": html,
+                "--baseline": explain is not None and baseline,
+            },
+        )
     with _bars() as advance:
         report = run.audit(
             tree,
             folders=chosen,
             subjects=subjects,
             roots=roots,
-            overlay=patches.overlay(tree, overlay) if overlay else None,
+            overlay=patches.overlay(tree, overlays),
             workers=workers,
             cluster=cluster,
             progress=advance,
@@ -117,8 +141,9 @@ def audit(
     findings = _at_least(report.findings, level)
     if baseline:
         findings = compare.not_in_baseline(findings, baseline)
-    if explain:
-        _explain(report.findings, explain)
+        report.known = len(_at_least(report.findings, level)) - len(findings)
+    if explain is not None:
+        _explain(report.findings, explain, as_json)
     elif write_baseline:
         compare.write_baseline(write_baseline, findings)
     else:
@@ -136,7 +161,7 @@ def _alone(option: str, others: dict[str, object]) -> None:
 
 def _review(
     tree: Path,
-    patch: Path | None,
+    made: tuple[Path, ...],
     newer: Path | None,
     folders: tuple[str, ...] | None,
     subjects: tuple[str, ...],
@@ -156,8 +181,8 @@ def _review(
         "workers": workers,
     }
     with _bars() as advance:
-        if patch:
-            answer = review.review_patch(tree, patch, progress=advance, **options)
+        if made:
+            answer = review.review_patch(tree, made, progress=advance, **options)
         else:
             assert newer is not None
             answer = review.review_trees(tree, newer, progress=advance, **options)
@@ -175,6 +200,7 @@ def _review(
             click.echo(f"{title}: {len(findings)}")
             if findings:
                 click.echo(shown.text(findings, chains=not brief and title == "added"))
+        click.echo(shown.reviewed(answer.new), err=True)
     if added:
         finding()
 
@@ -208,12 +234,18 @@ def _show(
         click.echo(shown.summary(report), err=True)
 
 
-def _explain(findings: list[Finding], wanted: str) -> None:
+def _explain(findings: list[Finding], wanted: str, as_json: bool) -> None:
     from ring3.audit import report as shown
 
-    chosen = [one for one in findings if one.id.startswith(wanted)]
+    chosen = [one for one in findings if wanted and one.id.startswith(wanted.lower())]
     if not chosen:
-        raise BadInput("no finding has this id", where=wanted, remedy="--level note shows all")
+        raise BadInput(
+            f"no finding has the id {wanted[:40]!r}",
+            remedy="--level note lists all; with --subject or --folder, only what is read there",
+        )
+    if as_json:
+        emit_json([shown.finding_json(one) for one in chosen])
+        return
     for one in chosen:
         click.echo(shown.explain(one) + "\n")
 
