@@ -66,6 +66,51 @@ def test_an_interruption_ends_the_processes_too(tmp_path: Path) -> None:
     assert (process.returncode, error) == (130, b"")
 
 
+@pytest.mark.parametrize("name", ["executor", "forked"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3])
+def test_however_a_command_ends_its_processes_end(
+    tmp_path: Path, name: str, number: signal.Signals, seconds: float
+) -> None:
+    """While they start, and while they work: all of them, at once, and without a word."""
+    script = tmp_path / "slow.py"
+    script.write_text(_STARTING.replace("POOL", {"executor": "workers=2"}.get(name, "0, 2")))
+    script.write_text(script.read_text().replace("NAME", name))
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(seconds)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    # Its processes have the pipe, too: it ends with the last of them.
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    if number == signal.SIGINT:
+        assert error == b""
+
+
+_STARTING = """
+import time
+from ring3.cluster import NAME, each
+from ring3.errors import exit_code
+
+def run():
+    with NAME(POOL) as pool:
+        print(flush=True)
+        list(each(pool, time.sleep, range(600, 620)))
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(run))
+"""
+
+
 def test_a_real_dask_cluster_gives_the_same_answers(tmp_path: Path) -> None:
     address = tmp_path / "scheduler.json"
     python = [sys.executable, "-m"]

@@ -11,10 +11,12 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar, cast
 
 from ring3.errors import MissingPart
@@ -34,12 +36,9 @@ def executor(cluster: str | None = None, workers: int | None = None) -> Iterator
         count = workers or len(os.sched_getaffinity(0))
         # Fork would copy locks that Numba's and Dask's threads may hold.
         context = multiprocessing.get_context("forkserver")
-        with ProcessPoolExecutor(count, mp_context=context, initializer=_leave_to_parent) as pool:
-            try:
-                yield pool
-            except KeyboardInterrupt:
-                _abandon(pool)
-                raise
+        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_leave_to_parent)
+        with _abandoned_when_interrupted(pool):
+            yield pool
         return
     import distributed
 
@@ -66,9 +65,45 @@ def executor(cluster: str | None = None, workers: int | None = None) -> Iterator
         client.close()
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """An interruption in here comes at its end; what is started in here is deaf to them.
+
+    So the processes of a pool are all known when they are to be ended, and print no tracebacks of their
+    own when a terminal interrupts all processes of a command while they are still importing.
+    """
+    resource_tracker.ensure_running()  # else started within, and it lets interruptions through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_to_parent() -> None:
-    """A terminal interrupts all processes of a command: the one that began the others ends them."""
+    """A terminal interrupts all processes of a command: the one that began the others ends them.
+
+    Where it is killed and cannot, they end themselves.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+@contextmanager
+def _abandoned_when_interrupted(pool: ProcessPoolExecutor) -> Iterator[None]:
+    with pool:
+        try:
+            yield
+        except KeyboardInterrupt:
+            _abandon(pool)
+            raise
 
 
 def _abandon(pool: ProcessPoolExecutor) -> None:
@@ -95,9 +130,10 @@ def forked(shared: object, workers: int | None = None) -> Iterator[Executor]:
     context = multiprocessing.get_context("fork")
     gc.freeze()  # a collection in the child would write to, hence copy, every page
     try:
-        with ProcessPoolExecutor(
+        pool = ProcessPoolExecutor(
             count, mp_context=context, initializer=_inherit, initargs=(shared,)
-        ) as pool:
+        )
+        with _abandoned_when_interrupted(pool):
             yield pool
     finally:
         gc.unfreeze()
@@ -109,6 +145,7 @@ _inherited: list[object] = []
 def _inherit(shared: object) -> None:
     _inherited[:] = [shared]
     gc.disable()
+    _leave_to_parent()
     # A thread of the parent (a progress bar's) may have held the streams' locks when this process began.
     sys.stdout = sys.stderr = io.StringIO()
 
@@ -125,8 +162,11 @@ def each(
 
     The first exception is raised and what has not begun is cancelled.
     """
-    futures = {pool.submit(function, item): item for item in items}
+    work = list(items)
+    futures = {}
     try:
+        with _interrupts_held():
+            futures = {pool.submit(function, item): item for item in work}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:

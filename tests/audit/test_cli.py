@@ -68,6 +68,31 @@ def test_two_trees_are_compared() -> None:
     assert done.stdout.split("\n")[:2] == ["added: 0", "removed: 0"]
 
 
+def test_an_allocator_of_another_name_is_neither_added_nor_removed(tmp_path: Path) -> None:
+    shutil.copytree(TREE, tmp_path / "new")
+    path = tmp_path / "new/locks.c"
+    line = "\tentry = kzalloc(64, GFP_KERNEL);"
+    source = path.read_text()
+    path.write_text(source.replace(line, line.replace("kzalloc", "kvmalloc")))
+    done = ring3(str(TREE), "--diff", str(tmp_path / "new"))
+    assert (done.returncode, done.stdout) == (0, "added: 0\nremoved: 0\n")
+    path.write_text(source.replace(line, f"{line}\n{line.replace('kzalloc', 'kvmalloc')}"))
+    more = ring3(str(TREE), "--diff", str(tmp_path / "new"), "--brief")
+    assert (more.returncode, more.stdout.count("around kvmalloc")) == (1, 1)
+
+
+def test_a_subject_may_be_in_one_of_two_trees(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        kernel_tree(tmp_path / name)
+    shutil.rmtree(tmp_path / "new/drivers")
+    trees = (str(tmp_path / "old"), "--diff", str(tmp_path / "new"), "--brief", "--subject")
+    gone = ring3(*trees, "drivers/toy")
+    assert (gone.returncode, "removed: 0" in gone.stdout) == (0, False), gone.stderr
+    nowhere = ring3(*trees, "drivers/joy")
+    assert (nowhere.returncode, "nothing that reclaim calls" in nowhere.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -18,12 +18,31 @@ _VERSION = 1
 def difference(
     old: Iterable[Finding], new: Iterable[Finding]
 ) -> tuple[list[Finding], list[Finding]]:
-    """(added, removed): findings only in ``new``, and only in ``old``."""
+    """(added, removed): findings only in ``new``, and only in ``old``.
+
+    One that differs in the allocator's name alone is neither: kernels rename theirs, and every caller's
+    finding would be removed and added.
+    """
     before, after = list(old), list(new)
     known, left = ({one.id for one in these} for these in (before, after))
-    return [one for one in after if one.id not in known], [
-        one for one in before if one.id not in left
-    ]
+    added = [one for one in after if one.id not in known]
+    removed = [one for one in before if one.id not in left]
+    return _without(added, removed), _without(removed, added)
+
+
+def _without(these: list[Finding], those: list[Finding]) -> list[Finding]:
+    left = Counter(map(_place, those))
+    out = []
+    for one in these:
+        if left[_place(one)]:
+            left[_place(one)] -= 1
+        else:
+            out.append(one)
+    return out
+
+
+def _place(one: Finding) -> tuple[str, ...]:
+    return one.rule, one.subject, one.at.function, one.lock
 
 
 def write_baseline(path: Path, findings: Iterable[Finding]) -> None:

@@ -11,7 +11,7 @@ from ring3.audit import store
 from ring3.audit.compare import difference
 from ring3.audit.findings import Finding
 from ring3.audit.program import unit_of
-from ring3.audit.run import Progress, Report, analyse, audit
+from ring3.audit.run import Progress, Report, analyse, audit, require
 from ring3.audit.tables import SHARED
 
 
@@ -26,9 +26,13 @@ class Review:
 
 
 def review_trees(old: Path, new: Path, **options: object) -> Review:
-    """Compare two trees; ``options`` as for :func:`ring3.audit.run.audit`."""
-    before = audit(old, **options)  # type: ignore[arg-type]
-    after = audit(new, **options)  # type: ignore[arg-type]
+    """Compare two trees; ``options`` as for :func:`ring3.audit.run.audit`.
+
+    A subject may be in one of them only.
+    """
+    before = audit(old, strict=False, **options)  # type: ignore[arg-type]
+    after = audit(new, strict=False, **options)  # type: ignore[arg-type]
+    require(options.get("subjects", ()), [*before.subjects, *after.subjects], new)  # type: ignore[arg-type]
     return Review(before, after, *difference(before.findings, after.findings))
 
 

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,13 +58,14 @@ def audit(
     workers: int | None = None,
     cluster: str | None = None,
     progress: Progress | None = None,
+    strict: bool = True,
 ) -> Report:
     """Audit the tree ``root``.
 
     ``folders`` are those to read (None: the core of a kernel tree, all of any other; () all).
     ``subjects`` limits the walk to filesystems or drivers (``fs/ext4``, ``drivers/nvme``), which are read
     wherever they are; ``roots`` are more functions that reclaim calls.  ``overlay`` lays (path -> content)
-    over the tree.  BadInput when there is no source, or no such subject.
+    over the tree.  BadInput when there is no source, or (``strict``) no such subject.
     """
     started = time.monotonic()
     chosen = store.core_folders(root) if folders is None else folders
@@ -78,7 +79,7 @@ def audit(
         cluster=cluster,
         progress=lambda done, total: report_progress("reading source", done, total),
     )
-    report = analyse(root, loaded, subjects, roots, report_progress, workers=workers)
+    report = analyse(root, loaded, subjects, roots, report_progress, strict=strict, workers=workers)
     report.seconds = time.monotonic() - started
     report.overlay = overlay or {}
     return report
@@ -104,15 +105,11 @@ def analyse(
     for name in roots:
         if not any(name == function.name for fact in facts.values() for function in fact.functions):
             raise BadInput(f"no function {name} in what was read", where=str(root))
-    asked = [name.rstrip("/") or name for name in subjects]
-    for name in asked if strict else ():
-        if not any(_within(unit, name) for unit in units):
-            raise BadInput(
-                f"nothing that reclaim calls in {name[:80]!r}",
-                where=str(root),
-                remedy=one_of(name, units) if units else None,
-            )
-    wanted = [unit for unit in units if not asked or any(_within(unit, name) for name in asked)]
+    if strict:
+        require(subjects, units, root)
+    wanted = [
+        unit for unit in units if not subjects or any(_within(unit, name) for name in subjects)
+    ]
     found = _known(key, wanted)
     missing = [unit for unit in wanted if unit not in found]
     if missing:
@@ -137,8 +134,19 @@ def analyse(
     )
 
 
+def require(subjects: Iterable[str], units: list[str], root: Path) -> None:
+    """BadInput unless every name of ``subjects`` is one of ``units`` of the tree, or a folder of some."""
+    for name in subjects:
+        if not any(_within(unit, name) for unit in units):
+            raise BadInput(
+                f"nothing that reclaim calls in {name[:80]!r}",
+                where=str(root),
+                remedy=one_of(name, units) if units else None,
+            )
+
+
 def _within(unit: str, name: str) -> bool:
-    return unit == name or unit.startswith(name + "/")
+    return f"{unit}/".startswith(f"{name.rstrip('/')}/")
 
 
 def _units(
