@@ -30,17 +30,19 @@ from ring3.audit.primitives import (
     SCOPE_GUARD,
     TRYLOCK,
 )
-from ring3.audit.program import MEMBER_CALL, PER_INODE, WORD
+from ring3.audit.program import MEMBER_CALL, PARENT, PER_INODE, WORD
 from ring3.audit.state import TASK_FLAGS, State
 from ring3.audit.tables import (
     ALLOCATIONS,
     DEFERRED,
     ERROR_HANDLERS,
+    FILE_IO,
     IMPORTED,
     MEMPOOLS,
     NO_ALLOCATION,
     NORETURN,
     PLAIN,
+    SOCKET_CALLS,
     TOLD_APART,
     TREE_FLAGS,
     WAITS,
@@ -132,10 +134,12 @@ class Calls(Values):
             state.env.pop(EMPTY, None)
             if args[1] == "0":
                 state.env[EMPTY] = TRUE
-        elif name == "inode_nohighmem":
+        elif name == "inode_nohighmem" and args:
             state.env[MASK] = self.program.constant("GFP_USER")
+            state.masked = frozenset(WORD.findall(args[0])[:1])
         elif name == "mapping_set_gfp_mask" and len(args) > 1:
             state.env[MASK] = self.value(args[1], state)
+            state.masked = frozenset(WORD.findall(args[0])[:1])
         if name in NORETURN:
             return None
         if name in _ERRORS:
@@ -146,11 +150,21 @@ class Calls(Values):
                 Site("wait", line, f"{name}({waited})", UNKNOWN, state.held, state.released), state
             )
             return state
+        if name in SOCKET_CALLS:
+            self.alloc_site(line, name, self.socket_flags(state), state)
+            return state
         if name in IMPORTED and self.program.resolve(name, self.path) is None:
             flags = cexpr.evaluate(cexpr.parse(IMPORTED[name]), self.program.constant, no_call)
             self.alloc_site(line, name, flags, state)
             return state
-        for callee, how in self.callees(name, args):
+        callees = self.callees(name, args)
+        if not callees and self.context.domain[:3] != "fs/":
+            member = MEMBER_CALL.match(name)
+            if member and member.group(2) in FILE_IO:
+                self.alloc_site(
+                    line, f"->{member.group(2)}", self.program.constant("GFP_KERNEL"), state
+                )
+        for callee, how in callees:
             if self.interpreter.inert(callee):
                 continue
             self.enter(line, callee, args, state, how)
@@ -214,7 +228,8 @@ class Calls(Values):
     ) -> list[tuple[int, str]]:
         """Functions handed over that the callee calls; believed but doubted when it is not in the tree."""
         found = []
-        for index, arg in enumerate(args):
+        for index, text in enumerate(args):
+            arg = text.lstrip("& ")
             if len(arg) < 4 or not arg.isidentifier() or arg not in self.program.by_name:
                 continue
             if arg in self.program.body(self.function)[0]:
@@ -302,6 +317,7 @@ class Calls(Values):
                     if value[1] and (value[1] == ALL or kind == "gfp_t" or not kind):
                         known.append((index, value))
         links = state.env.get(LINKS, UNKNOWN) if own else UNKNOWN
+        masked, mask = self.masked(declared.params, args, state) if direct else ((), UNKNOWN)
         if declared.name == "evict" and self.context.reclaim:
             evicted = self.interpreter.domain(self.context.domain).evicted(self.declared.name)
             if evicted is None:
@@ -315,12 +331,29 @@ class Calls(Values):
             tuple(known),
             tuple(own),
             bool(own) and EMPTY in state.env,
-            state.env.get(MASK, self.context.mask),
+            masked,
+            mask,
             links,
         )
         self.edges.append(Edge(line, callee, context, state.held, state.released, how))
         if direct:
             self.leave(callee, line, state)
+
+    def masked(
+        self, params: tuple[tuple[str, str], ...], args: tuple[str, ...], state: State
+    ) -> tuple[tuple[int, ...], Value]:
+        """Which parameters of a callee are inodes whose mappings' flags are known, and these flags."""
+        inodes = [
+            (index, arg)
+            for index, ((kind, _), arg) in enumerate(zip(params, args, strict=False))
+            if kind.endswith("*") and PER_INODE.search(kind.rstrip("*"))
+        ]
+        same = [index for index, arg in inodes if state.is_masked(arg)]
+        mask = state.env.get(MASK, UNKNOWN)
+        parents = [index for index, arg in inodes if PARENT in arg]
+        if parents and (directory := self.directory_mask())[1] and (not same or mask == directory):
+            return tuple({*same, *parents}), directory
+        return (tuple(same), mask) if same else ((), UNKNOWN)
 
     def scope_of(self, name: str, state: State) -> None:
         """The scope that a function told as one lock begins or ends, too (mddev_suspend())."""
@@ -452,6 +485,11 @@ class Calls(Values):
             nofail = self.program.gfp["NOFAIL"]
             flags = (flags[0] & ~nofail, flags[1] | nofail)
         self.alloc_site(line, name, flags, state)
+
+    def socket_flags(self, state: State) -> Value:
+        """The flags with which the subject's sockets allocate: of several those that reclaim most."""
+        given = self.interpreter.domain(self.context.domain).socket_flags or ["GFP_KERNEL"]
+        return self.most([self.value(text, state) for text in given])
 
     def alloc_site(self, line: int, name: str, flags: Value, state: State) -> None:
         scope = self.scope(state)

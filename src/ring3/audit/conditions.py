@@ -171,6 +171,8 @@ RARE = {
     ("iput", "sync_lazytime"): LAZYTIME,
     ("iput", "mark_inode_dirty_sync"): LAZYTIME,
 }
+#: What an inode's last user calls.
+LAST_PUT = frozenset({"evict", "iput_final"})
 #: Steps that reclaim never takes: an inode without users has no mapped pages;
 #: whole folios are truncated;
 #: btrfs's list of what eviction flushes (evict_flush_states) has neither zones nor iputs.
@@ -198,6 +200,9 @@ IMPOSSIBLE: dict[tuple[str, str], str] = {
     ("insert_prealloc_file_extent", "btrfs_replace_file_extents"): (
         "with the transaction that every caller under a lock hands in it returns before"
     ),
+    ("f2fs_try_convert_inline_dir", "f2fs_setup_filename"): (
+        "the rename that calls it has set the directory's key up (fscrypt_prepare_rename())"
+    ),
     ("cache_save_setup", "btrfs_check_data_free_space"): (
         "a space cache is of the root tree, for which no quota is reserved (is_fstree())"
     ),
@@ -216,6 +221,7 @@ MOUNTING = (
     "put_super",
     "kill_sb",
     "init_fs",
+    "recover_fsync_data",
 )
 
 #: Not entered from reclaim: the shrinkers hold the superblock and its mounts are in use.

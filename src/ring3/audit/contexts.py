@@ -37,7 +37,8 @@ class Context(NamedTuple):
     args: tuple[tuple[int, Value], ...] = ()
     own: tuple[int, ...] = ()
     empty: bool = False  # the size of the reclaimed inode has been set to 0
-    mask: Value = UNKNOWN  # flags of the mapping at hand, when they were set on the way here
+    masked: tuple[int, ...] = ()  # parameters that are inodes, or mappings, with the flags ``mask``
+    mask: Value = UNKNOWN
     links: Value = UNKNOWN  # whether the reclaimed inode has any
 
 

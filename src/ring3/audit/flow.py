@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 from ring3.audit.cexpr import UNKNOWN, Value
@@ -19,7 +20,16 @@ from ring3.audit.primitives import (
     TRYLOCK,
 )
 from ring3.audit.program import WORD, Program, flatten
-from ring3.audit.tables import ALLOCATIONS, DEFERRED, IMPORTED, NORETURN, PLAIN, WAITS
+from ring3.audit.tables import (
+    ALLOCATIONS,
+    DEFERRED,
+    FILE_IO,
+    IMPORTED,
+    NORETURN,
+    PLAIN,
+    SOCKET_CALLS,
+    WAITS,
+)
 from ring3.audit.walk import Walk
 
 _DEFERRED = frozenset(DEFERRED)
@@ -28,7 +38,7 @@ _TELLING = frozenset(
     {
         *(*ALLOCATIONS, *WAITS, *NORETURN, *ACQUIRE, *RELEASE, *TRYLOCK, *MIGHT),
         *(*SCOPE_BEGIN, *SCOPE_END, *LOCK_CLEANUP),
-        *("current_set_flags_nested", "current_restore_flags_nested"),
+        *("current_set_flags_nested", "current_restore_flags_nested", *SOCKET_CALLS),
     }
 )
 
@@ -219,6 +229,7 @@ class Interpreter:
             elif not WORD.fullmatch(name):
                 member = name.strip("()* ").rpartition("->")[2].rpartition(".")[2]
                 quiet = member not in program.op_fields and "(" not in name
+                quiet = quiet and member not in FILE_IO
             else:
                 callee = program.resolve(name, path)
                 if callee is None:
@@ -238,7 +249,10 @@ class Interpreter:
         return True
 
     def helper(self, function: int) -> list[tuple[str, int]]:
-        """Lock primitives that ``function`` applies to its own bare parameters: (name, index)."""
+        """Lock primitives that ``function`` applies to its own bare parameters: (name, index).
+
+        Itself, or by handing a parameter to such a helper (f2fs_down_read_trace()).
+        """
         found = self._helpers.get(function)
         if found is None:
             declared = self.program.functions[function]
@@ -249,7 +263,35 @@ class Interpreter:
                     if index is not None:
                         found.append((primitive, index))
             self._helpers[function] = found
+            if not declared.locks and self._handed_lock(function):
+                found += self._by_helpers(function)
         return found
+
+    def _handed_lock(self, function: int) -> bool:
+        """Whether a parameter of ``function`` is a lock, or a small struct around one."""
+        params = self.program.functions[function].params
+        return any(kind.rstrip("*") in self.program.wrappers for kind, _ in params)
+
+    def _by_helpers(self, function: int) -> Iterator[tuple[str, int]]:
+        program = self.program
+        names = [name for _, name in program.functions[function].params]
+        for event in flatten(program.body(function)[1]):
+            if event[0] != "c" or not any(arg in names for arg in event[3]):
+                continue
+            callee = program.resolve(event[2], program.file[function])
+            if callee is not None and self._handed_lock(callee):
+                for primitive, index in self.helper(callee):
+                    if index < len(event[3]) and event[3][index] in names:
+                        yield primitive, names.index(event[3][index])
+
+    @cached_property
+    def helpers(self) -> frozenset[str]:
+        """Names of functions that take a lock, or give one back, that they are handed inside a struct."""
+        return frozenset(
+            declared.name
+            for function, declared in enumerate(self.program.functions)
+            if not declared.macro and self._handed_lock(function) and self.helper(function)
+        )
 
 
 def _unbalanced(program: Program) -> frozenset[str]:

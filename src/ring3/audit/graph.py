@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from ring3.audit.conditions import MOUNTING, PREAMBLE, RARE
+from ring3.audit.conditions import LAST_PUT, MOUNTING, PREAMBLE, RARE
 from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Edge, Site, Walked
 from ring3.audit.findings import Step
 from ring3.audit.flow import Interpreter
@@ -113,7 +113,7 @@ class Graph:
     ) -> Reach:
         """From which nodes, and by which way, a wanted allocation is reached; shortest ways.
 
-        Not past a place where the lock ``unlocked`` has been released, nor into evict() if told so.
+        Not past a place where the lock ``unlocked`` has been released, nor into eviction if told so.
         """
         functions = self.interpreter.program.functions
         found: Reach = {}
@@ -133,7 +133,7 @@ class Graph:
                     queue.append(caller)
                 continue
             node = queue.popleft()
-            if without_evict and functions[node[0]].name == "evict":
+            if without_evict and functions[node[0]].name in LAST_PUT:
                 continue
             for caller, edge in spread.callers.get(node, ()):
                 if caller in found or unlocked in edge.released:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ring3.audit.conditions import LAZYTIME, OWN_SUPERBLOCK, TESTS
+from ring3.audit.conditions import LAST_PUT, LAZYTIME, OWN_SUPERBLOCK, TESTS
 from ring3.audit.contexts import NOFS, NOIO, Context, Edge, Lock, Site
 from ring3.audit.findings import LEVELS, Finding, Level, Step
 from ring3.audit.flow import Interpreter
@@ -201,7 +201,7 @@ class Held:
         return found
 
     def _evicts(self, edge: Edge) -> bool:
-        return self.program.functions[edge.callee].name == "evict"
+        return self.program.functions[edge.callee].name in LAST_PUT
 
     def _protected(self, node: Node, taken: Taken) -> bool:
         """Whether every caller of the holder is in a scope that keeps its allocations out of that reclaim."""
@@ -326,20 +326,28 @@ def _seeds(
             if other != unit and (other in SHARED or (other[:3] == "fs/" and other.endswith(".c"))):
                 functions.extend(more)
     members = {name.rpartition(".")[2] for name in names if name not in CLASSED.values()}
+    marks = [member.encode() for member in members]
     seeds = []
     for function in functions:
         declared = program.functions[function]
         if declared.macro or TESTS.search(program.file[function]):
             continue
-        if any(
-            CLASSED[primitive].format(arg) in names
-            if primitive in CLASSED
-            else any(member in arg for member in members)
-            for primitive, arg in declared.locks
-        ) or any(
-            lock.name in names
-            for callee in interpreter.leaving(declared.callees, program.file[function])
-            for lock in callee.acquired
+        if (
+            any(
+                CLASSED[primitive].format(arg) in names
+                if primitive in CLASSED
+                else any(member in arg for member in members)
+                for primitive, arg in declared.locks
+            )
+            or any(
+                lock.name in names
+                for callee in interpreter.leaving(declared.callees, program.file[function])
+                for lock in callee.acquired
+            )
+            or (
+                not interpreter.helpers.isdisjoint(declared.callees)
+                and any(mark in declared.body for mark in marks)
+            )
         ):
             own = program.file[function].startswith(OWN_SUPERBLOCK)
             seeds.append((function, Context(program.unit[function] if own else unit)))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ring3.audit.cexpr import FALSE, TRUE, UNKNOWN, Value
 from ring3.audit.conditions import DROPS_ALL, DROPS_UNLINKED
+from ring3.audit.forms import Event
 from ring3.audit.program import MEMBER_CALL, WORD, Program, flatten
-from ring3.audit.tables import SHARED
+from ring3.audit.tables import KNOWN_CALLS, SHARED
+
+#: Members by which an inode is told what it is.
+_KINDS = (b"a_ops", b"i_op", b"i_fop")
 
 
 class Operations:
@@ -19,26 +25,47 @@ class Operations:
         self.trees: dict[str, str] = {}
         #: Whether some of its mappings have other flags than inodes are born with.
         self.lowers_mask = False
+        #: Flags that mappings of directories are given, one for each place that makes a directory.  None
+        #: are known when some function gives flags to inodes whose kind it does not say.
+        self.directory_masks: list[str] = []
+        any_kind = False
+        directories = frozenset(
+            variable
+            for variable in program.unit_variables.get(unit, ())
+            if any(entry[1] == "lookup" for entry in program.variable_ops[variable])
+        )
+        #: The flags that its sockets are given.
+        self.socket_flags: list[str] = []
         referred: set[str] = set()
         for index in program.unit_functions.get(unit, ()):
             if program.functions[index].macro:
                 continue
-            for event in flatten(program.body(index)[1]):
+            body = program.body(index)[1]
+            self.directory_masks += _masks(body, directories, KNOWN_CALLS["mapping_gfp_mask"])
+            for event in flatten(body):
                 if event[0] == "=" and event[3] == "=":
                     right = event[4].lstrip("& (")
                     referred.update(WORD.findall(right)[:3])
                     member = MEMBER_CALL.match(event[2])
+                    if event[2].endswith("sk_allocation"):
+                        self.socket_flags.append(event[4])
                     if member and right in program.by_name:
                         struct = program.type_of(member.group(1), index)
                         if struct:
                             key = (struct, member.group(2))
                             self.fields.setdefault(key, []).append((program.file[index], right))
                 elif event[0] == "c":
-                    self.lowers_mask |= event[2] == "mapping_set_gfp_mask"
+                    if event[2] == "mapping_set_gfp_mask":
+                        self.lowers_mask = True
+                        any_kind |= not any(
+                            mark in program.functions[index].body for mark in _KINDS
+                        )
                     if event[2] == "INIT_RADIX_TREE" and len(event[3]) == 2:
                         member = event[3][0].strip("&() ").rpartition("->")[2].rpartition(".")[2]
                         self.trees[member] = event[3][1]
                     referred.update(arg[1:] for arg in event[3] if arg[:1] == "&")
+        if any_kind or not self.lowers_mask:
+            self.directory_masks = []
         entries = list(program.unit_ops.get(unit, ()))
         for variable in sorted(referred - program.unit_variables.get(unit, set())):
             entries += [
@@ -101,3 +128,24 @@ class Operations:
             if function is not None and function not in found:
                 found.append(function)
         return found
+
+
+def _masks(events: list[Event], directories: frozenset[str], mask: str) -> Iterator[str]:
+    """The flags of the mapping wherever an inode gets operations of ``directories``; ``mask`` unless set.
+
+    Flags are set in the same block as the operations, or in one around it.
+    """
+    for event in events:
+        if event[0] == "c" and event[2] == "mapping_set_gfp_mask" and len(event[3]) > 1:
+            mask = event[3][1]
+    for event in events:
+        if event[0] == "=" and event[4].lstrip("& ") in directories:
+            yield mask
+        elif event[0] == "if":
+            yield from _masks(event[3], directories, mask)
+            yield from _masks(event[4], directories, mask)
+        elif event[0] in ("loop", "do", "block"):
+            yield from _masks(event[3], directories, mask)
+        elif event[0] == "switch":
+            for _, body in event[3]:
+                yield from _masks(body, directories, mask)

@@ -24,8 +24,10 @@ PER_OBJECT = re.compile(
 )
 #: An expression that goes from an object to its superblock or device.
 SHARED_BY_ALL = re.compile(
-    r"i_sb\b|s_fs_info|_SB\(|_FS_INFO\(|fs_info\b|_sbi\(|_MP\(|i_mount\b|\bsb\b|bd_disk"
+    r"i_sb\b|s_fs_info|_SB\(|_FS_INFO\(|_MAPPING\(|fs_info\b|_sbi\(|_MP\(|i_mount\b|\bsb\b|bd_disk"
 )
+#: What is reached by it is a directory.
+PARENT = "->d_parent"
 #: Structs that are one inode or its mapping.
 PER_INODE = re.compile(r"(?:inode|_inode_info|_inode_t|_vnode)$|^address_space$|^ntfs_inode$")
 _LOCK_TYPES = frozenset(

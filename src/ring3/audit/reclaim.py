@@ -55,6 +55,7 @@ class Audit:
         looking at an object (its reference count) copies the page that it is on.
         """
         program = self.program
+        _ = self.interpreter.helpers
         _ = self.interpreter.unbalanced, self.roots.tainters, program.templates, program.wrappers
         _ = program.handed, program.registered, program.gfp, program.exclusive
         self.roots.everywhere("")

@@ -69,6 +69,7 @@ class Roots:
             for function in program.by_name.get(name, ()):
                 found.setdefault(program.unit[function], {})[function, "", name] = None
         holders = {name for way in EVERYWHERE.values() for name in way.holders}
+        holders.add("fs_reclaim_acquire")  # who tells lockdep what reclaim takes
         for index, declared in enumerate(program.functions):
             if not holders.isdisjoint(declared.callees) and not declared.macro:
                 path = program.file[index]

@@ -13,7 +13,7 @@ TASK_FLAGS = "current->flags"
 
 
 class State:
-    __slots__ = ("env", "held", "own", "released", "scopes")
+    __slots__ = ("env", "held", "masked", "own", "released", "scopes")
 
     def __init__(self) -> None:
         self.env: dict[str, Value] = {}
@@ -21,6 +21,8 @@ class State:
         self.released: frozenset[str] = frozenset()
         self.scopes: tuple[tuple[str, int], ...] = ()
         self.own: frozenset[str] = frozenset()
+        #: Inodes whose mappings have the flags ``env`` knows (values.MASK).
+        self.masked: frozenset[str] = frozenset()
 
     def owns(self, text: str) -> bool:
         """Whether ``text`` names something of an object that reclaim has taken out of use.
@@ -30,11 +32,17 @@ class State:
         words = self.own and WORD.findall(text)
         return bool(words) and not self.own.isdisjoint(words) and not SHARED_BY_ALL.search(text)
 
+    def is_masked(self, text: str) -> bool:
+        """Whether ``text`` names one of the inodes whose mapping's flags are known, or something of it."""
+        return bool(self.masked) and (
+            not self.masked.isdisjoint(WORD.findall(text)) and not SHARED_BY_ALL.search(text)
+        )
+
     def copy(self) -> State:
         other = State()
         other.env = dict(self.env)
         other.held, other.released = self.held, self.released
-        other.scopes, other.own = self.scopes, self.own
+        other.scopes, other.own, other.masked = self.scopes, self.own, self.masked
         return other
 
 
@@ -61,6 +69,7 @@ def join(a: State | None, b: State | None) -> State | None:
     )
     out.scopes = tuple(scope for scope in scopes if scope[0] != TASK_FLAGS or scope in others)
     out.own = a.own | b.own
+    out.masked = a.masked | b.masked
     return out
 
 

@@ -178,6 +178,11 @@ IMPORTED: dict[str, str] = {
     ),
 }
 
+#: Calls that allocate with the flags of a socket: GFP_KERNEL unless the subject sets ``sk_allocation``.
+SOCKET_CALLS = frozenset(words("sock_sendmsg kernel_sendmsg kernel_connect"))
+#: Operations of some file, whose filesystem allocates with GFP_KERNEL; a subject that is none calls them.
+FILE_IO = frozenset(words("read_iter write_iter"))
+
 #: An expression's value that no source line says.
 KNOWN_CALLS: dict[str, str] = {
     # inode_init_always() gives every mapping GFP_HIGHUSER_MOVABLE; filesystems may lower it.
@@ -281,14 +286,21 @@ FILE_IS_UNIT = frozenset({"fs", "mm", "kernel", "lib", "ipc", "init", "security"
 #: Shared filesystem machinery: entered from every filesystem, with that filesystem's operations.
 SHARED = ("fs/jbd2", "fs/quota", "fs/iomap", "fs/crypto", "fs/verity", "fs/kernfs")
 
+#: The flag of a workqueue that has a thread of its own for when memory is short.
+RESCUED = "WQ_MEM_RECLAIM"
+#: Subjects whose workers reclaim is known to wait for -> the flag with which theirs would wait for itself.
+TRANSPORTS: dict[str, str] = {"net/sunrpc": "__GFP_FS", "net/ceph": "__GFP_IO"}
+
 #: Why a wait for such an operation is doubted.
 DOUBTED_OPS: dict[str, str] = {
+    RESCUED: "made for use in reclaim; where reclaim waits for it was not followed",
+    "bio": "only where reclaim submits a bio or waits for one that ends in a task, not in an interrupt",
     "address_space_operations": (
         "only in a memory cgroup of version 1, and only once a folio is marked as under writeback"
     ),
 }
 #: Of these the work is done when they return; what they queue besides is not waited for.
-SUBMITTED_HERE = frozenset({"address_space_operations", "rpc_xprt_ops", "scsi_host_template"})
+SUBMITTED_HERE = frozenset(words("address_space_operations bio rpc_xprt_ops scsi_host_template"))
 #: A filesystem whose mappings say this is not waited for by reclaim.
 UNWAITED = "mapping_set_writeback_may_deadlock_on_reclaim"
 
@@ -326,6 +338,8 @@ WAITED_OPS: dict[str, dict[str, str]] = {
     ),
     "rpc_xprt_ops": dict.fromkeys(words("connect prepare_request send_request"), "__GFP_FS"),
 }
+#: Of these the operations of block devices that do I/O of their own for it.
+BLOCK_OPS = words("target_type md_personality block_device_operations blk_mq_ops")
 SIGNALLERS: dict[str, str] = {
     "blk_mq_ops": "reclaim waits for pages written through this queue",
     "block_device_operations": "reclaim waits for pages written to this device",
@@ -334,6 +348,7 @@ SIGNALLERS: dict[str, str] = {
     "address_space_operations": "reclaim waits for folios that this writes",
     "scsi_host_template": "reclaim waits for pages written through this host",
     "rpc_xprt_ops": "->release_folio() of NFS waits for pages written through this transport",
+    "bio": "reclaim waits for the I/O that this ends",
     "drm_sched_backend_ops": (
         "MMU notifiers and shrinkers wait in reclaim for the fences that this job signals "
         "(Documentation/driver-api/dma-buf.rst)"

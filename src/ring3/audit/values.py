@@ -21,7 +21,7 @@ _TRANSPARENT = frozenset(
 )
 
 
-#: In a state: the flags of the mapping that was set up last.
+#: In a state: the flags of the mappings of its ``masked`` inodes.
 MASK = "@mask"
 #: In a state: the size of the reclaimed inode is 0, as eviction sets it to delete all of it.
 EMPTY = "@empty"
@@ -40,15 +40,29 @@ class Values:
         self.declared = self.program.functions[function]
         self.path = self.program.file[function]
         self.context = context
-        self.mask = context.mask
 
     def value(self, text: str, state: State) -> Value:
-        self.mask = state.env.get(MASK, self.context.mask)
+        node = cexpr.parse(text)
+        if node[0] == "c" and "GFP_" in text:
+            return self.either_flags(node, state)
+        return self.evaluate(node, state)
+
+    def evaluate(self, node: cexpr.Node, state: State) -> Value:
         return cexpr.evaluate(
-            cexpr.parse(text),
-            lambda n: self.lookup(n, state),
-            lambda n, a: self.called(n, a, state),
+            node, lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
         )
+
+    def either_flags(self, node: cexpr.Node, state: State) -> Value:
+        """``x ? GFP_NOWAIT : GFP_NOIO``, of which both happen: those that reclaim more are told."""
+        chosen = cexpr.truth(self.evaluate(node[1], state))
+        sides = [self.evaluate(side, state) for side in node[2:]]
+        return self.most(sides) if chosen is None else sides[0 if chosen else 1]
+
+    def most(self, flags: list[Value]) -> Value:
+        """Of several GFP flags those that reclaim most."""
+        gfp = self.program.gfp
+        every = gfp["DIRECT_RECLAIM"] | gfp["IO"] | gfp["FS"]
+        return max(flags, key=lambda value: (value[0] & value[1] & every).bit_count())
 
     def lookup(self, name: str, state: State) -> Value:
         value = state.env.get(name)
@@ -87,6 +101,11 @@ class Values:
             return self.operation_exists(name)
         return self.program.constant(name)
 
+    def directory_mask(self) -> Value:
+        """The flags of the mappings of directories where the subject gives some others."""
+        masks = self.interpreter.domain(self.context.domain).directory_masks
+        return self.most([self.value(text, State()) for text in masks]) if masks else UNKNOWN
+
     def operation_exists(self, name: str) -> Value:
         """``if (sb->s_op->evict_inode)`` is decided by what the filesystem registers."""
         found = MEMBER_CALL.match(name)
@@ -114,14 +133,17 @@ class Values:
             return self.program._constant_call(name, args)
         known = self.program.known_call(name)
         if known is not None:
-            if self.mask[1]:
-                return self.mask
+            if args and args[0][0] == "v" and state.is_masked(args[0][1]):
+                return state.env.get(MASK, UNKNOWN)
             if self.interpreter.domain(self.context.domain).lowers_mask:
                 either = self.program.gfp["FS"] | self.program.gfp["IO"]
                 return (known[0] & ~either, known[1] & ~either)
             return known
         if depth > 4:
             return UNKNOWN
+        marked = {
+            index for index, arg in enumerate(args) if arg[0] == "v" and state.is_masked(arg[1])
+        }
         callee = self.program.resolve(name, self.path)
         if callee is None:
             return UNKNOWN
@@ -153,17 +175,27 @@ class Values:
             lambda n, a: (
                 self.called(n, a, _EMPTY, depth + 1)
                 if not _uses(a, values)
-                else self._nested(n, a, inner, depth + 1)
+                else self._nested(n, a, inner, depth + 1, [names[i] for i in marked], state)
             ),
         )
 
     def _nested(
-        self, name: str, args: tuple[cexpr.Node, ...], lookup: cexpr.Lookup, depth: int
+        self,
+        name: str,
+        args: tuple[cexpr.Node, ...],
+        lookup: cexpr.Lookup,
+        depth: int,
+        masked: list[str],
+        outer: State,
     ) -> Value:
         """A call inside such an expression, whose arguments are the outer one's parameters."""
         state = State()
         renamed = []
+        if masked:
+            state.env[MASK] = outer.env.get(MASK, UNKNOWN)
         for index, arg in enumerate(args):
+            if arg[0] == "v" and arg[1] in masked:
+                state.masked = state.masked | {f"@{index}"}
             state.env[f"@{index}"] = cexpr.evaluate(arg, lookup, no_call)
             renamed.append(("v", f"@{index}"))
         return self.called(name, tuple(renamed), state, depth)

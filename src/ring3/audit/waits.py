@@ -20,7 +20,16 @@ from ring3.audit.graph import (
     rare_step,
 )
 from ring3.audit.program import Program, flatten
-from ring3.audit.tables import DOUBTED_OPS, SIGNALLERS, SUBMITTED_HERE, UNWAITED, WAITED_OPS
+from ring3.audit.tables import (
+    BLOCK_OPS,
+    DOUBTED_OPS,
+    RESCUED,
+    SIGNALLERS,
+    SUBMITTED_HERE,
+    TRANSPORTS,
+    UNWAITED,
+    WAITED_OPS,
+)
 
 RULE = "wait-in-reclaim"
 _WORK = re.compile(
@@ -210,7 +219,7 @@ def _declared(program: Program, chains: Chains, graph: Graph, unit: str) -> list
     found: list[Finding] = []
     seen: set[tuple[str, int]] = set()
     others: dict[str, list[Other]] | None = None
-    for (struct, field), path, name in _operations(program, unit):
+    for struct, field, needs, path, name in _operations(program, graph, unit):
         function = program.resolve(name, path)
         if function is None or unit == "block":  # only pass-through queues, never swap
             continue
@@ -218,10 +227,7 @@ def _declared(program: Program, chains: Chains, graph: Graph, unit: str) -> list
             (UNWAITED,)
         ):
             continue
-        needs, why = (
-            WAITED_OPS[struct][field],
-            (SIGNALLERS[struct], f"{name}() is {struct}.{field}"),
-        )
+        why: tuple[str, ...] = (SIGNALLERS[struct], f"{name}() is {field}")
         spread = graph.spread([(function, Context(unit))])
         found += _allocations(program, chains, graph, unit, spread, name, struct, needs, why, seen)
         if struct in SUBMITTED_HERE:
@@ -235,6 +241,36 @@ def _declared(program: Program, chains: Chains, graph: Graph, unit: str) -> list
             found += _allocations(
                 program, chains, graph, unit, behind, shown, struct, needs, reasons, seen
             )
+    needs = TRANSPORTS.get(unit) or ("__GFP_FS" if unit.startswith("fs/") else "__GFP_IO")
+    why = (f"{unit} carries what reclaim waits for",) if unit in TRANSPORTS else ()
+    for worker, reason in _rescued(program, unit, others).items():
+        spread = graph.spread([(worker, Context(unit))])
+        name = program.functions[worker].name
+        struct = "" if unit in TRANSPORTS else RESCUED
+        found += _allocations(
+            program, chains, graph, unit, spread, name, struct, needs, (*why, reason), seen
+        )
+    return found
+
+
+def _rescued(program: Program, unit: str, others: dict[str, list[Other]] | None) -> dict[int, str]:
+    """Workers of the subject's workqueues that were made for use in reclaim -> why it is thought so."""
+    queues: dict[str, str] = {}
+    for function in program.unit_functions.get(unit, ()):
+        declared = program.functions[function]
+        if not declared.macro and RESCUED.encode() in declared.body:
+            for event in flatten(program.body(function)[1]):
+                if event[0] == "=" and RESCUED in event[4] and "workqueue(" in event[4]:
+                    queues[program.lock_class(event[2], function)] = event[2]
+    found: dict[int, str] = {}
+    if queues:
+        known = _others(program, unit) if others is None else others
+        for queue, shown in queues.items():
+            for other in known.get(queue, ()) if queue else ():
+                if not other.line:
+                    name = program.functions[other.function].name
+                    reason = f"{name}() is {other.how}, on {shown}, which is made with {RESCUED}"
+                    found.setdefault(other.function, reason)
     return found
 
 
@@ -301,7 +337,15 @@ def _allocations(
             )
 
 
-def _operations(program: Program, unit: str) -> Iterator[tuple[tuple[str, str], str, str]]:
+def _operations(
+    program: Program, graph: Graph, unit: str
+) -> Iterator[tuple[str, str, str, str, str]]:
+    """(struct, shown as, flag, path, function) of what reclaim waits for in the subject."""
     for struct, field, path, name in program.unit_ops.get(unit, ()):
         if field in WAITED_OPS.get(struct, ()):
-            yield (struct, field), path, name
+            yield struct, f"{struct}.{field}", WAITED_OPS[struct][field], path, name
+    # Assigned to each object, not in a table.  A block driver's own bios end those handed to it.
+    domain = graph.interpreter.domain(unit)
+    struct = next((struct for struct in BLOCK_OPS if domain.registers(struct)), "bio")
+    for path, name in domain.fields.get(("bio", "bi_end_io"), ()):
+        yield struct, "bio.bi_end_io", "__GFP_IO", path, name

@@ -17,7 +17,7 @@ from ring3.audit.forms import Event
 from ring3.audit.primitives import JOURNAL_INFO
 from ring3.audit.program import PER_INODE, WORD, flatten
 from ring3.audit.state import TASK_FLAGS, State, forget, join
-from ring3.audit.values import EMPTY, LINKS, no_call
+from ring3.audit.values import EMPTY, LINKS, MASK, no_call
 
 if TYPE_CHECKING:
     from ring3.audit.flow import Interpreter
@@ -62,6 +62,13 @@ class Walk(Calls):
             state.env[EMPTY] = TRUE
         if self.context.links[1]:
             state.env[LINKS] = self.context.links
+        if self.context.masked:
+            state.masked = frozenset(names[i] for i in self.context.masked if i < len(names))
+            state.env[MASK] = self.context.mask
+        # What the kernel calls ``dir`` is one.
+        known = self.directory_mask() if "dir" in names else UNKNOWN
+        if known[1] and state.env.setdefault(MASK, known) == known:
+            state.masked = state.masked | {"dir"}
         final = self.block(self.program.body(self.function)[1], state, 0)
         last = final if final is not None else (self.exits[-1][0] if self.exits else None)
         returned = self.returned[0] if self.returned else UNKNOWN
@@ -310,6 +317,10 @@ class Walk(Calls):
             if begins:
                 self.acquire(event[1], text, "w", state, blocking=False)
             return
+        if state.masked and WORD.fullmatch(left):
+            # What a call answers is another inode, unless it is a cast (F2FS_I(inode)).
+            same = state.is_masked(right) and ("(" not in right or right[0].isupper())
+            state.masked = state.masked | {left} if same else state.masked - {left}
         key = left.replace(" ", "")
         if key.endswith("->i_size") and key[:-8] in state.own:
             state.env.pop(EMPTY, None)
