@@ -46,6 +46,7 @@ def test_locks_around_reclaiming_allocations(toy: Report, marks: Marks) -> None:
         marks,
         *("lock-direct", "lock-helper-site", "lock-scoped-guard", "lock-guard"),
         *("lock-of-superblock", "lock-noted", "lock-if", "journal-info"),
+        *("lock-wrapped", "lock-either-flags"),
     )
     assert places(toy, "lock-across-reclaim") == wanted
 
@@ -63,9 +64,18 @@ def test_a_wait_is_followed_to_the_allocation_of_who_ends_it(toy: Report, marks:
     waits = marked(marks, "wait-allocates").pop()
     assert shown[waits].level == "warning"
     assert shown[waits].other[-1].function == "toy_flush"
-    (quiet,) = [one for place, one in shown.items() if place != waits]
+    others = marked(marks, "rescued-work", "end-of-io")
+    (quiet,) = [one for place, one in shown.items() if place not in {waits, *others}]
     assert quiet.level == "note"
     assert "toy_tidy" in quiet.why[-1]
+
+
+def test_what_reclaim_may_wait_for_is_told_with_its_doubt(toy: Report, marks: Marks) -> None:
+    shown = {(f.at.file, f.at.line): f for f in toy.findings if f.rule == "wait-in-reclaim"}
+    worker, end = (shown[marked(marks, name).pop()] for name in ("rescued-work", "end-of-io"))
+    assert worker.level == end.level == "note"
+    assert any("save_wq, which is made with WQ_MEM_RECLAIM" in reason for reason in worker.why)
+    assert "toy_end_read() is bio.bi_end_io" in end.why
 
 
 def test_a_lock_held_on_a_condition_is_doubted(toy: Report, marks: Marks) -> None:

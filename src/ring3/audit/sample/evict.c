@@ -80,6 +80,8 @@ static void toy_evict_inode(struct inode *inode)
 	mutex_unlock(&sbi->table_lock);
 	toy_log_begin(sbi);
 	toy_log_end(sbi);
+	toy_gate_enter(&sbi->gate);
+	toy_gate_leave(&sbi->gate);
 }
 
 static const struct super_operations toy_sops = {

@@ -126,3 +126,35 @@ out_unlock:
 	mutex_unlock(&sbi->table_lock);
 	kmalloc(16, GFP_KERNEL);			/* not held */
 }
+
+void toy_gate_enter(struct toy_gate *gate)
+{
+	down_write(&gate->inner);
+}
+
+void toy_gate_leave(struct toy_gate *gate)
+{
+	up_write(&gate->inner);
+}
+
+void toy_gate_enter_counted(struct toy_gate *gate, int *count)
+{
+	toy_gate_enter(gate);				/* a wrapper's wrapper */
+	*count += 1;
+}
+
+static void toy_gated(struct toy_sb_info *sbi, int *count)
+{
+	toy_gate_enter_counted(&sbi->gate, count);
+	kmalloc(16, GFP_KERNEL);			/* LINE lock-wrapped */
+	toy_gate_leave(&sbi->gate);
+	kmalloc(16, GFP_KERNEL);			/* after it was given back */
+}
+
+static void toy_either(struct toy_sb_info *sbi, bool wait)
+{
+	mutex_lock(&sbi->table_lock);
+	kmalloc(16, wait ? GFP_KERNEL : GFP_NOWAIT);	/* LINE lock-either-flags */
+	kmalloc(16, wait ? GFP_NOFS : GFP_NOWAIT);
+	mutex_unlock(&sbi->table_lock);
+}

@@ -1,7 +1,12 @@
 /* A file system that exists for the audit's tests: every pattern once, real and harmless side by side. */
 enum toy_mode { TOY_LOAD, TOY_DROP };
 
+struct toy_gate {
+	struct rw_semaphore inner;
+};
+
 struct toy_sb_info {
+	struct toy_gate gate;
 	struct mutex table_lock;
 	struct mutex quiet_lock;
 	struct rw_semaphore log_sem;
@@ -11,6 +16,8 @@ struct toy_sb_info {
 	struct mutex noted_lock;
 	struct work_struct flush_work;
 	struct work_struct tidy_work;
+	struct work_struct save_work;
+	struct workqueue_struct *save_wq;
 };
 
 struct toy_inode_info {
