@@ -24,7 +24,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Fix:
-    """One fix.  ``title`` says in our words what upstream changed."""
+    """One fix.  ``title`` says in our words what upstream changed; ``folders`` are read, too."""
 
     title: str
     subject: str
@@ -34,6 +34,7 @@ class Fix:
     fixed: str = ""
     rule: str = "lock-across-reclaim"
     missed: str = ""
+    folders: tuple[str, ...] = ()
 
 
 FIXES: tuple[Fix, ...] = (

@@ -13,7 +13,7 @@ from ring3.audit.flow import Interpreter
 from ring3.audit.graph import Chains, Graph, Node, Spread
 from ring3.audit.primitives import ACQUIRE
 from ring3.audit.program import PER_OBJECT, Program, flatten
-from ring3.audit.tables import NO_LOCKS
+from ring3.audit.tables import NO_LOCKS, TRANSPORTS, WAITED_OPS
 
 #: (function, struct, field) of an operation that reclaim calls; struct "" for a function by name.
 Root = tuple[int, str, str]
@@ -49,7 +49,7 @@ class Roots:
         self._everywhere: dict[str, Taken] | None = None
 
     def subjects(self) -> dict[str, list[Root]]:
-        """Unit -> its reclaim roots; units that may only hold what reclaim takes everywhere have none."""
+        """Unit -> its reclaim roots; those that it only waits for, or that only hold its locks, have none."""
         program = self.program
         found: dict[str, dict[Root, None]] = {}
         rows = [(key, path, name) for key, entry in program.ops.items() for path, name, _ in entry]
@@ -61,6 +61,13 @@ class Roots:
                 function = program.resolve(name, path)
                 if function is not None:
                     found.setdefault(program.unit_of(path), {})[function, struct, operation] = None
+        for (struct, operation), entry in program.ops.items():
+            if operation in WAITED_OPS.get(struct, ()):
+                for path, _, _ in entry:
+                    found.setdefault(program.unit_of(path), {})
+        for unit in TRANSPORTS:
+            if unit in program.unit_functions:
+                found.setdefault(unit, {})
         for name in ROOT_FUNCTIONS:
             for function in program.by_name.get(name, ()):
                 if not program.functions[function].macro and program.file[function].endswith(".c"):

@@ -36,6 +36,8 @@ _WORK = re.compile(
     r"^(?:__)?INIT_(?:DELAYED_|DEFERRABLE_|RCU_)?WORK(?:_ONSTACK)?$|^kthread_init_work$"
 )
 _QUEUE = re.compile(r"^(?:mod|queue)_(?:delayed_)?work(?:_on)?$|^kthread_queue_work$")
+#: Stands for the queue that a function is handed, whichever it is.
+_HANDED = "*"
 #: Work queued so many calls below an operation is the operation's own.
 _NEAR = 3
 _MARKS = (b"_WORK", b"complete", b"kthread", b"queue_work", b"queue_delayed_work")
@@ -190,9 +192,8 @@ def _others(program: Program, unit: str) -> dict[str, list[Other]]:
                 wq, work = (
                     (args[1], args[2]) if name.endswith("_on") and len(args) > 2 else args[:2]
                 )
-                queued.append(
-                    (program.lock_class(wq, function), program.lock_class(work, function))
-                )
+                queue = program.lock_class(wq, function) or _HANDED
+                queued += [(queue, kind) for kind in _works(program, function, work)]
             elif name in ("complete", "complete_all") and args:
                 key = program.lock_class(args[0], function)
                 if key:
@@ -203,6 +204,16 @@ def _others(program: Program, unit: str) -> dict[str, list[Other]]:
         for other in found.get(work, ()):
             found.setdefault(queue, []).append(other)
     return found
+
+
+def _works(program: Program, function: int, text: str) -> list[str]:
+    """The classes of the work items that ``text`` may be; of a variable those it is assigned."""
+    assigned = [
+        event[4]
+        for event in flatten(program.body(function)[1])
+        if event[0] == "=" and event[2] == text and event[4][:1] == "&"
+    ]
+    return [program.lock_class(one, function) for one in assigned or [text]]
 
 
 def _add(
@@ -259,13 +270,20 @@ def _rescued(program: Program, unit: str, others: dict[str, list[Other]] | None)
     for function in program.unit_functions.get(unit, ()):
         declared = program.functions[function]
         if not declared.macro and RESCUED.encode() in declared.body:
+            made: set[str] = set()  # it may be kept in a variable until it is known not to be NULL
             for event in flatten(program.body(function)[1]):
                 if event[0] == "=" and RESCUED in event[4] and "workqueue(" in event[4]:
-                    queues[program.lock_class(event[2], function)] = event[2]
+                    made.add(event[2])
+                elif event[0] != "=" or event[4] not in made:
+                    continue
+                queues[program.lock_class(event[2], function)] = event[2]
     found: dict[int, str] = {}
     if queues:
         known = _others(program, unit) if others is None else others
-        for queue, shown in queues.items():
+        for queue, shown in (
+            *queues.items(),
+            (_HANDED, "a queue that it is handed, like others here"),
+        ):
             for other in known.get(queue, ()) if queue else ():
                 if not other.line:
                     name = program.functions[other.function].name
@@ -292,9 +310,10 @@ def _queued(
         for event in flatten(program.body(function)[1]):
             if event[0] == "c" and _QUEUE.match(event[2]) and len(event[3]) > 1:
                 work = event[3][2 if event[2].endswith("_on") and len(event[3]) > 2 else 1]
-                for other in others.get(program.lock_class(work, function), ()):
-                    if not other.line:
-                        found.setdefault(other.function, other.how)
+                for kind in _works(program, function, work):
+                    for other in others.get(kind, ()):
+                        if not other.line:
+                            found.setdefault(other.function, other.how)
     return found
 
 
