@@ -101,21 +101,6 @@ UPSTREAM: tuple[Fix, ...] = (
         (Edit("fs/ext4/move_extent.c", NOFS),),
     ),
     Fix(
-        "f2fs: directories have mappings with GFP_NOFS",
-        "fs/f2fs",
-        "f2fs_sb_info.cp_rwsem",
-        (
-            Edit("fs/f2fs/namei.c", UNMASKED, "f2fs_mkdir"),
-            Edit(
-                "fs/f2fs/inode.c",
-                (
-                    "f2fs_dblock_aops;\n		mapping_set_gfp_mask(inode->i_mapping, GFP_NOFS);",
-                    "f2fs_dblock_aops;",
-                ),
-            ),
-        ),
-    ),
-    Fix(
         "gfs2: an unlinked inode is not deleted in reclaim",
         "fs/gfs2",
         "",
@@ -247,19 +232,6 @@ UPSTREAM: tuple[Fix, ...] = (
         "drivers/block",
         "",
         (Edit("drivers/block/brd.c", KERNEL_IO),),
-        rule=WAIT,
-        folders=BLOCK,
-    ),
-    Fix(
-        "loop: its workers do file I/O in a NOIO scope",
-        "drivers/block",
-        "",
-        (
-            Edit(
-                "drivers/block/loop.c",
-                ("PF_LOCAL_THROTTLE | PF_MEMALLOC_NOIO", "PF_LOCAL_THROTTLE"),
-            ),
-        ),
         rule=WAIT,
         folders=BLOCK,
     ),

@@ -200,8 +200,12 @@ IMPOSSIBLE: dict[tuple[str, str], str] = {
     ("insert_prealloc_file_extent", "btrfs_replace_file_extents"): (
         "with the transaction that every caller under a lock hands in it returns before"
     ),
-    ("f2fs_try_convert_inline_dir", "f2fs_setup_filename"): (
-        "the rename that calls it has set the directory's key up (fscrypt_prepare_rename())"
+    **dict.fromkeys(
+        (
+            ("f2fs_try_convert_inline_dir", "f2fs_setup_filename"),
+            ("f2fs_do_add_link", "f2fs_setup_filename"),
+        ),
+        "who adds a name has set the directory's key up before (fscrypt_prepare_rename() and the like)",
     ),
     ("cache_save_setup", "btrfs_check_data_free_space"): (
         "a space cache is of the root tree, for which no quota is reserved (is_fstree())"

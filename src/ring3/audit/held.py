@@ -167,7 +167,7 @@ class Held:
         if shared and name not in CLASSED.values() and not _written(self.program, name):
             return []
         # Who calls iput() under a lock that eviction takes does not evict by it: it would wait for itself.
-        evicting = any(step.call == "evict" for step in taken.steps)
+        evicting = any(step.call in LAST_PUT for step in taken.steps)
         reach = self.graph.reach(
             self.spread, lambda site: self._enters(taken, site), name, without_evict=evicting
         )
