@@ -4,21 +4,27 @@ import sys
 
 from ring3.errors import exit_code
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ring3.sframe.stack import ThreadStack
+
 
 def main() -> None:
     """Run the command line.  ``ring3 stack PID`` alone goes without it: see :mod:`ring3.sframe.stack`."""
     words = sys.argv[1:]
-    if len(words) == 2 and words[0] == "stack" and words[1].isdecimal():
-        sys.exit(exit_code(lambda: _stack(int(words[1]))))
+    if len(words) == 2 and words[0] == "stack":
+        from ring3.sframe import stack
+
+        pid = stack.pid_of(words[1])
+        if pid is not None:
+            sys.exit(exit_code(lambda: _print(stack.of_process(pid))))
     from ring3.cli import run
 
     sys.exit(exit_code(run))
 
 
-def _stack(pid: int) -> int:
-    from ring3.sframe import stack
-
-    print("\n".join(thread.text() for thread in stack.of_process(pid)))
+def _print(threads: "list[ThreadStack]") -> int:
+    print("\n".join(thread.text() for thread in threads))
     return 0
 
 

@@ -133,3 +133,11 @@ def test_what_is_interrupted_leaves_nothing_running(
     assert (running.returncode, error.strip()) == (code, b"")
     assert select.select([program], [], [], 60)[0]
     os.close(program)
+
+
+@pytest.mark.parametrize("target", ["9" * 9, "9" * 5000])
+def test_a_number_that_is_no_process(target: str) -> None:
+    done = ring3("stack", target)
+    assert done.returncode == 2
+    assert done.stderr.startswith("ring3: ")
+    assert done.stderr.count("\n") == 1

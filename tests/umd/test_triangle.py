@@ -12,6 +12,7 @@ from PIL import Image
 
 from ring3.cli.panthor import panthor
 from ring3.dma_buf import uapi as dma_buf
+from ring3.errors import BadInput
 from ring3.kernel import Kernel
 from ring3.mali.isa.disasm import listing
 from ring3.panthor.device import PanthorDevice
@@ -227,3 +228,10 @@ def test_a_fault_that_does_not_happen_is_said(tmp_path: Path) -> None:
     )
     assert result.exit_code == 1
     assert "bind did not happen" in result.output
+
+
+@pytest.mark.parametrize("size", ["640", "0x4", "4x4097", "4x-4", "4 x4", "9" * 5000 + "x4"])
+def test_sizes_that_are_none(tmp_path: Path, size: str) -> None:
+    done = CliRunner().invoke(panthor, ["triangle", "-o", str(tmp_path / "t.png"), "--size", size])
+    assert isinstance(done.exception, BadInput)
+    assert done.exception.remedy

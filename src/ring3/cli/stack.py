@@ -38,8 +38,9 @@ def stack(target: str, exe: Path | None, sysroot: Path | None, as_json: bool) ->
     Each frame says what gave it, each trace whether it is complete or why it stopped.  The process is
     stopped for the moment and goes on afterwards.
     """
-    if target.isdecimal():
-        threads = stacks.of_process(int(target))
+    pid = stacks.pid_of(target)
+    if pid is not None:
+        threads = stacks.of_process(pid)
     else:
         threads = stacks.of_core(Path(target), exe, sysroot)
     if as_json:

@@ -63,6 +63,11 @@ def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
+def pid_of(text: str) -> int | None:
+    """The process whose number ``text`` is; None where it is the name of a core dump."""
+    return int(text) if text.isdecimal() and len(text) <= 10 else None
+
+
 def of_process(pid: int) -> list[ThreadStack]:
     """The stacks of all threads of a running process, which is stopped meanwhile.
 

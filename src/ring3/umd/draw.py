@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,13 +135,13 @@ def _old(device: PanthorDevice, scene: Scene) -> bytes:
 
 def parse_size(text: str) -> tuple[int, int]:
     """``640x480``; BadInput for anything else, or more than 4096 either way."""
-    width, cross, height = text.partition("x")
-    if not cross or not width.isdecimal() or not height.isdecimal():
-        raise BadInput(f"{text!r} is no size", remedy="give WIDTHxHEIGHT, as in 640x480")
-    size = int(width), int(height)
-    if not all(0 < side <= 4096 for side in size):
-        raise BadInput(f"{text} is not between 1x1 and 4096x4096")
-    return size
+    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
+    if found is None or not all(0 < int(side) <= 4096 for side in found.groups()):
+        raise BadInput(
+            f"{text!r} is no size from 1x1 to 4096x4096",
+            remedy="give WIDTHxHEIGHT, as in 640x480",
+        )
+    return int(found[1]), int(found[2])
 
 
 def write_png(path: Path, image: Image) -> None:
