@@ -167,6 +167,7 @@ static void start(void)
 		"VK_EXT_vertex_attribute_divisor", "VK_EXT_shader_stencil_export",
 		"VK_KHR_sampler_ycbcr_conversion", "VK_EXT_ycbcr_2plane_444_formats", "VK_EXT_texture_compression_astc_hdr",
 		"VK_EXT_astc_decode_mode", "VK_EXT_robustness2",
+		"VK_KHR_dynamic_rendering_local_read",
 	};
 	const char *enabled[sizeof(wanted) / sizeof(*wanted)];
 	VkDeviceCreateInfo dinfo = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &features,

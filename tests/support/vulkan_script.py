@@ -18,7 +18,7 @@ SOURCE = Path(__file__).with_name("vulkan_script.c")
 _LAVAPIPE = "usr/share/vulkan/icd.d/lvp_icd.json"
 
 # Vulkan's numbers.
-STORAGE, UNIFORM, SAMPLED, IMAGE, TEXEL, STORAGE_TEXEL = 7, 6, 1, 3, 4, 5
+STORAGE, UNIFORM, SAMPLED, IMAGE, TEXEL, STORAGE_TEXEL, INPUT = 7, 6, 1, 3, 4, 5, 10
 
 
 @dataclass

@@ -22,7 +22,7 @@ _FORMATS = """
 187 RGBA8UNORM 188 RGBA16UNORM 189 RGBA32UNORM 191 RGBA32F 195 R8I 196 R16I 197 R32I 199 R16F
 203 RG8I 204 RG16I 205 RG32I 207 RG16F 211 RGB8I 212 RGB16I 213 RGB32I 215 RGB16F 219 RGBA8I
 220 RGBA16I 221 RGBA32I 223 RGBA16F 99 R8SNORM 100 R16SNORM 107 RG8SNORM 108 RG16SNORM
-115 RGB8SNORM 116 RGB16SNORM 123 RGBA8SNORM 124 RGBA16SNORM 237 RGBA8UNORM 93 R8UI
+115 RGB8SNORM 116 RGB16SNORM 123 RGBA8SNORM 124 RGBA16SNORM 237 RGBA8UNORM
 75 R16UNORM 76 R32F 77 R24UNORM
 """
 #: RGB component orders: which stored channel (4: zero, 5: one) gives R, G, B, A.
@@ -202,6 +202,21 @@ class SharedExponent(Format):
 
 
 @dataclass(frozen=True)
+class Stencil(Format):
+    """One byte, as the second channel (the first is depth's) and as the first: orders have either."""
+
+    @property
+    def size(self) -> int:
+        return 1
+
+    def unpack(self, data: Bytes) -> NDArray[Any]:
+        return np.repeat(data.astype(np.int64), 2, axis=1)
+
+    def pack(self, values: NDArray[Any]) -> Bytes:
+        return values.max(axis=1, keepdims=True).astype(np.uint8)
+
+
+@dataclass(frozen=True)
 class Constant(Format):
     """No memory, for texel buffers that are nothing."""
 
@@ -220,6 +235,7 @@ def _packed() -> dict[int, Format]:
         66: Packed("A1BGR5UNORM", 4, 0, "u", (1, 5, 5, 5), True),
         89: Packed("R11FG11FB10F", 3, 0, "f", (11, 11, 10)),
         91: SharedExponent("R9FG9FB9FE5F", 3, 9, "f"),
+        93: Stencil("S8", 2, 8, "j"),
         95: Constant("Constant", 4, 0, "f"),
         186: Packed("RGBA4UNORM", 4, 0, "u", (4, 4, 4, 4)),
         # What the tile buffer holds, to the width of its channels.
