@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,21 @@ def test_pipes_devices_and_names_that_are_no_text(toy: Report, tmp_path: Path) -
     assert "l%FF.c" in log.read_text()
 
 
+def test_names_do_not_steer_the_terminal(tmp_path: Path) -> None:
+    shutil.copytree(TREE, tmp_path / "tree")
+    (tmp_path / "tree/locks.c").rename(tmp_path / "tree/a\nb\x1b[31m.c")
+    (tmp_path / "tree/c\x1b[2J.c").write_text("/* ring3: allow nothing */ int x;\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "ring3", "audit", str(tmp_path / "tree")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "a\\nb\\x1b[31m.c:" in done.stdout
+    assert "c\\x1b[2J.c: line 1" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
 def test_a_full_disk_costs_the_cache_and_nothing_else(toy: Report, tmp_path: Path) -> None:
     """RLIMIT_FSIZE stands for the disk: SQLite is refused every write beyond it."""
     done = subprocess.run(
@@ -98,12 +114,36 @@ def test_an_empty_or_missing_tree_is_bad_input(tmp_path: Path) -> None:
         audit(TREE, subjects=("fs/none",))
 
 
-def test_a_damaged_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seed", range(24))
+def test_a_damaged_cache_is_rebuilt(
+    toy: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Written over from end to end, cut, or in bytes here and there."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    first = store.load(store.list_sources(TREE))
-    for path in (tmp_path / "ring3/audit").iterdir():
-        path.write_bytes(b"not a database at all" * 100)
-    assert store.load(store.list_sources(TREE)) == first
+    audit(TREE)
+    chance = random.Random(seed)
+    (path,) = (tmp_path / "ring3/audit").glob("*.sqlite")
+    data = bytearray(path.read_bytes())
+    if seed == 0:
+        data = bytearray(b"not a database at all" * 100)
+    elif seed % 3 == 0:
+        del data[len(data) // 2 :]
+    for _ in range(300):
+        data[chance.randrange(0 if seed % 2 else 100, len(data))] = chance.randrange(256)
+    path.write_bytes(data)
+    for _ in range(2):
+        assert audit(TREE).findings == toy.findings
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_without_a_cache_all_is_read_again(
+    toy: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """/proc takes no new folders, from root either."""
+    (tmp_path / "ring3").write_text("in the way")
+    cache = {"folder": "/proc/nowhere", "file": str(tmp_path)}[what]
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+    assert audit(TREE).findings == toy.findings
 
 
 def test_only_a_changed_file_is_parsed_again(

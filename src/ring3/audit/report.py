@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +14,7 @@ _NOTHING = (
     "nothing there is called by reclaim: no shrinker, no operations of a filesystem or block device "
     "(--root FUNCTION names more)"
 )
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 #: So many subjects of a review are named.
 _NAMED = 12
 
@@ -23,7 +25,7 @@ def text(findings: Iterable[Finding], *, chains: bool = True) -> str:
     for one in findings:
         others = f" (+{one.others} more ways)" if one.others else ""
         lines.append(
-            f"{one.at.file}:{one.at.line}: {one.level}: {one.message} [{one.rule} {one.id}]{others}"
+            f"{visible(one.at.file)}:{one.at.line}: {one.level}: {one.message} [{one.rule} {one.id}]{others}"
         )
         if chains:
             lines += [f"    {step_text(step)}" for step in one.chain]
@@ -37,7 +39,12 @@ def text(findings: Iterable[Finding], *, chains: bool = True) -> str:
 def step_text(step: Step) -> str:
     """``function file:line -> call [flags]``."""
     note = f"  [{step.note}]" if step.note else ""
-    return f"{step.function} {step.file}:{step.line} -> {step.call}{note}"
+    return f"{step.function} {visible(step.file)}:{step.line} -> {step.call}{note}"
+
+
+def visible(text: str) -> str:
+    """``text``, of a file's name or a comment, with nothing in it that ends a line or steers a terminal."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def summary(report: Report) -> str:

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import stat
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from ring3.audit.forms import EMPTY, Facts, Function
 from ring3.audit.primitives import words
 from ring3.cluster import each, executor
 from ring3.errors import BadInput
-from ring3.files import cache_folder
+from ring3.files import cache_path
 
 #: What `ring3 audit` reads of a kernel tree unless told otherwise.
 CORE = ("fs", "mm", "lib", "kernel", "block", "include")
@@ -228,7 +229,7 @@ def _unpack(blob: bytes) -> Facts:
 def results(keys: list[bytes]) -> list[bytes | None]:
     """What :func:`keep_results` kept under each of ``keys``."""
     with _Store() as store:
-        return [store.result(key) for key in keys]
+        return [store.blob(key) for key in keys]
 
 
 def keep_results(rows: list[tuple[bytes, bytes]]) -> None:
@@ -245,26 +246,27 @@ def _modified(path: Path) -> float:
 
 
 class _Store:
-    """Key -> blob in one SQLite file of the cache; a damaged file is thrown away."""
+    """Key -> blob in one SQLite file of the cache.
 
-    def __init__(self) -> None:
-        self.path = cache_folder("audit") / f"facts-{version()}.sqlite"
+    A damaged file is thrown away; where none can be had (a full or read-only disk), memory stands for it.
+    """
 
     def __enter__(self) -> _Store:
+        self.path = Path(cache_path("audit")) / f"facts-{version()}.sqlite"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._forget_old()
+            self._open(self.path)
+        except (OSError, *_DAMAGED) as error:
+            self._start_over(error)
+        return self
+
+    def _forget_old(self) -> None:
         for old in self.path.parent.glob("facts-*.sqlite*"):
             # Another version of ring3 may be at work with its own; a week later nobody is.
             stale = time.time() - _modified(old) > _KEPT
             if stale and not old.name.startswith(self.path.name):
                 old.unlink(missing_ok=True)
-        try:
-            self._open(self.path)
-        except sqlite3.DatabaseError:
-            try:
-                self.path.unlink(missing_ok=True)
-                self._open(self.path)
-            except (OSError, sqlite3.DatabaseError):  # a full or read-only disk: do without
-                self._open(":memory:")
-        return self
 
     def _open(self, path: Path | str) -> None:
         self.base = sqlite3.connect(path, timeout=60)
@@ -272,26 +274,51 @@ class _Store:
         self.base.execute("PRAGMA synchronous=OFF")
         self.base.execute("CREATE TABLE IF NOT EXISTS facts (key BLOB PRIMARY KEY, blob BLOB)")
 
+    def _start_over(self, error: Exception) -> None:
+        """With an empty file, or where that cannot be, in memory."""
+        try:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
+                raise OSError  # another process writes, and it is not damaged
+            for end in ("", "-wal", "-shm"):
+                Path(f"{self.path}{end}").unlink(missing_ok=True)
+            self._open(self.path)
+        except (OSError, *_DAMAGED):
+            self._open(":memory:")
+
     def __exit__(self, *_: object) -> None:
         self.base.close()
 
     def get(self, keys: Mapping[str, bytes]) -> dict[str, Facts]:
         found: dict[str, Facts] = {}
         for name, key in keys.items():
-            row = self.base.execute("SELECT blob FROM facts WHERE key = ?", (key,)).fetchone()
-            if row is not None:
-                try:
-                    found[name] = _unpack(row[0])
-                except (EOFError, ValueError, TypeError):
-                    with contextlib.suppress(sqlite3.OperationalError):
-                        self.base.execute("DELETE FROM facts WHERE key = ?", (key,))
+            blob = self.blob(key)
+            if blob is not None:
+                found[name] = _unpack(blob)
         return found
 
-    def result(self, key: bytes) -> bytes | None:
-        row = self.base.execute("SELECT blob FROM facts WHERE key = ?", (key,)).fetchone()
-        return row[0] if row is not None else None
+    def blob(self, key: bytes) -> bytes | None:
+        """What is kept under ``key``, as it was put there; None also where the file is damaged."""
+        try:
+            row = self.base.execute("SELECT blob FROM facts WHERE key = ?", (key,)).fetchone()
+        except _DAMAGED as error:
+            self._start_over(error)
+            return None
+        if row is None or not isinstance(row[0], bytes):
+            return None
+        kept = row[0]
+        return kept[4:] if kept[:4] == _checksum(kept[4:]) else None
 
     def put(self, rows: list[tuple[bytes, bytes]]) -> None:
+        kept = [(key, _checksum(blob) + blob) for key, blob in rows]
         # On a full disk the next run is slower; this one has what it needs.
-        with contextlib.suppress(sqlite3.OperationalError), self.base:
-            self.base.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
+        with contextlib.suppress(*_DAMAGED), self.base:
+            self.base.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", kept)
+
+
+#: What SQLite and its Python module say of a file that was written over.
+_DAMAGED = (sqlite3.Error, UnicodeDecodeError)
+
+
+def _checksum(blob: bytes) -> bytes:
+    """SQLite has none, and marshal must not be given what it has not written."""
+    return zlib.crc32(blob).to_bytes(4, "little")

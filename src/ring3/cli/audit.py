@@ -257,8 +257,10 @@ def _at_least(findings: list[Finding], level: str) -> list[Finding]:
 
 
 def _problems(report: Report) -> None:
+    from ring3.audit.report import visible
+
     for name, problem in report.problems:
-        click.echo(f"{name}: {problem}", err=True)
+        click.echo(visible(f"{name}: {problem}"), err=True)
     for name in report.cut:
         click.echo(f"{name}: too many ways, walked in part", err=True)
 
