@@ -27,7 +27,7 @@ from tests.mali import test_arithmetic as arithmetic
 
 #: Mnemonics that move data rather than compute, by the test or corpus that executes them.
 MOVERS = {
-    "test_shader.py": "LOAD STORE ATOM ATOM_RETURN ATOM1_RETURN LD_BUFFER LEA_BUFFER CLPER WMASK",
+    "test_shader.py": "LOAD STORE ATOM ATOM_RETURN ATOM1_RETURN LD_BUFFER LEA_BUFFER CLPER WMASK LD_GCLK",
     "test_draw.py": "LD_VAR_BUF_IMM LD_VAR_BUF LD_VAR LD_VAR_IMM LD_VAR_FLAT LD_VAR_FLAT_IMM "
     "LD_VAR_SPECIAL LEA_BUF_IMM LD_ATTR LD_ATTR_IMM ATEST ZS_EMIT BLEND LD_TILE ST_TILE",
     "vulkan_pictures.py": "LD_TEX LD_TEX_IMM LEA_TEX LEA_TEX_IMM LD_CVT ST_CVT LEA_BUF TEX_FETCH TEX_SINGLE "

@@ -171,6 +171,17 @@ def test_buffer_descriptors_are_bounded(bench):
     assert job.words(16) == [0] * 16 and not job.machine.of(QueueFault)
 
 
+@pytest.mark.parametrize(("word", "wanted"), [("r0", 0x9ABC), ("r1", 0x12)])
+def test_the_clock_is_the_gpus(bench, word, wanted):
+    listing = f"""
+        LD_GCLK.u64.slot0.wait0 @r0:r1, source:0x7
+        MOV.i32 r0, {word}
+        """
+    job = Compute(bench, listing + STORE_R0)
+    job.machine.now = 0x12_0000_9ABC
+    assert job.run(1, 16).words(16) == [wanted] * 16
+
+
 def test_cross_lane_permute(bench):
     job = Compute(
         bench,

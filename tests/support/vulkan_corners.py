@@ -102,11 +102,32 @@ def typeless(form: int) -> Case:
     return case.finish()
 
 
+def clocks() -> Case:
+    """Both clocks of a shader run, and forwards."""
+    case = Case("clocks")
+    case.do("buffer 15 64").do("set 0", STORAGE, 15, 0)
+    shader = """#version 450
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#extension GL_ARB_shader_clock : require
+#extension GL_EXT_shader_realtime_clock : require
+layout(local_size_x = 16) in;
+layout(binding = 0) buffer O { uint o[]; };
+void main() {
+  uint64_t a = clockARB(), b = clockRealtimeEXT();
+  memoryBarrierBuffer(); barrier();
+  uint64_t c = clockARB(), d = clockRealtimeEXT();
+  o[gl_LocalInvocationIndex] = uint(a != 0 && c >= a) | uint(b != 0 && d >= b) << 1;
+}
+"""
+    case.do("compute 0 0 0", case.shader("comp", shader))
+    return case.do("begin").do("use 0").do("dispatch 1 1 1").do("submit").save(15)
+
+
 DEPTH, STENCIL = 2, 4  # aspects
 
 
 def read_zs(form: int, read: int, samples: int = 1) -> Case:
-    """Triangles write depth and count stencil up from 5; a shader reads the one or the other, of sample 0."""
+    """Triangles write depth and count stencil down from 5; a shader reads one of them, of sample 0."""
     case = Picture(f"read_zs{form}_{read}_{samples}")
     aspect = {D16: DEPTH, D32: DEPTH, S8: STENCIL}.get(form, DEPTH | STENCIL)
     case.image(2, form, 64, 48, aspect=aspect, usage=3 | 4 | 32, samples=samples)
@@ -235,7 +256,7 @@ def sparse(form: int, residency: bool) -> Case:
 
 
 def corners() -> list[Case]:
-    cases = [nothing(), typeless(R32I), typeless(RGBA32I)]
+    cases = [nothing(), clocks(), typeless(R32I), typeless(RGBA32I)]
     for count in (4, 8, 16):
         cases += [samples(count), samples(count, RGBA16F)]
     cases += [block_views(131, RG32UI), block_views(BC7, RGBA32UI), slices()]

@@ -125,7 +125,7 @@ class Gpu:
         self.clock = clock
         self.progress_timeout: int | None = None  # ns of one job; None: no progress timer
         self.slice = SLICE  # shader instructions to a slice; 1 for single steps
-        self.files = RegisterFiles()
+        self.files = RegisterFiles(clock)
         self.reset()
 
     def reset(self) -> None:

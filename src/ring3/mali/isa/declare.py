@@ -12,8 +12,8 @@ signed).  Source decorations: ``an`` negate and absolute, ``swz`` ``widen`` ``la
 by the width of the type (or the width that follows), ``lane8@bit`` ``lane16@bit`` one lane, ``combine``,
 ``not``, ``64`` a register pair.
 
-Source of the facts: the Valhall description of Mesa's Panfrost (encodings and prose).  LEA_BUFFER is not
-in it; its encoding was read off shaders that Mesa 25.0 compiles.
+Source of the facts: the Valhall description of Mesa's Panfrost (encodings and prose).  What is not in
+it (LEA_BUFFER, LD_GCLK and some more) was read off shaders that Mesa 25.0 and 26.2 compile.
 """
 
 from __future__ import annotations
@@ -168,6 +168,7 @@ BRANCHZ =01f | conservative eq | s+combine offset@8:27-
 DISCARD f32=020 | cmp | s+an+swz s+an+swz
 BRANCHZI =02f | conservative eq absolute | s+combine s+64
 BARRIER =045 | slot |
+LD_GCLK u64=044 | slot | W source@0:8
 CSEL f32=154 v2f16=155 u32=150 v2u16=151 s32=158 v2s16=159 | cmp | d s s s s
 LD_VAR_SPECIAL =056 | vecsize regfmt sample update slot | W s index@12:4
 LD_VAR_BUF_IMM f32=05c f16=05d | slot vecsize source_format sample update | W s index@16:8

@@ -245,6 +245,17 @@ def _ld_buffer(instruction: Instruction) -> Execute:
     return run
 
 
+@builds("LD_GCLK")
+def _ld_gclk(instruction: Instruction) -> Execute:
+    """The GPU's clock: all sources are the same."""
+    register, _ = instruction.staging(instruction.encoding.staging[0])
+
+    def run(threads: Threads, sel: Selection) -> None:
+        store64(threads, sel, register, np.array([threads.clock()], dtype=np.int64))
+
+    return run
+
+
 @builds("LEA_BUFFER")
 def _lea_buffer(instruction: Instruction) -> Execute:
     offset, handle = source32(instruction, 0), source32(instruction, 1)

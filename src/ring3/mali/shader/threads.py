@@ -32,9 +32,10 @@ _TINY32, _TINY16 = np.float32(2.0**-126), np.float16(2.0**-14)
 
 class RegisterFiles:
     """Register files that jobs took and gave back.  What they hold is left as it is: registers that nobody
-    preloaded are undefined, and clearing them would cost more than many a shader."""
+    preloaded are undefined, and clearing them would cost more than many a shader.  ``clock`` is the GPU's."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], int] = lambda: 0) -> None:
+        self.clock = clock
         self._free: dict[int, list[NDArray[np.uint32]]] = {}
 
     def take(self, count: int) -> NDArray[np.uint32]:
@@ -66,6 +67,7 @@ class Threads:
         self.count = count
         self.space = space
         self._files = files or RegisterFiles()
+        self.clock = self._files.clock
         self.registers = self._files.take(count)
         self.uniforms: NDArray[np.uint32] = np.zeros(256, dtype=np.uint32)
         self.resources = 0  # resource_table_pointer: the address, tables counted in its low bits
