@@ -9,10 +9,11 @@ import pytest
 from ring3.dma_buf.sync_file import SyncFile
 from ring3.drm.file import DrmFile
 from ring3.kernel import Kernel
-from ring3.mali import ExceptionCode, QueueFault, TilerOutOfMemory
+from ring3.mali import ExceptionCode, GpuConfig, MmuFault, QueueFault, TilerOutOfMemory
 from ring3.mali.cs.table import encode
 from ring3.panthor import uapi
 from ring3.panthor.device import PanthorDevice
+from ring3.panthor.sched import TICK
 from tests.panthor.conftest import DATA, Store
 
 MS = 1_000_000
@@ -367,6 +368,30 @@ def test_an_event_of_who_left_the_slot_harms_nobody_in_it(device: PanthorDevice)
     late = TilerOutOfMemory(held.slot or 0, 0, 0x1000, 1, 0, 0)
     device.kernel.call(device.sched.event, late, gone, 0)
     assert (held.fatal_queues, gone.fatal_queues) == (0, 0)
+
+
+def test_a_late_mmu_fault_ends_who_had_the_address_space(kernel: Kernel) -> None:
+    """The time slice ends between the fault and its work: another VM has the address space by then."""
+    device = PanthorDevice(kernel, GpuConfig(group_slots=1, as_present=3))
+    clients = [Store(device, name) for name in ("first", "second")]
+    for client in clients:
+        client.run(*client.loop())
+    kernel.run(until_time=kernel.now() + 11 * MS)
+    (faulty,) = [group for group in device.sched.slots if group]
+    fault = MmuFault(faulty.vm.space or 0, 0x1234, ExceptionCode.TRANSLATION_FAULT_3)
+
+    def fault_then_tick() -> None:
+        device.gpu.emit(fault)
+        device.sched.slice_began = -TICK
+        device.sched._tick()
+
+    kernel.call(fault_then_tick)
+    (bystander,) = [group for group in device.sched.slots if group]
+    assert bystander is not faulty and bystander.vm.space == fault.address_space
+    kernel.run(until_time=kernel.now() + MS)
+    assert (bool(faulty.fatal_queues), bystander.fatal_queues) == (True, 0)
+    assert "at VA 0x0000000000001234" in faulty.reports[0]
+    assert bystander.reports == []
 
 
 def test_a_late_fault_ends_a_group_that_waits_for_a_slot(

@@ -31,6 +31,7 @@ from ring3.mali.events import (
     ProgressTimeout,
     QueueFault,
     QueueIdle,
+    SlotEvent,
     SyncUpdate,
     TilerOutOfMemory,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "QueueFault",
     "QueueIdle",
     "QueueState",
+    "SlotEvent",
     "SyncUpdate",
     "TilerOutOfMemory",
 ]

@@ -140,9 +140,9 @@ class ProgressTimeout:
     report: str
 
 
-Event = (
-    MmuFault | QueueFault | TilerOutOfMemory | SyncUpdate | QueueIdle | GroupIdle | ProgressTimeout
-)
+#: What happens in a slot.
+SlotEvent = QueueFault | TilerOutOfMemory | SyncUpdate | QueueIdle | GroupIdle | ProgressTimeout
+Event = MmuFault | SlotEvent
 
 
 class GpuFault(Exception):

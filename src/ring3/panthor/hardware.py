@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ring3.kernel import State, Work
@@ -42,8 +43,8 @@ class Hardware:
         self.steps = 0
         #: Called before every slice of a queue, if there is one.
         self.debugger: Callable[[Queue], None] | None = None
-        #: What the GPU told, which group was in the slot then, and where in its ring the queue was.
-        self._events: deque[tuple[Event, Group | None, int]] = deque()
+        #: What to tell the scheduler of, each with those who were in the slots then.
+        self._events: deque[Callable[[], None]] = deque()
         self._groups: list[Group | None] = [None] * gpu.config.group_slots
         self._work = Work(self.kernel, self._serve, name="panthor_job_irq")
         self._rung = False
@@ -120,15 +121,20 @@ class Hardware:
         """The GPU raises an interrupt: note it; it is served where locks may be taken, once the time that
         the work took has passed."""
         self._quiet = 0
-        group = None if isinstance(event, MmuFault) else self._groups[event.slot]
+        sched = self.device.sched
+        if isinstance(event, MmuFault):
+            space = event.address_space
+            groups = [group for group in self._groups if group and group.vm.space == space]
+            self._events.append(partial(sched.mmu_fault, event, groups))
+            return
         at = 0
         if isinstance(event, QueueFault):
             at = self.gpu.slots[event.slot].queues[event.queue].extract
-        self._events.append((event, group, at))
+        self._events.append(partial(sched.event, event, self._groups[event.slot], at))
 
     def _serve(self) -> None:
         while self._events:
-            self.device.sched.event(*self._events.popleft())
+            self._events.popleft()()
 
     def slow(self, group: Group, seen: int) -> bool:
         """Whether a job of ``group`` is late only because this GPU is slow; ``seen`` slices ago it was not.

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from ring3.kernel import WQ_UNBOUND, DelayedWork, Mutex, Workqueue
 from ring3.mali import (
-    Event,
     ExceptionCode,
     GroupIdle,
     MmuFault,
     ProgressTimeout,
     QueueFault,
+    SlotEvent,
     SyncUpdate,
     TilerOutOfMemory,
 )
@@ -196,15 +196,12 @@ class Scheduler:
 
     # -- what the GPU tells -----------------------------------------------------------------------
 
-    def event(self, event: Event, group: Group | None, extract: int) -> None:
-        """One event of the GPU's, in process context.
+    def event(self, event: SlotEvent, group: Group | None, extract: int) -> None:
+        """One event of a slot, in process context.
 
         ``group`` was in the slot when it happened, and its queue had come to ``extract``; both may have
         changed.
         """
-        if isinstance(event, MmuFault):
-            self._mmu_fault(event)
-            return
         if group is None or not group.queues:  # or it is given back already
             return
         if isinstance(event, SyncUpdate):
@@ -248,9 +245,11 @@ class Scheduler:
                 return
         self.device.schedule_reset("a queue is unrecoverable")
 
-    def _mmu_fault(self, event: MmuFault) -> None:
-        groups = [group for group in self.slots if group and group.vm.space == event.address_space]
+    def mmu_fault(self, event: MmuFault, groups: list[Group]) -> None:
+        """``groups`` were in slots, with the address space, when it happened."""
         for group in groups:
+            if not group.queues:  # it is given back already
+                continue
             self._report(
                 group,
                 f"Unhandled Page fault in AS{event.address_space} at VA {event.address:#018x}\n"
@@ -258,10 +257,11 @@ class Scheduler:
                 f"exception type {event.code:#x}: {event.code.name}\n"
                 f"access type {event.access}: {event.access.name}\npid {group.pid}: {group.comm}",
             )
-            if not group.fatal_queues:
-                busy = [q for q in group.queues if q.in_flight] or group.queues
-                group.fatal_queues |= sum(1 << queue.number for queue in busy)
-        self.tick()
+            with self.lock:
+                if not group.fatal_queues:
+                    busy = [q for q in group.queues if q.in_flight] or group.queues
+                    group.fatal_queues |= sum(1 << queue.number for queue in busy)
+                self._let_go(group)
 
     def _tiler_oom(self, group: Group, event: TilerOutOfMemory) -> None:
         if group.slot != event.slot:
@@ -320,12 +320,11 @@ class Scheduler:
             group.destroyed = True
             self._let_go(group)
 
-    def stop_all(self) -> list[Group]:
+    def stop_all(self) -> None:
         """Before a reset: every group leaves its slot.  Those that a dead firmware does not let go are
         lost, innocent unless they were at fault themselves."""
         self.resetting = True
         self.tick_work.cancel_sync()
-        stopped = []
         with self.lock:
             dead = self.device.hardware.dead
             for slot, group in enumerate(self.slots):
@@ -335,8 +334,6 @@ class Scheduler:
                     group.innocent = group.can_run()
                     group.timedout = True
                 self._take_out(slot)
-                stopped.append(group)
-        return stopped
 
     def start_all(self) -> None:
         """After a reset."""
