@@ -136,3 +136,11 @@ def test_ext4_writepages_deadlock_is_found_without_its_fix(
     assert any(one.lock == lock and one.level != "note" for one in broken.findings)
     fixed = report(audited, "6.1", "fs/ext4")
     assert not any(one.lock == lock and one.level != "note" for one in fixed.findings)
+
+
+def test_nvme_tells_what_every_reset_does_and_not_what_the_first_did_on_7_2() -> None:
+    """A controller that has I/O has been identified: ``if (!ctrl->identified)`` is not taken again."""
+    found = run.audit(linux_source.kernel_source("7.2"), folders=("drivers/nvme",))
+    told = {one.at.function for one in found.findings if one.level != "note"}
+    assert "nvme_identify_ctrl" in told
+    assert not told & {"nvme_init_effects_log", "nvme_init_subsystem", "nvme_hwmon_init"}

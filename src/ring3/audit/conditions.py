@@ -207,6 +207,14 @@ IMPOSSIBLE: dict[tuple[str, str], str] = {
         ),
         "who adds a name has set the directory's key up before (fscrypt_prepare_rename() and the like)",
     ),
+    **dict.fromkeys(
+        (
+            ("nvme_init_identify", "nvme_init_subsystem"),
+            ("nvme_init_identify", "nvme_init_effects"),
+            ("nvme_init_ctrl_finish", "nvme_hwmon_init"),
+        ),
+        "a controller that has I/O has been identified (->identified)",
+    ),
     ("cache_save_setup", "btrfs_check_data_free_space"): (
         "a space cache is of the root tree, for which no quota is reserved (is_fstree())"
     ),
