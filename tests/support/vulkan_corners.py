@@ -23,6 +23,7 @@ from vulkan_pictures import (
     Picture,
     fragment,
     mesh,
+    simple,
 )
 from vulkan_script import IMAGE, INPUT, SAMPLED, STORAGE, STORAGE_TEXEL, TEXEL, UNIFORM, Case
 from vulkan_textures import BC7, BLOCKS, random_blocks
@@ -255,12 +256,20 @@ def sparse(form: int, residency: bool) -> Case:
     return case.finish()
 
 
+DEMOTE = """#version 450
+#extension GL_EXT_demote_to_helper_invocation : require
+layout(location = 0) in vec4 shade; layout(location = 0) out vec4 pixel;
+void main() { if (shade.x > 0.5) demote; pixel = 0.5 + dFdy(shade) + dFdx(shade) * 0.5; }
+"""
+
+
 def corners() -> list[Case]:
     cases = [nothing(), clocks(), typeless(R32I), typeless(RGBA32I)]
     for count in (4, 8, 16):
         cases += [samples(count), samples(count, RGBA16F)]
     cases += [block_views(131, RG32UI), block_views(BC7, RGBA32UI), slices()]
     cases += [local_read(RGBA8), local_read(RGBA16F)]
+    cases += [simple("demote", mesh(9, 5), shader=DEMOTE)]
     cases += [read_zs(form, DEPTH) for form in (D16, D32, D24S8, D32S8)]
     cases += [read_zs(form, STENCIL) for form in (S8, D24S8, D32S8)]
     cases += [read_zs(D32, DEPTH, 4), read_zs(S8, STENCIL, 4), read_zs(D24S8, STENCIL, 8)]

@@ -336,6 +336,12 @@ class Execution:
         killed = self.threads.stages.get("killed")
         if killed is not None:
             killed[indices[gone]] = True
+        helpers = self.threads.helpers
+        if helpers is not None:
+            # Others of the quad may need the difference to them: a quad ends as a whole.
+            helpers[indices[gone]] = True
+            ended = np.asarray(helpers.reshape(-1, 4).all(axis=1))
+            gone = ended[indices // 4]
         group.sel = indices[~gone]
         if not len(group.sel):
             self.groups.remove(group)
