@@ -20,7 +20,8 @@ def test_nofail_under_pf_memalloc_is_found_and_guards_hold(toy: Report, marks: M
     wanted = marked(
         marks,
         *("nofail-site", "nofail-macro", "nofail-callback", "nofail-chosen", "nofail-retry"),
-        "nofail-compiled",
+        *("nofail-compiled", "nofail-one-of-two", "nofail-answer", "nofail-member"),
+        *("nofail-changed", "nofail-counted"),
     )
     assert places(toy, "nofail-in-reclaim") == wanted
 

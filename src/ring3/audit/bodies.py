@@ -19,8 +19,11 @@ from ring3.audit.primitives import (
 )
 
 _CALLS = re.compile(rb"\w\s*\(")
+#: What an expression has that calls or assigns.
+_TELLS = re.compile(rb"[(=]|\+\+|--")
 #: What a _Generic selection may be.
 _CHOICE = re.compile(r":\s*([A-Za-z_]\w*)\s*(?=[,)])")
+_DEBUG = re.compile(r"(?:^|_)DEBUG(?:_|$)")
 #: ``#a`` of a macro is some string.
 _STRING = re.compile(rb"(?<![#\w])#[ \t]*\w+")
 #: A macro that defines functions, under names pasted together.
@@ -178,10 +181,33 @@ class Bodies(Declarations):
                 self.expression(value, out, 0, variable)
                 if kind_of(value) != "initializer_list":
                     out.append(("=", line, variable, "=", self.text(value)[:300]))
+                else:
+                    self.fields(value, variable, line, out)
+
+    def fields(self, node: Any, name: str, line: int, out: list[Event]) -> None:
+        """``= { .a = x }``: what is not named is 0, which is told as ``name.*``."""
+        pairs = [child for child in node.named_children if kind_of(child) != "comment"]
+        named = []
+        for pair in pairs:
+            designator = pair.child_by_field_name("designator")
+            value = pair.child_by_field_name("value")
+            if designator is None or value is None or self.text(designator)[0] != ".":
+                return
+            named.append((f"{name}{self.text(designator)}", value))
+        out.append(("=", line, f"{name}.*", "=", "0"))
+        for member, value in named:
+            if kind_of(value) == "initializer_list":
+                self.fields(value, member, line, out)
+            else:
+                out.append(("=", line, member, "=", self.text(value)[:300]))
 
     def block(self, node: Any, out: list[Event], depth: int) -> None:
+        heads = False
         for child in node.children:
-            if kind_of(child) == "compound_statement" and (
+            if heads and kind_of(child) != "comment":
+                out.append(self.each(child, out, depth))
+                heads = False
+            elif kind_of(child) == "compound_statement" and (
                 (out and out[-1][0] == "c" and out[-1][2] in LOCK_CLEANUP)
                 or self.data.find(b"guard(", child.start_byte, child.end_byte) >= 0
             ):
@@ -191,6 +217,36 @@ class Bodies(Declarations):
                 out.append(("block", self.line(child), "", inner))
             else:
                 self.statement(child, out, depth + 1)
+                heads = (heads or self.heads_loop(child)) and bool(out) and out[-1][0] == "c"
+
+    def heads_loop(self, node: Any) -> bool:
+        """Whether a statement is ``list_for_each(a, b)``, a macro after which the body of a loop comes."""
+        if kind_of(node) != "expression_statement" or not node.children[-1].is_missing:
+            return False
+        return b"for_each" in self.data[node.start_byte : node.end_byte].partition(b"(")[0]
+
+    def compiled(self, node: Any) -> Any:
+        """What of an ``#ifdef`` of debugging is compiled: its #else; ``node`` itself of any other."""
+        if kind_of(node) == "preproc_ifdef" and node.children[0].type == "#ifdef":
+            name = node.child_by_field_name("name")
+            if name is not None and self.for_developers(self.text(name)):
+                return node.child_by_field_name("alternative")
+        return node
+
+    def for_developers(self, name: str) -> bool:
+        """Whether ``name`` is a switch that no configuration sets, and this file does not, either."""
+        if name[:7] == "CONFIG_" or not _DEBUG.search(name):
+            return False
+        return not re.search(rb"#[ \t]*define[ \t]+%s\b" % name.encode(), self.data)
+
+    def each(self, body: Any, out: list[Event], depth: int) -> Event:
+        """The loop whose head is the call at the end of ``out``, which moves its variables."""
+        inner: list[Event] = []
+        self.statement(body, inner, depth + 1)
+        call = out[-1]
+        moved = [arg for arg in call[3] if arg.isidentifier()]
+        inner += [("=", call[1], name, "=", f"{call[2]}()") for name in moved]
+        return ("loop", call[1], f"{call[2]}()", inner)
 
     def statement(self, node: Any, out: list[Event], depth: int) -> None:
         if not node.child_count:
@@ -219,16 +275,26 @@ class Bodies(Declarations):
             out.append(("if", self.line(node), self.text(condition)[:400], then, otherwise))
         elif kind in ("for_statement", "while_statement", "do_statement"):
             body: list[Event] = []
+            tested: list[Event] = []
             condition = node.child_by_field_name("condition")
             inner = node.child_by_field_name("body")
+            update = node.child_by_field_name("update")
+            after = {child.start_byte for child in (inner, update) if child is not None}
             for child in node.children:
-                if inner is None or child.start_byte != inner.start_byte:
+                if child.start_byte not in after:
                     if kind_of(child) == "declaration":
                         self.declaration(child, out)
+                    elif condition is not None and child.start_byte == condition.start_byte:
+                        self.expression(child, tested, 0)
                     else:
                         self.expression(child, out, 0)
             if inner is not None:
                 self.statement(inner, body, depth + 1)
+            if update is not None:
+                self.expression(update, body, 0)
+            # The condition is evaluated again after each round.
+            out += tested
+            body += [event for event in tested if event[0] == "="]
             shown = self.text(condition)[:200] if condition is not None else ""
             out.append(("loop" if kind != "do_statement" else "do", self.line(node), shown, body))
         elif kind == "switch_statement":
@@ -254,7 +320,9 @@ class Bodies(Declarations):
         elif kind in ("preproc_function_def",):
             self.macro(node)
         elif kind in _BLOCKS:
-            self.block(node, out, depth)
+            alive = self.compiled(node)
+            if alive is not None:
+                self.block(alive, out, depth)
         else:
             self.expression(node, out, 0)
 
@@ -280,11 +348,7 @@ class Bodies(Declarations):
 
     def expression(self, node: Any, out: list[Event], depth: int, target: str = "") -> None:
         """Calls, inner ones first, and assignments of an expression."""
-        data = self.data
-        if not node.child_count or (
-            data.find(b"(", node.start_byte, node.end_byte) < 0
-            and data.find(b"=", node.start_byte, node.end_byte) < 0
-        ):
+        if not node.child_count or not _TELLS.search(self.data, node.start_byte, node.end_byte):
             return
         if depth > DEPTH:
             self.problem = f"nested deeper than {DEPTH} at line {self.line(node)}: read in part"
@@ -306,6 +370,14 @@ class Bodies(Declarations):
             if shown == JOURNAL_INFO:
                 self.locks.append((shown, self.text(right)))
             out.append(("=", self.line(node), shown, sign, self.text(right)[:300]))
+            return
+        if kind == "update_expression":
+            counted = node.child_by_field_name("argument")
+            operator = node.child_by_field_name("operator")
+            if counted is not None and operator is not None:
+                self.expression(counted, out, depth + 1)
+                sign = self.text(operator)[0] + "="
+                out.append(("=", self.line(node), self.text(counted), sign, "1"))
             return
         if kind == "compound_statement":
             self.block(node, out, depth + 1)

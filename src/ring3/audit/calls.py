@@ -6,18 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
-from ring3.audit.cexpr import ALL, TRUE, UNKNOWN, Value
+from ring3.audit.arguments import Arguments
+from ring3.audit.cexpr import FALSE, TRUE, UNKNOWN, Value
 from ring3.audit.conditions import (
     IMPOSSIBLE,
     NEVER,
     ONLY_IF,
-    OWN_SUPERBLOCK,
     REGISTERED,
     TRUNCATES,
     UMOUNT,
     WRITES_BACK,
 )
-from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Edge, Lock, Site
+from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, ONE_OF, Context, Edge, Lock, Site
 from ring3.audit.forms import Event
 from ring3.audit.primitives import (
     ACQUIRE,
@@ -30,7 +30,7 @@ from ring3.audit.primitives import (
     SCOPE_GUARD,
     TRYLOCK,
 )
-from ring3.audit.program import MEMBER_CALL, PARENT, PER_INODE, WORD
+from ring3.audit.program import MEMBER_CALL, WORD
 from ring3.audit.state import TASK_FLAGS, State
 from ring3.audit.tables import (
     ALLOCATIONS,
@@ -41,13 +41,12 @@ from ring3.audit.tables import (
     MEMPOOLS,
     NO_ALLOCATION,
     NORETURN,
-    PLAIN,
     SOCKET_CALLS,
     TOLD_APART,
     TREE_FLAGS,
     WAITS,
 )
-from ring3.audit.values import EMPTY, LINKS, MASK, Values, no_call
+from ring3.audit.values import EMPTY, LINKS, MASK, no_call
 
 if TYPE_CHECKING:
     from ring3.audit.flow import Interpreter
@@ -59,7 +58,7 @@ _MAY_FAIL = re.compile(r"_interruptible|_killable")
 _GUARDS = re.compile(r"^(?:guard|class)\((\w+)\)$")
 
 
-class Calls(Values):
+class Calls(Arguments):
     """Collects what the calls of one function do: ``edges`` into others and ``sites``."""
 
     def __init__(self, interpreter: Interpreter, function: int, context: Context) -> None:
@@ -67,21 +66,27 @@ class Calls(Values):
         self.edges: list[Edge] = []
         self.sites: list[Site] = []
         self.ended = False
+        #: Function -> the line where it was called last.
+        self.answered_at: dict[str, int] = {}
         #: Where the answer of the call at hand goes, or the call itself.
         self.answer_is = ""
 
     def call(self, event: Event, state: State) -> State | None:
         _, line, name, args, target = event
         if target:
-            state.env.pop(target.replace(" ", ""), None)
-        for arg in args:
-            if arg[:1] == "&":
-                state.env.pop(arg[1:], None)
+            state.set(target.replace(" ", ""), UNKNOWN)
         self.answer_is = target or f"{name}({', '.join(args)})"
         plain = name.removesuffix("_noprof")
         allocation = ALLOCATIONS.get(plain)
         if allocation is not None:
             self.allocate(line, plain, args, state)
+            if "zalloc" in plain and WORD.fullmatch(target):
+                state.env[f"{target}->*"] = FALSE
+            return state
+        if name == "memset" and len(args) == 3 and args[1] == "0":
+            star = f"{args[0][1:]}.*" if args[0][:1] == "&" else f"{args[0]}->*"
+            state.drop(args[0].lstrip("&"), None)
+            state.env[star] = FALSE
             return state
         if name in ACQUIRE:
             index, mode = ACQUIRE[name]
@@ -157,6 +162,9 @@ class Calls(Values):
             flags = cexpr.evaluate(cexpr.parse(IMPORTED[name]), self.program.constant, no_call)
             self.alloc_site(line, name, flags, state)
             return state
+        again = self.answered_at.get(name) == line
+        self.answered_at[name] = line
+        state.env.pop(f"={name}()", None)
         callees = self.callees(name, args)
         if not callees and self.context.domain[:3] != "fs/":
             member = MEMBER_CALL.match(name)
@@ -165,28 +173,23 @@ class Calls(Values):
                     line, f"->{member.group(2)}", self.program.constant("GFP_KERNEL"), state
                 )
         for callee, how in callees:
-            if self.interpreter.inert(callee):
-                continue
-            self.enter(line, callee, args, state, how)
-            if target and not how and self.program.functions[callee].returns not in PLAIN:
-                self.answered(callee, target, state)
+            if not self.interpreter.inert(callee):
+                self.enter(line, callee, args, state, how)
+            if not how and not self.program.functions[callee].macro and "*" not in target:
+                value = self.answer(callee, args, state)
+                if target and cexpr.members(value):
+                    state.env[f"={target}"] = value
+                elif not again and cexpr.members(value):
+                    state.env[f"={name}()"] = value
+        self.change([callee for callee, _ in callees], args, state)
         return state
-
-    def answered(self, callee: int, target: str, state: State) -> None:
-        """Keep what an enum-valued function answers in this context: it selects what comes next."""
-        if not self.edges or self.edges[-1].callee != callee or "*" in target:
-            return
-        if self.program.functions[callee].returns.endswith("*"):
-            return
-        value = self.interpreter.answer(callee, self.edges[-1].context)
-        if value[1] == ALL:
-            state.env[f"={target}"] = value
 
     def callees(self, name: str, args: tuple[str, ...]) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
+        functions = self.program.functions
         if WORD.fullmatch(name):
             direct = self.program.resolve(name, self.path)
-            if direct is not None and self.program.functions[direct].macro:
+            if direct is not None and functions[direct].macro:
                 # Allocation profiling wraps the function of this name in a macro without types.
                 behind = self.program.resolve(f"{name}_noprof", self.path)
                 direct = direct if behind is None else behind
@@ -214,11 +217,18 @@ class Calls(Values):
                         # Shared machinery (quota formats, jbd2) answers its own operations.
                         owner = self.program.unit[self.function]
                         answers = self.interpreter.domain(owner).answer(structs[0], field)
-                    several = len(answers) > 1 and structs[0] in TOLD_APART
-                    shown = f"one of {len(answers)} " if several else ""
-                    found.extend(
-                        (answer, f"{shown}{structs[0]}.{field} of {owner}") for answer in answers
-                    )
+                    shown = f"{structs[0]}.{field} of {owner}"
+                    if len(answers) > 1 and structs[0] in TOLD_APART:
+                        usual = self.interpreter.domain(owner).usual(structs[0], field)
+                        found.extend(
+                            (
+                                answer,
+                                f"{ONE_OF[functions[answer].name == usual]} {len(answers)} {shown}",
+                            )
+                            for answer in answers
+                        )
+                    else:
+                        found.extend((answer, shown) for answer in answers)
         if name not in _DEFERRED and not name.startswith(("INIT_", "trace_")):
             found += self.callbacks(name, args, found[0][0] if found else None)
         return found
@@ -298,62 +308,14 @@ class Calls(Values):
             if direct:
                 self.leave(callee, line, state)
             return
-        known: list[tuple[int, Value]] = []
-        own: list[int] = []
-        if direct:
-            for index, (kind, parameter) in enumerate(declared.params):
-                if index >= len(args):
-                    break
-                arg = args[index]
-                if kind.endswith("*") and arg.strip("&") in state.own:
-                    own.append(index)
-                    continue
-                if state.own and PER_INODE.search(kind.rstrip("*")) and state.owns(arg):
-                    own.append(index)
-                if kind.endswith("*") and arg not in ("NULL", "0"):
-                    continue
-                if parameter and arg[:1] not in '"&' and index in self.interpreter.decisive(callee):
-                    value = self.value(arg, state)
-                    if value[1] and (value[1] == ALL or kind == "gfp_t" or not kind):
-                        known.append((index, value))
-        links = state.env.get(LINKS, UNKNOWN) if own else UNKNOWN
-        masked, mask = self.masked(declared.params, args, state) if direct else ((), UNKNOWN)
-        if declared.name == "evict" and self.context.reclaim:
-            evicted = self.interpreter.domain(self.context.domain).evicted(self.declared.name)
-            if evicted is None:
-                return
-            own, links = [0], evicted
-        elsewhere = folder in OWN_SUPERBLOCK
-        context = Context(
-            folder[:-1] if elsewhere else self.context.domain,
-            self.context.reclaim,
-            self.scope(state),
-            tuple(known),
-            tuple(own),
-            bool(own) and EMPTY in state.env,
-            masked,
-            mask,
-            links,
+        if declared.name == "evict" and self.context.reclaim and self.evicted() is None:
+            return
+        context = self.entered(callee, args if direct else (), state)
+        self.edges.append(
+            Edge(line, callee, context, state.held, state.released, how, state.failed)
         )
-        self.edges.append(Edge(line, callee, context, state.held, state.released, how))
         if direct:
             self.leave(callee, line, state)
-
-    def masked(
-        self, params: tuple[tuple[str, str], ...], args: tuple[str, ...], state: State
-    ) -> tuple[tuple[int, ...], Value]:
-        """Which parameters of a callee are inodes whose mappings' flags are known, and these flags."""
-        inodes = [
-            (index, arg)
-            for index, ((kind, _), arg) in enumerate(zip(params, args, strict=False))
-            if kind.endswith("*") and PER_INODE.search(kind.rstrip("*"))
-        ]
-        same = [index for index, arg in inodes if state.is_masked(arg)]
-        mask = state.env.get(MASK, UNKNOWN)
-        parents = [index for index, arg in inodes if PARENT in arg]
-        if parents and (directory := self.directory_mask())[1] and (not same or mask == directory):
-            return tuple({*same, *parents}), directory
-        return (tuple(same), mask) if same else ((), UNKNOWN)
 
     def scope_of(self, name: str, state: State) -> None:
         """The scope that a function told as one lock begins or ends, too (mddev_suspend())."""
@@ -385,12 +347,6 @@ class Calls(Values):
         if returns in ("", "void"):
             return ""
         return self.answer_is if returns == "bool" or returns[-1] == "*" else f"!{self.answer_is}"
-
-    def scope(self, state: State) -> int:
-        bits = self.context.scope
-        for _, more in state.scopes:
-            bits |= more
-        return bits
 
     def end_scope(self, variable: str, state: State) -> None:
         for index in range(len(state.scopes) - 1, -1, -1):
@@ -460,8 +416,8 @@ class Calls(Values):
         if allocation.needs is not None:
             index, constant = allocation.needs
             wanted = self.program.constant(constant)[0]
-            bits, known = self.value(args[index], state) if index < len(args) else UNKNOWN
-            if not bits & known & wanted:
+            value = self.value(args[index], state) if index < len(args) else UNKNOWN
+            if not value[0] & value[1] & wanted:
                 return
         if name in TREE_FLAGS and args:
             member = args[0].strip("&() ").rpartition("->")[2].rpartition(".")[2]
@@ -473,14 +429,15 @@ class Calls(Values):
             else:
                 self.alloc_site(line, name, self.program.constant("GFP_KERNEL"), state)
             return
-        if allocation.flags is None or allocation.flags >= len(args):
-            flags = self.program.constant(allocation.default)
-        else:
-            flags = self.value(args[allocation.flags], state)
-            if not flags[1]:
-                # A type among the arguments may have been read as two of them.
-                named = [arg for arg in args if arg.startswith("GFP_")]
-                flags = self.value(named[-1], state) if named else flags
+        at = allocation.flags
+        flags = self.program.constant(allocation.default)
+        if at is not None:
+            if at < len(args):
+                flags = self.value(args[at], state)
+            # A type among the arguments may have been read as two of them, or as one with the next.
+            named = [arg for arg in args if arg.startswith("GFP_")]
+            if named and (at >= len(args) or not flags[1]):
+                flags = self.value(named[-1], state)
         if name in MEMPOOLS:
             nofail = self.program.gfp["NOFAIL"]
             flags = (flags[0] & ~nofail, flags[1] | nofail)

@@ -1,6 +1,9 @@
 """C expressions: parsed once per text, evaluated with bits that may be unknown.
 
 A value is ``(bits, known)``: bit i of ``bits`` means something only where bit i of ``known`` is 1.
+One bit more (:data:`NONZERO`) says that a value is not 0 whatever it is, as the address of something.  A
+value that is one of a few constants has them, sorted, as its third element.
+
 That is enough for GFP flags (``gfp & ~__GFP_FS | __GFP_NOFAIL`` with an unknown gfp has one bit that is
 known to be clear and one that is known to be set) and for branches on constants.
 """
@@ -8,15 +11,18 @@ known to be clear and one that is known to be set) and for branches on constants
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 from ring3.audit.primitives import words
 
 ALL = (1 << 64) - 1
-Value = tuple[int, int]
+Value = tuple[int, int] | tuple[int, int, tuple[int, ...]]
 UNKNOWN: Value = (0, 0)
+#: Not 0, nothing else is known.
+NONZERO: Value = (1 << 64, 1 << 64)
 TRUE: Value = (1, ALL)
 FALSE: Value = (0, ALL)
 
@@ -36,6 +42,8 @@ _BINARY = {
     "&&": 2,
     "||": 1,
 }
+#: What sizes are rounded up to.
+_UNIT = re.compile(r"(?i)block_?size|blk_?size|cluster_?size|sector_?size|page_size")
 _TYPE_WORDS = frozenset(
     words(
         "int unsigned signed long short char void const struct enum union volatile u8 u16 u32 u64 "
@@ -45,6 +53,8 @@ _TYPE_WORDS = frozenset(
 )
 #: Longer expressions are taken as unknown: nothing that selects a branch is so long.
 _LONGEST = 400
+#: A value is told as one of so many constants, not more.
+_MOST = 3
 _DEEPEST = 40
 
 Node = tuple[Any, ...]
@@ -57,7 +67,7 @@ def parse(text: str) -> Node:
     """The expression as nested tuples; ``("?",)`` where it is not one that we read.
 
     ``("n", number)``, ``("v", text)`` a variable or member, ``("f", name, args)``, ``("u", op, a)``,
-    ``("b", op, a, b)``, ``("c", condition, a, b)``.
+    ``("b", op, a, b)``, ``("c", condition, a, b)``, ``("s",)`` a string.
     """
     if len(text) > _LONGEST:
         return ("?",)
@@ -161,7 +171,9 @@ class _Parser:
         if token[0].isdigit():
             base = 8 if len(token) > 1 and token[0] == "0" and token.isdigit() else 0
             return ("n", int(token, base))
-        if token[0] == "'" or token[0] == '"':
+        if token[0] == '"':
+            return ("s",)
+        if token[0] == "'":
             return ("?",)
         if not (token[0].isalpha() or token[0] == "_"):
             raise ValueError(token)
@@ -174,7 +186,7 @@ class _Parser:
         while self.tokens[at] not in (")", ""):
             words.append(self.tokens[at])
             at += 1
-        if self.tokens[at] == "" or not words:
+        if self.tokens[at] == "" or not words or words[0] == "(":
             return False
         if words[0] not in _TYPE_WORDS and not (len(words) > 1 and words[-1] == "*"):
             return False
@@ -220,10 +232,27 @@ class _Parser:
 
 def truth(value: Value) -> bool | None:
     """Whether ``value`` is nonzero; None when unknown."""
-    bits, known = value
-    if bits & known:
+    if value[0] & value[1]:
         return True
-    return False if known == ALL else None
+    return False if value[1] == ALL else None
+
+
+def members(value: Value) -> tuple[int, ...]:
+    """The constants that ``value`` may be, when they are few; else none."""
+    if len(value) == 3:
+        return value[2]
+    return (value[0],) if value[1] == ALL else ()
+
+
+def one_of(constants: Iterable[int]) -> Value:
+    """The value that is one of ``constants``."""
+    chosen = tuple(sorted(set(constants)))
+    if not chosen:
+        return UNKNOWN
+    value: Value = (chosen[0], ALL)
+    for constant in chosen[1:]:
+        value = _common(value, (constant, ALL))
+    return (*value[:2], chosen) if 1 < len(chosen) <= _MOST else value
 
 
 def evaluate(node: Node, lookup: Lookup, call: Call, depth: int = 0) -> Value:
@@ -259,20 +288,52 @@ def evaluate(node: Node, lookup: Lookup, call: Call, depth: int = 0) -> Value:
             if first is None or second is None:
                 return UNKNOWN
             return TRUE if second else FALSE
-        return _binary(operator, left, evaluate(node[3], lookup, call, depth + 1))
+        value = _binary(operator, left, evaluate(node[3], lookup, call, depth + 1))
+        if operator in (">>", "/") and not value[1] and _rounds_up_nothing(node, lookup, call):
+            return FALSE
+        return value
+    if kind == "s":
+        return NONZERO
     return UNKNOWN
+
+
+def _rounds_up_nothing(node: Node, lookup: Lookup, call: Call) -> bool:
+    """Whether ``node`` is ``(a + (UNIT - 1)) >> b``, or ``/ UNIT``, with an ``a`` that is 0."""
+    terms: list[tuple[int, Node]] = []
+    stack = [(1, node[2])]
+    while stack:
+        sign, term = stack.pop()
+        if term[0] == "b" and term[1] in ("+", "-"):
+            stack += [(sign, term[2]), (sign if term[1] == "+" else -sign, term[3])]
+        else:
+            terms.append((sign, term))
+    unit = [term for sign, term in terms if sign == 1 and _UNIT.search(repr(term))]
+    if len(terms) != 3 or len(unit) != 1:
+        return False
+    rest = [(sign, term) for sign, term in terms if term is not unit[0]]
+    values = [(sign, evaluate(term, lookup, call)) for sign, term in rest]
+    return sorted((sign * value[0], value[1]) for sign, value in values) == [(-1, ALL), (0, ALL)]
 
 
 def either(a: Value, b: Value) -> Value:
     """What is known when it is one of the two."""
-    known = a[1] & b[1] & ~(a[0] ^ b[0])
-    return (a[0] & known, known & ALL)
+    mine, others = members(a), members(b)
+    return one_of(mine + others) if mine and others else _common(a, b)
+
+
+def _common(a: Value, b: Value) -> Value:
+    known = a[1] & b[1] & ~(a[0] ^ b[0]) & ALL
+    if a[0] & a[1] and b[0] & b[1] and not a[0] & known:
+        known |= NONZERO[1]
+    return ((a[0] | NONZERO[0]) & known, known)
 
 
 def _unary(operator: str, value: Value) -> Value:
+    if len(value) == 3:
+        return _folded([_unary(operator, (one, ALL)) for one in value[2]])
     bits, known = value
     if operator == "~":
-        return (~bits & known & ALL, known)
+        return (~bits & known & ALL, known & ALL)
     if operator == "!":
         answer = truth(value)
         return UNKNOWN if answer is None else (FALSE if answer else TRUE)
@@ -281,7 +342,19 @@ def _unary(operator: str, value: Value) -> Value:
     return (-bits & ALL if operator == "-" else bits, ALL)
 
 
+def _folded(values: list[Value]) -> Value:
+    folded = values[0]
+    for value in values[1:]:
+        folded = either(folded, value)
+    return folded
+
+
 def _binary(operator: str, a: Value, b: Value) -> Value:
+    if len(a) == 3 or len(b) == 3:
+        pairs = product(members(a), members(b))
+        values = [_binary(operator, (x, ALL), (y, ALL)) for x, y in pairs]
+        if values:
+            return _folded(values)
     if operator == "&":
         known = (a[1] & b[1]) | (a[1] & ~a[0]) | (b[1] & ~b[0])
         return (a[0] & a[1] & b[0] & b[1], known & ALL)
@@ -289,17 +362,22 @@ def _binary(operator: str, a: Value, b: Value) -> Value:
         ones = (a[0] & a[1]) | (b[0] & b[1])
         return (ones, (a[1] & b[1]) | ones)
     if operator == "^":
-        known = a[1] & b[1]
+        known = a[1] & b[1] & ALL
         return ((a[0] ^ b[0]) & known, known)
-    if operator in ("==", "!=") and (a[0] ^ b[0]) & a[1] & b[1]:
-        return TRUE if operator == "!=" else FALSE
+    if operator in ("==", "!="):
+        differ = {truth(a), truth(b)} == {True, False} or (a[0] ^ b[0]) & a[1] & b[1]
+        if differ:
+            return TRUE if operator == "!=" else FALSE
     if a[1] != ALL or b[1] != ALL:
-        return UNKNOWN
+        # 0 times, shifted or divided by whatever it is, is 0.
+        nothing = a == FALSE and operator in ("*", "/", "%", "<<", ">>")
+        return FALSE if nothing or (b == FALSE and operator == "*") else UNKNOWN
     x, y = _signed(a[0]), _signed(b[0])
     if operator in ("<<", ">>"):
         if not 0 <= y < 64:
             return UNKNOWN
-        return ((x << y if operator == "<<" else x >> y) & ALL, ALL)
+        # Of shifts to the right those of ~0UL (LONG_MAX) matter: they are of what has no sign.
+        return ((x << y if operator == "<<" else a[0] >> y) & ALL, ALL)
     if operator in ("/", "%"):
         if y == 0:
             return UNKNOWN

@@ -175,12 +175,14 @@ RARE = {
 LAST_PUT = frozenset({"evict", "iput_final"})
 #: Steps that reclaim never takes: an inode without users has no mapped pages;
 #: whole folios are truncated;
+#: ceph holds a reference on an inode with dirty folios;
 #: btrfs's list of what eviction flushes (evict_flush_states) has neither zones nor iputs.
 NEVER = frozenset(
     {
         ("folio_clear_dirty_for_io", "folio_mark_dirty"),
         ("clear_page_dirty_for_io", "set_page_dirty"),
         ("orangefs_invalidate_folio", "orangefs_launder_folio"),
+        ("ceph_invalidate_folio", "ceph_put_wrbuffer_cap_refs"),
         ("flush_space", "btrfs_reclaim_sweep"),
         ("flush_space", "btrfs_delete_unused_bgs"),
         ("flush_space", "btrfs_reclaim_block_groups"),

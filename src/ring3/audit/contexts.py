@@ -9,6 +9,9 @@ from ring3.audit.cexpr import UNKNOWN, Value
 NOFS, NOIO, NORECLAIM = 1, 2, 4
 #: Flags of the allocation that reclaims, by Context.reclaim.
 RECLAIM_FLAGS = ("", "GFP_KERNEL", "GFP_NOFS", "GFP_NOIO")
+#: How a function is told that answers an operation for which a subject has several: one that few objects
+#: have (or nobody knows how many), the one that most have.
+ONE_OF = ("one of", "the usual of")
 
 
 class Lock(NamedTuple):
@@ -40,6 +43,7 @@ class Context(NamedTuple):
     masked: tuple[int, ...] = ()  # parameters that are inodes, or mappings, with the flags ``mask``
     mask: Value = UNKNOWN
     links: Value = UNKNOWN  # whether the reclaimed inode has any
+    fields: tuple[tuple[int, str, Value], ...] = ()  # parameter, its member, what is known of that
 
 
 class Edge(NamedTuple):
@@ -51,6 +55,7 @@ class Edge(NamedTuple):
     held: tuple[Lock, ...]
     released: frozenset[str]
     how: str  # "" direct, else why it is believed
+    failed: bool = False  # something before it has failed: it undoes what was done
 
 
 class Site(NamedTuple):

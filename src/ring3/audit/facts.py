@@ -38,7 +38,7 @@ _UNDEFINED = re.compile(rb"^[ \t]*#[ \t]*undef[ \t]+(\w+)", re.M)
 _CONDITIONAL = re.compile(rb"^[ \t]*#[ \t]*(ifdef|ifndef|if|elif\w*|else|endif)\b[ \t]*(\w*)", re.M)
 _SUPPRESS = re.compile(rb"ring3:\s*allow\s+([\w, -]+)")
 _CONSTANT = re.compile(
-    rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+([^\n\"']{1,200}(?:\\\n[^\n\"']{1,200})*)$",
+    rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+((?:[^\n\"'\\]|\\\n){1,600})$",
     re.M,
 )
 _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
@@ -164,7 +164,9 @@ class _Reader(Bodies):
             elif kind == "compound_statement" and syscall is not None:
                 self.finish(syscall, self.line(child), False, False, "", (), child)
             elif child.child_count and kind not in _LEAVES_AT_TOP:
-                self.top(child, depth + 1)
+                alive = self.compiled(child)
+                if alive is not None:
+                    self.top(alive, depth + 1)
             syscall = None
             if kind == "expression_statement":
                 name = self.text(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -43,6 +44,10 @@ _TELLING = frozenset(
 )
 
 
+#: Names in an expression that stand for their own value, not for something reached from them.
+_VALUES = re.compile(r"(?<![\w.>])[A-Za-z_]\w*+(?!\s*(?:->|\.|\())")
+
+
 class Interpreter:
     """Interprets functions of one program.  Keeps what does not depend on the context."""
 
@@ -55,6 +60,8 @@ class Interpreter:
         self._invokes: dict[tuple[int, int], bool] = {}
         self._expressions: dict[int, str | None] = {}
         self._decisive: dict[int, frozenset[int]] = {}
+        self._tested: dict[tuple[int, int], frozenset[str]] = {}
+        self._changed: dict[tuple[int, int], frozenset[str] | None] = {}
         self._helpers: dict[int, list[tuple[str, int]]] = {}
         self._inert: dict[int, bool] = {}
         self.operations: dict[str, Operations] = {}
@@ -92,7 +99,7 @@ class Interpreter:
 
         def carried(text: str) -> set[int]:
             out: set[int] = set()
-            for word in WORD.findall(text):
+            for word in _VALUES.findall(text):
                 if word in carries:
                     out |= carries[word]
             return out
@@ -126,6 +133,78 @@ class Interpreter:
                         chosen |= more
         self._decisive[function] = frozenset(chosen)
         return self._decisive[function]
+
+    def tested(self, function: int, index: int) -> frozenset[str]:
+        """Members of the struct that parameter ``index`` points to that select a branch here or below."""
+        key = (function, index)
+        if key in self._tested:
+            return self._tested[key]
+        self._tested[key] = frozenset()
+        declared = self.program.functions[function]
+        name = declared.params[index][1] if index < len(declared.params) else ""
+        events = flatten(self.program.body(function)[1]) if WORD.fullmatch(name) else []
+        members = re.compile(rf"\b{name}\s*->\s*([\w.]+)(?!\w|\s*(?:->|\())")
+        conditions = [
+            event[2] for event in events if event[0] in ("if", "switch", "loop", "do", "ret")
+        ]
+        words = {word for text in conditions for word in WORD.findall(text)}
+        found = {member for text in conditions for member in members.findall(text)}
+        path = self.program.file[function]
+        for event in events:
+            if event[0] == "=" and event[2] in words:
+                found.update(members.findall(event[4]))
+            elif event[0] == "c" and any(name in arg for arg in event[3]):
+                callee = self.program.resolve(event[2], path)
+                if callee is None or self.program.outside[callee]:
+                    continue
+                for at, arg in enumerate(event[3]):
+                    if arg == name:
+                        found |= self.tested(callee, at)
+                    elif at in self.decisive(callee):
+                        found.update(members.findall(arg))
+        self._tested[key] = frozenset(found)
+        return self._tested[key]
+
+    def changed(self, function: int, index: int, depth: int = 0) -> frozenset[str] | None:
+        """Members that ``function`` assigns through parameter ``index``, itself or below; None: any."""
+        key = (function, index)
+        if key in self._changed:
+            return self._changed[key]
+        self._changed[key] = frozenset()  # a recursion changes nothing more
+        declared = self.program.functions[function]
+        name = declared.params[index][1] if index < len(declared.params) else ""
+        found: set[str] | None = (
+            self._assigned(function, name, depth) if WORD.fullmatch(name) else None
+        )
+        self._changed[key] = None if found is None else frozenset(found)
+        return self._changed[key]
+
+    def _assigned(self, function: int, name: str, depth: int) -> set[str] | None:
+        found: set[str] = set()
+        path = self.program.file[function]
+        member = re.compile(rf"\(?{name}\)?\s*->\s*(\w+)")
+        for event in flatten(self.program.body(function)[1]):
+            if event[0] == "=":
+                if assigned := member.match(event[2]):
+                    found.add(assigned.group(1))
+                elif event[4].strip("()& ") == name or event[2].strip("(* )") == name:
+                    return None  # another name for it
+            elif event[0] == "c":
+                for at, arg in enumerate(event[3]):
+                    shown = arg.strip("() ")
+                    if shown == name:
+                        callee = self.program.resolve(event[2], path)
+                        more = (
+                            self.changed(callee, at, depth + 1)
+                            if callee is not None and depth < 8
+                            else None
+                        )
+                        if more is None:
+                            return None
+                        found |= more
+                    elif shown[:1] == "&" and (assigned := member.match(shown[1:].strip("( "))):
+                        found.add(assigned.group(1))
+        return found
 
     def answer(self, function: int, context: Context) -> Value:
         """What ``function`` returns in ``context``, when it is one value."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ring3.audit.conditions import LAST_PUT, MOUNTING, PREAMBLE, RARE
-from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Edge, Site, Walked
+from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, ONE_OF, Context, Edge, Site, Walked
 from ring3.audit.findings import Step
 from ring3.audit.flow import Interpreter
 from ring3.audit.program import Program, flatten
@@ -59,7 +59,7 @@ class Graph:
 
     def _widened(self, edge: Edge) -> Edge:
         """``edge``, without constants other than flags when its callee has too many contexts."""
-        if not edge.context.args:
+        if not edge.context.args and not edge.context.fields:
             return edge
         contexts = self.contexts.setdefault(edge.callee, set())
         if edge.context in contexts or len(contexts) < MOST_CONTEXTS:
@@ -71,7 +71,7 @@ class Graph:
             for index, value in edge.context.args
             if params[index][0] == "gfp_t" or "gfp" in params[index][1]
         )
-        return edge._replace(context=edge.context._replace(args=kept))
+        return edge._replace(context=edge.context._replace(args=kept, fields=()))
 
     def spread(self, roots: Iterable[Node], before: Spread | None = None) -> Spread:
         """Everything reached from ``roots``, breadth first; adds to ``before`` when given."""
@@ -209,7 +209,7 @@ class Graph:
 
     def _doubtful(self, node: Node, edge: Edge) -> bool:
         """Edges that are taken only where nothing else leads."""
-        if edge.how[:6] == "handed":
+        if edge.failed or edge.how.startswith(("handed", ONE_OF[0])):
             return True
         functions = self.interpreter.program.functions
         return (functions[node[0]].name, functions[edge.callee].name) in RARE
@@ -296,9 +296,15 @@ def doubts(steps: Iterable[Step]) -> tuple[str, ...]:
     )
 
 
-def one_of_several(steps: Iterable[Step]) -> list[Step]:
-    """Steps into one of several functions that answer the same operation of a subject."""
-    return [step for step in steps if "one of" in step.note]
+def one_of_several(steps: Iterable[Step], rare: bool) -> str:
+    """That a step is into one of several functions that answer an operation, or "".
+
+    ``rare``: not the one that most objects of the subject have.
+    """
+    mark = ONE_OF[not rare]
+    return next(
+        (f"{s.call}() is {s.note[s.note.index(mark) :]}" for s in steps if mark in s.note), ""
+    )
 
 
 def beyond_evict(steps: list[Step]) -> list[Step]:

@@ -167,7 +167,7 @@ class Held:
         if shared and name not in CLASSED.values() and not _written(self.program, name):
             return []
         # Who calls iput() under a lock that eviction takes does not evict by it: it would wait for itself.
-        evicting = any(step.call in LAST_PUT for step in taken.steps)
+        evicting = taken.taker == "evict" or any(step.call in LAST_PUT for step in taken.steps)
         reach = self.graph.reach(
             self.spread, lambda site: self._enters(taken, site), name, without_evict=evicting
         )
@@ -259,8 +259,8 @@ class Held:
         ]
         if taken.via:
             doubted.append(f"two tasks: reclaim waits for {taken.via}, whose holder waits for this")
-        several = one_of_several([*steps, *reclaim])
-        doubted += [f"{s.call}() is {s.note[s.note.index('one of') :]}" for s in several[:1]]
+        several = one_of_several([*steps, *reclaim], rare=True)
+        doubted += filter(None, [several, one_of_several([*steps, *reclaim], rare=False)])
         level: Level = "warning" if doubted else "error"
         if holder.lock.when and not holder.lock.sure:
             doubted.append(f"the lock is held if {holder.lock.when}")
@@ -271,7 +271,7 @@ class Held:
         if self.graph.unused(holder.node[0], self.unit):
             doubted.append(f"{who}() runs while nobody uses the filesystem or device")
             level = "note"
-        if len(doubted) > 1 or LAZYTIME in doubted:
+        if several or len(doubted) > 1 or LAZYTIME in doubted:
             level = "note"
         flags = self.program.flag_names(site.flags)
         kind = f"reclaim with {taken.needs}" if taken.needs else "any direct reclaim"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from ring3.audit.cexpr import FALSE, TRUE, UNKNOWN, Value
@@ -36,6 +37,8 @@ class Operations:
         )
         #: The flags that its sockets are given.
         self.socket_flags: list[str] = []
+        #: Table of operations -> at how many places code of the subject assigns it or hands it on.
+        self.assigned: Counter[str] = Counter()
         referred: set[str] = set()
         for index in program.unit_functions.get(unit, ()):
             if program.functions[index].macro:
@@ -46,6 +49,8 @@ class Operations:
                 if event[0] == "=" and event[3] == "=":
                     right = event[4].lstrip("& (")
                     referred.update(WORD.findall(right)[:3])
+                    if event[4][:1] == "&":
+                        self.assigned[right] += 1
                     member = MEMBER_CALL.match(event[2])
                     if event[2].endswith("sk_allocation"):
                         self.socket_flags.append(event[4])
@@ -63,7 +68,9 @@ class Operations:
                     if event[2] == "INIT_RADIX_TREE" and len(event[3]) == 2:
                         member = event[3][0].strip("&() ").rpartition("->")[2].rpartition(".")[2]
                         self.trees[member] = event[3][1]
-                    referred.update(arg[1:] for arg in event[3] if arg[:1] == "&")
+                    handed = [arg[1:] for arg in event[3] if arg[:1] == "&"]
+                    referred.update(handed)
+                    self.assigned.update(handed)
         if any_kind or not self.lowers_mask:
             self.directory_masks = []
         entries = list(program.unit_ops.get(unit, ()))
@@ -106,6 +113,15 @@ class Operations:
         if caller == "dispose_list":
             return None if drop and drop <= DROPS_ALL else TRUE
         return FALSE if caller == "iput_final" and drop <= DROPS_UNLINKED else UNKNOWN
+
+    def usual(self, struct: str, field: str) -> str:
+        """Which of several functions answers ``field`` for most objects; "" when that cannot be told."""
+        places: Counter[str] = Counter()
+        for path, name, variable in self.program.ops.get((struct, field), ()):
+            if self.program.unit_of(path) == self.unit:
+                places[name] += self.assigned[variable]
+        ranked = [*places.most_common(2), ("", 0)]
+        return ranked[0][0] if ranked[0][1] > ranked[1][1] else ""
 
     def registers(self, struct: str) -> bool:
         """Whether the subject has operations of type ``struct``, or code that assigns some."""

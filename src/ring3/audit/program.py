@@ -220,8 +220,8 @@ class Program:
 
     def _constant_call(self, name: str, args: tuple[cexpr.Node, ...]) -> Value:
         if name in ("BIT", "BIT_ULL", "_BITUL", "_BITULL", "BIT_MASK") and len(args) == 1:
-            shift, known = cexpr.evaluate(args[0], self.constant, self._constant_call)
-            return (1 << shift, ALL) if known == ALL and shift < 64 else UNKNOWN
+            shift = cexpr.evaluate(args[0], self.constant, self._constant_call)
+            return (1 << shift[0], ALL) if shift[1] == ALL and shift[0] < 64 else UNKNOWN
         if name in ("__force", "gfp_t") and len(args) == 1:
             return cexpr.evaluate(args[0], self.constant, self._constant_call)
         return UNKNOWN
@@ -239,7 +239,7 @@ class Program:
 
     def flag_names(self, value: Value) -> str:
         """``value`` as the field writes it: GFP_NOFS|__GFP_NOFAIL."""
-        bits, known = value
+        bits, known = value[:2]
         if known & self.gfp["DIRECT_RECLAIM"] == 0:
             return "gfp unknown"
         for name in ("GFP_KERNEL", "GFP_NOFS", "GFP_NOIO", "GFP_ATOMIC", "GFP_NOWAIT"):

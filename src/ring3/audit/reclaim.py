@@ -17,6 +17,7 @@ from ring3.audit.graph import (
     beyond_evict,
     doubts,
     long_way,
+    one_of_several,
     rare_step,
 )
 from ring3.audit.held import Held
@@ -152,7 +153,9 @@ class Audit:
                 [step for step in beyond_evict(before) + after if step.home == unit]
             ):
                 level, doubted = "warning", (*doubted, long)
-            if rare := rare_step(before + after):
+            if usual := one_of_several(before + after, rare=False):
+                level, doubted = "warning", (*doubted, usual)
+            if rare := rare_step(before + after) or one_of_several(before + after, rare=True):
                 level, doubted = "note", (*doubted, rare)
         return Finding(
             rule=rule,

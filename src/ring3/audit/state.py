@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from ring3.audit import cexpr
 from ring3.audit.cexpr import Value
 from ring3.audit.contexts import Lock
 from ring3.audit.forms import Event
 from ring3.audit.program import SHARED_BY_ALL, WORD, flatten
 
+_SEPARATOR = re.compile(r"->|\.")
 #: In a state's scopes: one that was begun by setting flags of the task.
 TASK_FLAGS = "current->flags"
 
 
 class State:
-    __slots__ = ("env", "held", "masked", "own", "released", "scopes")
+    __slots__ = ("env", "failed", "held", "masked", "own", "released", "scopes")
 
     def __init__(self) -> None:
         self.env: dict[str, Value] = {}
@@ -23,6 +26,8 @@ class State:
         self.own: frozenset[str] = frozenset()
         #: Inodes whose mappings have the flags ``env`` knows (values.MASK).
         self.masked: frozenset[str] = frozenset()
+        #: Something before this place has failed.
+        self.failed = False
 
     def owns(self, text: str) -> bool:
         """Whether ``text`` names something of an object that reclaim has taken out of use.
@@ -38,11 +43,45 @@ class State:
             not self.masked.isdisjoint(WORD.findall(text)) and not SHARED_BY_ALL.search(text)
         )
 
+    def known(self, name: str) -> Value | None:
+        """What is known of a variable or member; None when nothing is, not even that it is unknown."""
+        value = self.env.get(name)
+        if value is None and (star := self.star(name)):
+            value = self.env[star]
+        return value
+
+    def star(self, name: str) -> str:
+        """The key that tells the rest of the struct ``name`` is a member of (``x.*``), or ""."""
+        for found in _SEPARATOR.finditer(name):
+            if name[: found.end()] + "*" in self.env and "->" not in name[found.end() :]:
+                return name[: found.end()] + "*"
+        return ""
+
+    def set(self, name: str, value: Value) -> None:
+        """``name`` has been assigned ``value``."""
+        if WORD.fullmatch(name):
+            self.drop(name, None)
+        if value != cexpr.UNKNOWN or self.star(name):
+            self.env[name] = value
+        else:
+            self.env.pop(name, None)
+
+    def drop(self, variable: str, members: frozenset[str] | None) -> None:
+        """Forget ``members`` (None: all) of the struct that ``variable`` is or points to."""
+        for key in [key for key in self.env if key.startswith((f"{variable}.", f"{variable}->"))]:
+            member = key[len(variable) :].lstrip("->.")
+            if members is None or member.partition(".")[0] in members:
+                del self.env[key]
+        for sign in (".", "->") if members else ():
+            if f"{variable}{sign}*" in self.env:
+                self.env.update((f"{variable}{sign}{one}", cexpr.UNKNOWN) for one in members or ())
+
     def copy(self) -> State:
         other = State()
         other.env = dict(self.env)
         other.held, other.released = self.held, self.released
         other.scopes, other.own, other.masked = self.scopes, self.own, self.masked
+        other.failed = self.failed
         return other
 
 
@@ -52,11 +91,12 @@ def join(a: State | None, b: State | None) -> State | None:
     out = a.copy()
     if a.env != b.env:
         out.env = {}
-        for name, value in a.env.items():
-            other = b.env.get(name)
-            if other is not None:
+        stars = any(name[-1] == "*" and name in b.env for name in a.env)
+        for name in {**a.env, **b.env} if stars else a.env:
+            value, other = a.known(name), b.known(name)
+            if value is not None and other is not None:
                 both = cexpr.either(value, other)
-                if both[1]:
+                if both != cexpr.UNKNOWN or (stars and _SEPARATOR.search(name)):
                     out.env[name] = both
     if a.held != b.held:
         mine, theirs = {lock.name for lock in a.held}, {lock.name for lock in b.held}
@@ -70,6 +110,7 @@ def join(a: State | None, b: State | None) -> State | None:
     out.scopes = tuple(scope for scope in scopes if scope[0] != TASK_FLAGS or scope in others)
     out.own = a.own | b.own
     out.masked = a.masked | b.masked
+    out.failed = a.failed and b.failed
     return out
 
 
@@ -77,6 +118,6 @@ def forget(state: State, events: list[Event]) -> None:
     """What ``events`` assign may have been assigned already, the time before."""
     for event in flatten(events):
         if event[0] == "=":
-            state.env.pop(event[2].replace(" ", ""), None)
+            state.set(event[2].replace(" ", ""), cexpr.UNKNOWN)
         elif event[0] == "c" and event[4]:
-            state.env.pop(event[4].replace(" ", ""), None)
+            state.set(event[4].replace(" ", ""), cexpr.UNKNOWN)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
-from ring3.audit.cexpr import FALSE, TRUE, UNKNOWN, Value
+from ring3.audit.cexpr import FALSE, NONZERO, TRUE, UNKNOWN, Value
 from ring3.audit.conditions import DEFAULT_D_OP, GIVEN_UP
 from ring3.audit.contexts import RECLAIM_FLAGS, Context
 from ring3.audit.program import MEMBER_CALL, WORD
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _TRANSPARENT = frozenset(
     {"likely", "unlikely", "READ_ONCE", "__builtin_expect", "data_race", "WARN_ON", "WARN_ON_ONCE"}
 )
-
+_ROUNDS_UP = frozenset(
+    {"DIV_ROUND_UP", "DIV_ROUND_UP_ULL", "round_up", "roundup", "ALIGN", "PAGE_ALIGN"}
+)
 
 #: In a state: the flags of the mappings of its ``masked`` inodes.
 MASK = "@mask"
@@ -65,13 +67,15 @@ class Values:
         return max(flags, key=lambda value: (value[0] & value[1] & every).bit_count())
 
     def lookup(self, name: str, state: State) -> Value:
-        value = state.env.get(name)
+        value = state.known(name)
         if value is not None:
             return value
         if EMPTY in state.env and (size := _SIZE.match(name)) and size.group(1) in state.own:
             return FALSE
         if name == "NULL":
             return FALSE
+        if name[:1] == "&":
+            return NONZERO
         if name == "true":
             return TRUE
         if name == "false":
@@ -123,8 +127,14 @@ class Values:
             return cexpr.evaluate(
                 args[0], lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
             )
-        if name == "i_size_read" and EMPTY in state.env and args and args[0][1] in state.own:
+        if name == "i_size_read" and EMPTY in state.env and args and args[0][-1] in state.own:
             return FALSE
+        if name in _ROUNDS_UP and args:
+            rounded = cexpr.evaluate(
+                args[0], lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
+            )
+            if rounded == FALSE:
+                return FALSE
         if name in GIVEN_UP:
             return FALSE
         if name == "current_is_kswapd":
@@ -139,6 +149,9 @@ class Values:
                 either = self.program.gfp["FS"] | self.program.gfp["IO"]
                 return (known[0] & ~either, known[1] & ~either)
             return known
+        answer = state.env.get(f"={name}()")
+        if answer is not None and not depth:
+            return answer
         if depth > 4:
             return UNKNOWN
         marked = {

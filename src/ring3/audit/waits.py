@@ -17,6 +17,7 @@ from ring3.audit.graph import (
     beyond_evict,
     doubts,
     long_way,
+    one_of_several,
     rare_step,
 )
 from ring3.audit.program import Program, flatten
@@ -101,7 +102,14 @@ def _wait(
         if steps:
             doubted = [
                 *doubts([*before, *steps]),
-                *filter(None, [long_way(beyond_evict(before)), rare_step(before)]),
+                *filter(
+                    None,
+                    [
+                        long_way(beyond_evict(before)),
+                        rare_step(before),
+                        one_of_several([*before, *steps], rare=True),
+                    ],
+                ),
             ]
             if any(
                 function == other.function and context.reclaim for function, context in spread.ways

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
 from ring3.audit.calls import Calls
-from ring3.audit.cexpr import ALL, FALSE, TRUE, UNKNOWN, Value
+from ring3.audit.cexpr import ALL, FALSE, NONZERO, TRUE, UNKNOWN, Value
 from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Lock, Walked
 from ring3.audit.forms import Event
 from ring3.audit.primitives import JOURNAL_INFO
@@ -31,12 +31,17 @@ _TASK_FLAGS = {
 }
 #: What a function returns when it failed.
 _ERROR = re.compile(r"-E[A-Z]+$|ERR_PTR\(|ERR_CAST\(|(?:NULL|false)$")
+#: What holds whether a call has failed.
+_FAILURE = re.compile(r"(?:err|error|ret|rc|retval|status|result)\d?$")
+_IS_ERR = re.compile(r"[( ]*(!?)[( ]*(?:(?:un)?likely\()?IS_ERR(?:_OR_NULL)?\([^&|]*$")
 #: What the code itself says never happens.
 _NEVER_TRUE = re.compile(
     r"\(*(?:unlikely\()?(?:WARN|WARN_ON|WARN_ON_ONCE|WARN_ONCE|VM_WARN_ON|VM_WARN_ON_ONCE)\("
 )
 _CALL = re.compile(r"(likely|unlikely|IS_ERR|IS_ERR_OR_NULL)\(")
 _AGAINST_0 = re.compile(r"(\w+) (<|!=|==|>=) 0$")
+#: What a condition changes before it is tested, or in between.
+_CHANGES = re.compile(r"(\w+)\s*(?:=(?!=)|[-+*/&|^]=|\+\+|--)|(?:\+\+|--)\s*(\w+)")
 _SPECIAL = re.compile(r"(\w+)->i_ino (==|!=) [A-Z]\w*")
 
 
@@ -57,6 +62,8 @@ class Walk(Calls):
         for index, value in self.context.args:
             if index < len(names):
                 state.env[names[index]] = value
+        for index, member, value in self.context.fields:
+            state.env[f"{names[index]}->{member}"] = value
         state.own = frozenset(names[index] for index in self.context.own if index < len(names))
         if self.context.empty:
             state.env[EMPTY] = TRUE
@@ -150,14 +157,16 @@ class Walk(Calls):
             elif kind == "if":
                 state = self.branch(event, state, depth)
             elif kind in ("loop", "do"):
-                before = state.copy()
+                skipped = state.copy()
+                if kind == "loop" and cexpr.truth(self.value(event[2], state)) is False:
+                    continue
                 forget(state, event[3])
                 self.breaks.append([])
                 after = self.block(event[3], state, depth + 1)
                 for out in self.breaks.pop():
                     after = join(after, out)
                 forever = kind == "loop" and event[2] in ("", "1", "(1)", "true", "(true)")
-                state = after if forever or kind == "do" else join(before, after)
+                state = after if forever or kind == "do" else join(skipped, after)
             elif kind == "switch":
                 state = self.switch(event, state, depth)
             elif kind == "ret":
@@ -236,6 +245,10 @@ class Walk(Calls):
         before = {lock.name for lock in state.held}
         _held_when(state, mark)
         _held_when(other, _opposite(mark))
+        if error := _IS_ERR.match(condition):
+            (other if error.group(1) else state).failed = True
+        elif _FAILURE.match(mark.removeprefix("!")):
+            (other if mark[0] == "!" else state).failed = True
         one = self.block(then, state, depth + 1)
         two = self.block(otherwise, other, depth + 1)
         if one is None or two is None:
@@ -255,51 +268,78 @@ class Walk(Calls):
         return joined
 
     def narrow(self, condition: str, then: State, otherwise: State) -> None:
-        """``if (flags & X)``, ``if (x)``, ``if (!x)``, ``x == CONSTANT``: what each side knows more."""
-        node = cexpr.parse(condition)
+        """What each side of an undecided branch knows more."""
+        changed = {found.group(1) or found.group(2) for found in _CHANGES.finditer(condition)}
+        self._narrow(cexpr.parse(condition), then, otherwise, changed)
+
+    def _narrow(self, node: cexpr.Node, then: State, otherwise: State, changed: set[str]) -> None:
         if node[0] == "f" and node[1] in ("likely", "unlikely") and len(node[2]) == 1:
             node = node[2][0]
         if node[0] == "u" and node[1] == "!":
-            node, then, otherwise = node[2], otherwise, then
-        if node[0] == "v" and WORD.fullmatch(node[1]):
-            otherwise.env[node[1]] = FALSE
-        elif node[0] == "b" and node[1] in ("==", "!=") and node[2][0] == "v":
-            value = cexpr.evaluate(node[3], self.program.constant, no_call)
-            if value[1] == ALL and WORD.fullmatch(node[2][1]):
-                (then if node[1] == "==" else otherwise).env[node[2][1]] = value
-        elif node[0] == "b" and node[1] == "&" and node[2][0] == "v":
-            bits, known = cexpr.evaluate(node[3], self.program.constant, no_call)
-            if known == ALL and bits:
-                name = node[2][1]
-                old = otherwise.env.get(name, UNKNOWN)
-                otherwise.env[name] = (old[0] & ~bits, old[1] | bits)
-                if bits & (bits - 1) == 0:
-                    old = then.env.get(name, UNKNOWN)
-                    then.env[name] = (old[0] | bits, old[1] | bits)
+            self._narrow(node[2], otherwise, then, changed)
+        elif node[0] == "b" and node[1] in ("&&", "||"):
+            # Where both hold, or both fail, that is known of each; else one of them.
+            for part in node[2:]:
+                both = (then, State()) if node[1] == "&&" else (State(), otherwise)
+                self._narrow(part, *both, changed)
+        else:
+            subject = node[2] if node[0] == "b" else node
+            if subject[0] != "v" or subject[1] in changed or not WORD.fullmatch(subject[1]):
+                return
+            name = subject[1]
+            old = then.env.get(name) or otherwise.env.get(name) or UNKNOWN
+            for side, wanted in ((then, True), (otherwise, False)):
+                value = self._where(node, name, old, wanted, side)
+                if value != UNKNOWN:
+                    side.env[name] = value
+
+    def _where(self, node: cexpr.Node, name: str, old: Value, wanted: bool, side: State) -> Value:
+        """What ``name``, of which ``old`` is known, is where the truth of ``node`` is ``wanted``."""
+
+        def holds(constant: int) -> bool:
+            def lookup(other: str) -> Value:
+                return (constant, ALL) if other == name else self.lookup(other, side)
+
+            return cexpr.truth(cexpr.evaluate(node, lookup, no_call)) is not (not wanted)
+
+        few = cexpr.members(old)
+        if few:
+            return cexpr.one_of(constant for constant in few if holds(constant))
+        if not holds(0):
+            return old if cexpr.truth(old) else NONZERO
+        if node[0] == "v":
+            return FALSE if not wanted else old
+        value = cexpr.evaluate(node[3], lambda n: self.lookup(n, side), no_call)
+        if value[1] != ALL:
+            return old
+        if node[1] in ("==", "!="):
+            return value if wanted == (node[1] == "==") else old
+        if node[1] == "&" and value[0]:
+            bits = value[0]
+            if not wanted:
+                return (old[0] & ~bits, old[1] | bits)
+            if bits & (bits - 1) == 0:
+                return (old[0] | bits, old[1] | bits)
+        return old
 
     def switch(self, event: Event, state: State, depth: int) -> State | None:
         _, _, subject, cases = event
-        value = self.value(subject, state)
+        possible = set(cexpr.members(self.value(subject, state)))
+        labels = [
+            () if label is None else cexpr.members(self.value(label, state)) for label, _ in cases
+        ]
+        rest = possible.difference(*labels)
         self.breaks.append([])
         after: State | None = None
         default = False
-        matched = False
-        for label, body in cases:
+        for (label, body), wanted in zip(cases, labels, strict=True):
             default = default or label is None
-            entry: State | None = state.copy()
-            if label is not None and value[1] == ALL:
-                wanted = self.value(label, state)
-                if wanted[1] == ALL:
-                    if wanted[0] != value[0]:
-                        entry = None
-                    else:
-                        matched = True
-            elif label is None and matched:
-                entry = None
+            entered = rest if label is None else possible.intersection(wanted) or not wanted
+            entry = state.copy() if entered or not possible else None
             after = self.block(body, join(after, entry), depth + 1)
         for out in self.breaks.pop():
             after = join(after, out)
-        return after if default or matched else join(after, state)
+        return after if default or (possible and not rest) else join(after, state)
 
     def assign(self, event: Event, state: State) -> None:
         _, _, left, operator, right = event
@@ -327,17 +367,14 @@ class Walk(Calls):
             if right == "0":
                 state.env[EMPTY] = TRUE
         value = state.env.pop(f"={key}", UNKNOWN)
-        if not value[1]:
+        if value == UNKNOWN:
             value = self.value(right, state)
-        if operator in ("|=", "&=", "^=", "+=", "-="):
-            node = ("b", operator[0], ("v", key), cexpr.parse(right))
+        if operator != "=":
+            node = ("b", operator[:-1], ("v", key), cexpr.parse(right))
             value = cexpr.evaluate(
                 node, lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
             )
-        if value[1]:
-            state.env[key] = value
-        else:
-            state.env.pop(key, None)
+        state.set(key, value)
         if self.context.reclaim and _FROM_LIST.match(right) and self.context.domain[:3] == "fs/":
             # What a filesystem's shrinker takes off its list has no other user.
             state.own = state.own | {left}

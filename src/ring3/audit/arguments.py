@@ -1,0 +1,140 @@
+"""What is known of arguments: handed down to a callee, what its answer is for them, what it changes."""
+
+from __future__ import annotations
+
+from ring3.audit import cexpr
+from ring3.audit.cexpr import ALL, NONZERO, UNKNOWN, Value
+from ring3.audit.conditions import OWN_SUPERBLOCK
+from ring3.audit.contexts import Context
+from ring3.audit.program import PARENT, PER_INODE, WORD
+from ring3.audit.state import State
+from ring3.audit.tables import PLAIN
+from ring3.audit.values import EMPTY, LINKS, MASK, Values
+
+
+class Arguments(Values):
+    """The contexts in which one function enters others."""
+
+    def evicted(self) -> Value | None:
+        """Whether an inode that this function gives to evict() in reclaim has links; None: it gives none."""
+        return self.interpreter.domain(self.context.domain).evicted(self.declared.name)
+
+    def entered(self, callee: int, args: tuple[str, ...], state: State) -> Context:
+        """The context of ``callee`` when it is called with ``args`` here."""
+        declared = self.program.functions[callee]
+        known: list[tuple[int, Value]] = []
+        own: list[int] = []
+        fields: list[tuple[int, str, Value]] = []
+        for index, (kind, parameter) in enumerate(declared.params):
+            if index >= len(args):
+                break
+            arg = args[index]
+            if kind.endswith("*") and arg.strip("&") in state.own:
+                own.append(index)
+                continue
+            if state.own and PER_INODE.search(kind.rstrip("*")) and state.owns(arg):
+                own.append(index)
+            if parameter and arg and index in self.interpreter.decisive(callee):
+                value = self.value(arg, state)
+                if self.tells(kind, arg, value) and (
+                    callee != self.function or (index, value) in self.context.args
+                ):
+                    known.append((index, value))
+            if parameter and kind.endswith("*"):
+                fields += self.fields(callee, index, arg, state)
+        masked, mask = self.masked(declared.params, args, state)
+        links = state.env.get(LINKS, UNKNOWN) if own else UNKNOWN
+        if declared.name == "evict" and self.context.reclaim:
+            own, links = [0], self.evicted() or UNKNOWN
+        folder = self.program.file[callee].rpartition("/")[0] + "/"
+        return Context(
+            folder[:-1] if folder in OWN_SUPERBLOCK else self.context.domain,
+            self.context.reclaim,
+            self.scope(state),
+            tuple(known),
+            tuple(own),
+            bool(own) and EMPTY in state.env,
+            masked,
+            mask,
+            links,
+            tuple(fields),
+        )
+
+    def masked(
+        self, params: tuple[tuple[str, str], ...], args: tuple[str, ...], state: State
+    ) -> tuple[tuple[int, ...], Value]:
+        """Which parameters of a callee are inodes whose mappings' flags are known, and these flags."""
+        inodes = [
+            (index, arg)
+            for index, ((kind, _), arg) in enumerate(zip(params, args, strict=False))
+            if kind.endswith("*") and PER_INODE.search(kind.rstrip("*"))
+        ]
+        same = [index for index, arg in inodes if state.is_masked(arg)]
+        mask = state.env.get(MASK, UNKNOWN)
+        parents = [index for index, arg in inodes if PARENT in arg]
+        if parents and (directory := self.directory_mask())[1] and (not same or mask == directory):
+            return tuple({*same, *parents}), directory
+        return (tuple(same), mask) if same else ((), UNKNOWN)
+
+    def fields(
+        self, callee: int, index: int, arg: str, state: State
+    ) -> list[tuple[int, str, Value]]:
+        """What is known of the members of a struct handed over that the callee may test."""
+        begin = f"{arg[1:]}." if arg[:1] == "&" else f"{arg}->"
+        if not any(key.startswith(begin) for key in state.env):
+            return []
+        found = []
+        for member in sorted(self.interpreter.tested(callee, index)):
+            value = state.known(begin + member)
+            if value is not None and cexpr.members(value):
+                found.append((index, member, value))
+        return found if callee != self.function else []
+
+    def tells(self, kind: str, arg: str, value: Value) -> bool:
+        """Whether the callee is walked anew for an argument's ``value``."""
+        if not kind:
+            return bool(value[1]) and arg[0] not in '"&'
+        if value == NONZERO:
+            return arg[0] == "&" or any(
+                self.declared.params[index][1] == arg for index, _ in self.context.args
+            )
+        return bool(cexpr.members(value) or (kind == "gfp_t" and value[1]))
+
+    def answer(self, callee: int, args: tuple[str, ...], state: State) -> Value:
+        """What a function answers here where that is a choice: it selects what comes next."""
+        returns = self.program.functions[callee].returns
+        if returns in ("", "void") or returns.endswith("*") or self.program.outside[callee]:
+            return UNKNOWN
+        context = self.entered(callee, args, state)
+        if returns in PLAIN and not self.chosen(callee, context):
+            return UNKNOWN
+        return self.interpreter.answer(callee, context)
+
+    def chosen(self, callee: int, context: Context) -> bool:
+        """Whether ``callee`` is handed constants that may choose its answer."""
+        params = self.program.functions[callee].params
+        return any(params[index][0] != "gfp_t" and value[1] == ALL for index, value in context.args)
+
+    def change(self, callees: list[int], args: tuple[str, ...], state: State) -> None:
+        """Forget what the callees may assign through pointers that they are handed."""
+        for index, arg in enumerate(args):
+            variable = arg.lstrip("&")
+            if arg[:1] == "&" and not WORD.fullmatch(variable):
+                state.set(variable, UNKNOWN)
+            elif arg[:1] == "&":
+                state.env.pop(variable, None)
+            if not WORD.fullmatch(variable) or not any(
+                key.startswith(variable) and key != variable for key in state.env
+            ):
+                continue
+            changed: frozenset[str] | None = frozenset() if callees else None
+            for callee in callees:
+                more = self.interpreter.changed(callee, index)
+                changed = None if changed is None or more is None else changed | more
+            state.drop(variable, changed)
+
+    def scope(self, state: State) -> int:
+        bits = self.context.scope
+        for _, more in state.scopes:
+            bits |= more
+        return bits
