@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ring3.audit.run import SAMPLE
+from ring3.audit.run import SAMPLE, audit
 
 TREE = SAMPLE
 
@@ -167,3 +167,17 @@ def kernel_tree(tmp_path: Path) -> Path:
         (tmp_path / name / "empty.c").write_text("int nothing;\n")
     (tmp_path / "Kbuild").write_text("")
     return tmp_path
+
+
+def test_every_phase_is_shown_from_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    shown: list[tuple[str, int, int]] = []
+    audit(TREE, progress=lambda *what: shown.append(what))
+    phases = list(dict.fromkeys(name for name, _, _ in shown))
+    assert phases == ["reading source", "joining files", "walking from reclaim"]
+    for phase in phases:
+        steps = [(done, total) for name, done, total in shown if name == phase]
+        assert steps[0][0] == 0
+        assert steps[-1][0] == steps[-1][1] > 0

@@ -101,7 +101,7 @@ def analyse(
     """
     facts = loaded.facts
     key = results.tree_key(loaded.keys, roots)
-    units, walk = _units(key, facts, roots)
+    units, walk = _units(key, facts, roots, progress)
     for name in roots:
         if not any(name == function.name for fact in facts.values() for function in fact.functions):
             raise BadInput(f"no function {name} in what was read", where=str(root))
@@ -113,7 +113,7 @@ def analyse(
     found = _known(key, wanted)
     missing = [unit for unit in wanted if unit not in found]
     if missing:
-        walk = walk or Audit(Program(facts), roots)
+        walk = walk or _joined(facts, roots, progress)
         fresh = _walk(walk, missing, progress, workers)
         store.keep_results([(key + unit.encode(), results.pack(fresh[unit])) for unit in fresh])
         found.update(fresh)
@@ -150,16 +150,23 @@ def _within(unit: str, name: str) -> bool:
 
 
 def _units(
-    key: bytes, facts: Mapping[str, Facts], roots: tuple[str, ...]
+    key: bytes, facts: Mapping[str, Facts], roots: tuple[str, ...], progress: Progress
 ) -> tuple[list[str], Audit | None]:
     """The subjects of the tree; with the audit that was made to find them, if one was."""
     (blob,) = store.results([key])
     if blob is not None:
         return blob.decode().split("\n") if blob else [], None
-    walk = Audit(Program(facts), roots)
+    walk = _joined(facts, roots, progress)
     units = list(walk.subjects())
     store.keep_results([(key, "\n".join(units).encode())])
     return units, walk
+
+
+def _joined(facts: Mapping[str, Facts], roots: tuple[str, ...], progress: Progress) -> Audit:
+    progress("joining files", 0, len(facts))
+    walk = Audit(Program(facts), roots)
+    progress("joining files", len(facts), len(facts))
+    return walk
 
 
 def _known(key: bytes, units: list[str]) -> dict[str, Subject]:
@@ -174,6 +181,7 @@ def _known(key: bytes, units: list[str]) -> dict[str, Subject]:
 def _walk(
     walk: Audit, units: list[str], progress: Progress, workers: int | None
 ) -> dict[str, Subject]:
+    progress("walking from reclaim", 0, len(units))
     entries = walk.subjects()
     found = {}
     # Millions of small tuples that stay: looking for cycles among them takes a third of the time.

@@ -150,6 +150,8 @@ def load(
         missing = [name for name in keys if name not in facts]
         batches = _batches(missing, sources, sizes)
         total = len(missing)
+        if progress is not None:
+            progress(0, total)
         if sum(sizes[name] for name in missing) <= _ALONE and cluster is None:
             _take(map(parse_files, batches), store, facts, keys, total, progress)
         else:
