@@ -499,6 +499,7 @@ def write(told: list[Told], folder: Path) -> Path:
     "--output",
     type=click.Path(path_type=Path),
     default=Path("tour"),
+    show_default=True,
     help="Folder of the page.",
 )
 @click.option("--only", multiple=True, help="Run only the chapter of this name; may be repeated.")

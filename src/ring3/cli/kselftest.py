@@ -121,7 +121,12 @@ def run(
 @click.option("--append", multiple=True, help="A further word of the kernel's command line.")
 @click.option("--memory", default=512, show_default=True, help="MiB of the machine.")
 @click.option(
-    "--machine", "at", type=click.Choice(["microvm", "pc"]), default="microvm", show_default=True
+    "--machine",
+    "at",
+    type=click.Choice(["microvm", "pc"]),
+    default="microvm",
+    show_default=True,
+    help="QEMU's.",
 )
 @click.option("--timeout", type=click.FloatRange(0.1), help="Seconds a test; 45, or its settings'.")
 @click.option(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from ring3 import linux_source
 from ring3.arch import ARCHS, Arch, by_name, host
@@ -15,6 +14,7 @@ from ring3.errors import BadInput
 from ring3.files import write_atomically
 from ring3.nolibc import driver, generate, toolchain
 from ring3.nolibc import vendor as vendoring
+from ring3.report import Table, to_terminal
 
 
 @click.group(cls=Group)
@@ -32,10 +32,9 @@ def arch(as_json: bool) -> None:
     if as_json:
         emit_json(rows)
         return
-    table = Table("name", "bits", "endian", "call", "error", "compilers here", "runs", box=None)
-    for row in rows:
-        table.add_row(*(" ".join(v) if isinstance(v, list) else str(v) for v in row.values()))
-    console().print(table)
+    columns = ("name", "bits", "endian", "call", "error", "compilers here", "runs")
+    cells = [[" ".join(v) if isinstance(v, list) else v for v in row.values()] for row in rows]
+    to_terminal([Table("", columns, cells)], console())
 
 
 def _arch_row(arch: Arch) -> dict[str, object]:
@@ -186,11 +185,9 @@ def sizes(
         if as_json:
             emit_json([part.__dict__ for part in parts])
             return
-        grid = Table("bytes", "what", "name", box=None)
-        for part in parts:
-            grid.add_row(str(part.size), part.kind, part.name)
-        grid.add_row(str(sum(part.size for part in parts)), "", "in all")
-        console().print(grid)
+        cells = [(part.size, part.kind, part.name) for part in parts]
+        cells.append((sum(part.size for part in parts), "", "in all"))
+        to_terminal([Table("", ("#bytes", "what", "name"), cells)], console())
         return
     programs = {Path(name).stem: _program(name, measuring.PROGRAMS) for name in chosen}
     programs = programs or measuring.PROGRAMS
@@ -209,12 +206,17 @@ def sizes(
         emit_json([row.__dict__ for row in rows])
         return
     columns = measuring.libcs_of(rows)
-    grid = Table("program", "architecture", "floor", *columns, "runs", box=None)
-    for row in rows:
-        found = (str(row.sizes.get(libc, "-")) for libc in columns)
-        runs = {True: "yes", False: "no", None: "-"}[row.ran]
-        grid.add_row(row.program, row.arch, str(row.floor), *found, runs)
-    console().print(grid)
+    runs = {True: "yes", False: "no", None: "-"}
+    shown = [
+        (
+            *(row.program, row.arch, row.floor),
+            *(row.sizes.get(libc, "-") for libc in columns),
+            runs[row.ran],
+        )
+        for row in rows
+    ]
+    head = ("program", "architecture", "#floor", *(f"#{libc}" for libc in columns), "runs")
+    to_terminal([Table("", head, shown)], console())
     if upstream:
         pairs, larger = measuring.against_upstream(rows)
         click.echo(f"{pairs} pairs, larger than upstream: {', '.join(larger) or 'none'}")

@@ -29,7 +29,8 @@ def finding() -> None:
 
 
 def console(stderr: bool = False) -> Console:
-    """A rich console.  Off a terminal it prints plain text and never wraps a table's rows."""
+    """A rich console.  Off a terminal it prints plain text and never wraps a table's rows; on a narrow one
+    the terminal wraps them, since a number that is cut or broken is none."""
     from rich.console import Console
 
     class Quiet(Console):
@@ -37,8 +38,7 @@ def console(stderr: bool = False) -> Console:
             raise BrokenPipeError  # rich would end with 1, which here is a finding
 
     made = Quiet(stderr=stderr, highlight=False)
-    if not made.is_terminal:
-        made.width = 200
+    made.width = max(80, made.width) if made.is_terminal else 200
     return made
 
 

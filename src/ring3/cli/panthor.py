@@ -89,9 +89,21 @@ def sysroot_command(suite: str | None, only_path: bool) -> None:
         "ring3 panthor triangle -o t.png --inject hang --json",
     ],
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The picture, a PNG.",
+)
 @click.option("--size", default="256x256", show_default=True, help="WIDTHxHEIGHT in pixels.")
-@click.option("--world", type=click.Choice(["new", "old"]), default="new", show_default=True)
+@click.option(
+    "--world",
+    type=click.Choice(["new", "old"]),
+    default="new",
+    show_default=True,
+    help="Who gives addresses and orders jobs, see above.",
+)
 @click.option(
     "--timeline",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -147,7 +159,13 @@ def triangle(
     ],
     context_settings={"allow_interspersed_args": False},
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The recording.",
+)
 @click.argument("command", nargs=-1, metavar="[PROGRAM [ARGS]...]")
 def record(output: Path, command: tuple[str, ...]) -> None:
     """Record what PROGRAM asks of the render node and of the sync files and dma-bufs that it gets there:

@@ -63,7 +63,7 @@ def reclaim() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write a page that tells it all, with counterexamples.",
 )
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare_command(
     *,
     policies: tuple[str, ...],
@@ -104,7 +104,7 @@ def _search_for_page(cells: list[Figures], pool: Executor) -> list[search.Explor
 
 
 @reclaim.command("policies", examples=["ring3 reclaim policies"])
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def policies_command(as_json: bool) -> None:
     """The policies: who proposed each, and how it is understood here."""
     rows = [[kind.name, kind.source, kind.reading] for kind in POLICIES.values()]
@@ -115,7 +115,7 @@ def policies_command(as_json: bool) -> None:
 
 
 @reclaim.command("scenarios", examples=["ring3 reclaim scenarios"])
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def scenarios_command(as_json: bool) -> None:
     """The scenarios that are explored, the larger workloads that are measured, and faults of the disk.
 
@@ -168,7 +168,7 @@ def scenarios_command(as_json: bool) -> None:
 @click.option("--cluster", help='A Dask scheduler for "all", tcp://HOST:PORT.')
 @click.option("--replay", metavar="SCENARIO/SCHEDULE", help="Run one counterexample again.")
 @click.option("--perfetto", type=click.Path(path_type=Path), help="Write it as a timeline.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explore_command(
     *,
     policy_name: str,
@@ -274,7 +274,7 @@ def _explore_all(
 @click.option(
     "--all", "every", is_flag=True, help="Also reports that have nothing to do with reclaim."
 )
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explain_command(file: Path, every: bool, as_json: bool) -> None:
     """Walk the kernel reports in FILE from the bottom of the stack to the top.
 

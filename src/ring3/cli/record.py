@@ -22,9 +22,23 @@ from ring3.sframe.record import Settings, Summary
         "ring3 record --seconds 10 -p 4242",
     ],
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("ring3.data"))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("ring3.data"),
+    show_default=True,
+    help="The recording.",
+)
 @click.option("-p", "--pid", type=int, help="Sample this running process.")
-@click.option("-F", "--frequency", type=click.IntRange(1, 100000), default=997, show_default=True)
+@click.option(
+    "-F",
+    "--frequency",
+    type=click.IntRange(1, 100000),
+    default=997,
+    show_default=True,
+    help="Samples a second.",
+)
 @click.option("--stack", default=16384, show_default=True, help="Bytes of stack kept a sample.")
 @click.option(
     "--seconds",

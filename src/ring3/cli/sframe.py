@@ -321,29 +321,23 @@ def layout(files: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _print_reports(reports: list[Report], whole: Report, each: bool) -> None:
-    from rich.table import Table as Grid
-
     from ring3.cli.output import console
+    from ring3.report import Table, to_terminal
 
-    grid = Grid(box=None)
-    for name in ("functions", "rows", "text covered", ".eh_frame", "SFrame", "ratio", "refused"):
-        grid.add_column(name, justify="right")
-    grid.add_column("file")
+    columns = ("functions", "rows", "text covered", ".eh_frame", "SFrame", "ratio", "refused")
+    cells = []
     shown = [report for report in reports if not report.error] if each else []
     for report in [*shown, whole]:
         ratio = f"{report.sframe / report.replaces:.2f}" if report.replaces else ""
         covered = f"{100 * report.covered / report.code:.2f} %" if report.code else ""
-        grid.add_row(
-            f"{report.functions:,}",
-            f"{report.rows:,}",
-            covered,
-            f"{report.replaces:,}",
-            f"{report.sframe:,}",
-            ratio,
-            f"{sum(report.refused.values()):,}",
-            report.path,
+        refused = sum(report.refused.values())
+        cells.append(
+            (
+                *(report.functions, report.rows, covered, report.replaces, report.sframe),
+                *(ratio, refused, report.path),
+            )
         )
-    console().print(grid)
+    to_terminal([Table("", (*(f"#{name}" for name in columns), "file"), cells)], console())
     for title, reasons in (("V3", whole.refused), ("V2", whole.refused_v2)):
         for name, count in sorted(reasons.items(), key=lambda item: -item[1]):
             share = 100 * count / max(whole.functions + sum(whole.refused.values()), 1)

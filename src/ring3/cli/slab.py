@@ -33,7 +33,7 @@ def slab_group() -> None:
 @click.option("--freeptr-offset", type=int, help="Where the free pointer may lie in the object.")
 @click.option("--debug", default="", help="Letters of slab_debug: Z, P, U, F.")
 @click.option("--cpus", default=2, show_default=True, help="Present CPUs; they set the order.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def layout_command(
     *,
     cache: str,
@@ -62,7 +62,7 @@ def layout_command(
 
 @slab_group.command("check", examples=["ring3 slab check", "ring3 slab check caches.json --json"])
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check_command(file: Path | None, as_json: bool) -> None:
     """Compare every cache of the running kernel (or of FILE, JSON) with the layout rules.
 
