@@ -58,5 +58,7 @@ def njit(
     )
     try:
         return numba.njit(cache=True, inline=inline)(loop)
+    except RuntimeError:  # none of the places can be written: compiled anew in each process
+        return numba.njit(inline=inline)(loop)
     finally:
         _config.CACHE_LOCATOR_CLASSES = before

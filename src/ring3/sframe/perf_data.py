@@ -190,7 +190,13 @@ class Writer:
             raise BadInput("no such folder", where=str(self.path.parent))
         if self.path.exists() and not self.path.is_file():
             raise BadInput("a recording is written into a file only", where=str(self.path))
-        handle, self._temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=path.parent)
+        try:
+            handle, self._temporary = tempfile.mkstemp(
+                prefix=f".{self.path.name}.", dir=self.path.parent
+            )
+        except OSError as error:
+            error.filename = str(self.path)  # of the temporary file nobody knows
+            raise
         self._file: BinaryIO = os.fdopen(handle, "wb")
         self._attr = attr
         self._data_at = _HEADER_SIZE + ATTR_SIZE + 16
