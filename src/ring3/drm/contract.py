@@ -55,9 +55,9 @@ class FenceContract:
         self.core = Fences.of(kernel)
         self.violations: list[Violation] = []
         self._armed: dict[Task, list[Job]] = {}
-        self._jobs: dict[int, Job] = {}  # by id of the finished fence
+        self._jobs: dict[DmaFence, Job] = {}  # by the finished fence
         self._pushed: dict[int, int] = {}  # context -> the last number pushed
-        self._open: dict[int, DmaFence] = {}  # waited for by somebody, not yet signalled
+        self._open: dict[DmaFence, None] = {}  # waited for by somebody, not yet signalled, in order
         self.core.watchers.append(self)
         kernel.parts.setdefault("drm_sched_watchers", []).append(self)
 
@@ -93,8 +93,8 @@ class FenceContract:
 
     def job_armed(self, job: Job) -> None:
         self._armed.setdefault(self.kernel.current, []).append(job)
-        self._jobs[id(job.finished)] = job
-        self._open[id(job.finished)] = job.finished
+        self._jobs[job.finished] = job
+        self._open[job.finished] = None
 
     def job_dependency_late(self, job: Job, fence: DmaFence) -> None:
         self._broken("order", f"a dependency on {fence!r} after the job was armed")
@@ -118,11 +118,11 @@ class FenceContract:
                 armed.remove(job)
         if job.finished.has_callbacks:
             self._broken("unsignalled", f"{job.finished!r} discarded while somebody waits for it")
-        self._open.pop(id(job.finished), None)
+        self._open.pop(job.finished, None)
 
     def job_run(self, job: Job, hardware: DmaFence | int | None) -> None:
         if isinstance(hardware, DmaFence) and not hardware.is_signaled_flag:
-            self._open[id(hardware)] = hardware
+            self._open[hardware] = None
 
     # -- fences -----------------------------------------------------------------------------------
 
@@ -130,9 +130,9 @@ class FenceContract:
         """A container can be waited for; a driver's own fences are followed from job_run on."""
 
     def fence_signaled(self, fence: DmaFence) -> None:
-        self._open.pop(id(fence), None)
+        self._open.pop(fence, None)
         if isinstance(fence, SchedFence) and fence.which == "finished":
-            self._jobs.pop(id(fence), None)
+            self._jobs.pop(fence, None)
 
     def finish(self) -> list[Violation]:
         """After everything has come to rest: what was never pushed, never signalled, and why."""
@@ -142,27 +142,27 @@ class FenceContract:
         for cycle in self._cycles():
             shown = " -> ".join(f"{job.finished.context}:{job.finished.seqno}" for job in cycle)
             self._broken("cycle", f"jobs wait for each other: {shown}")
-        for fence in list(self._open.values()):
+        for fence in list(self._open):
             if not fence.is_signaled_flag:
                 self._broken("unsignalled", f"{fence!r} was never signalled")
         return self.violations
 
     def _cycles(self) -> list[list[Job]]:
         """A cycle for each job of which the search, depth first, is still under way when it is met again."""
-        done: set[int] = set()
+        done: set[Job] = set()
         found: list[list[Job]] = []
         for start in list(self._jobs.values()):
-            if id(start) in done:
+            if start in done:
                 continue
             path, left = [start], [iter(self._waits_for(start))]
             while path:
                 job = next(left[-1], None)
                 if job is None:
-                    done.add(id(path.pop()))
+                    done.add(path.pop())
                     left.pop()
                 elif job in path:
                     found.append([*path[path.index(job) :], job])
-                elif id(job) not in done:
+                elif job not in done:
                     path.append(job)
                     left.append(iter(self._waits_for(job)))
         return found
@@ -174,7 +174,7 @@ class FenceContract:
             for fence in unwrap(dependency):
                 if isinstance(fence, SchedFence) and fence.which == "scheduled":
                     fence = fence.peer
-                other = self._jobs.get(id(fence))
+                other = self._jobs.get(fence)
                 if other is not None and not fence.is_signaled_flag:
                     found.append(other)
         return found

@@ -39,8 +39,7 @@ class JobTrace:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.jobs: list[JobSpan] = []
-        self._by_fence: dict[int, int] = {}
-        self._fences: list[DmaFence] = []  # keeps ids from being used again
+        self._by_fence: dict[DmaFence, int] = {}
         Fences.of(kernel).watchers.append(self)
         kernel.parts.setdefault("drm_sched_watchers", []).append(self)
 
@@ -48,11 +47,10 @@ class JobTrace:
 
     def job_armed(self, job: Job) -> None:
         span = JobSpan(job.sched.name, job.finished.seqno)
-        self._by_fence[id(job.finished)] = len(self.jobs)
-        self._fences.append(job.finished)
+        self._by_fence[job.finished] = len(self.jobs)
         for dependency in job.dependencies:
             for fence in unwrap(dependency):
-                index = self._by_fence.get(id(fence))
+                index = self._by_fence.get(fence)
                 if index is None:
                     span.waits_for_outside += 1
                 else:
@@ -60,7 +58,7 @@ class JobTrace:
         self.jobs.append(span)
 
     def _span(self, fence: DmaFence) -> JobSpan | None:
-        index = self._by_fence.get(id(fence))
+        index = self._by_fence.get(fence)
         return None if index is None else self.jobs[index]
 
     def job_pushed(self, job: Job) -> None:
