@@ -80,8 +80,6 @@ class Calls(Arguments):
         allocation = ALLOCATIONS.get(plain)
         if allocation is not None:
             self.allocate(line, plain, args, state)
-            if "zalloc" in plain and WORD.fullmatch(target):
-                state.env[f"{target}->*"] = FALSE
             return state
         if name == "memset" and len(args) == 3 and args[1] == "0":
             star = f"{args[0][1:]}.*" if args[0][:1] == "&" else f"{args[0]}->*"

@@ -289,12 +289,19 @@ def evaluate(node: Node, lookup: Lookup, call: Call, depth: int = 0) -> Value:
                 return UNKNOWN
             return TRUE if second else FALSE
         value = _binary(operator, left, evaluate(node[3], lookup, call, depth + 1))
+        if operator == ">" and left == FALSE and not value[1] and _sizes(node[2], node[3]):
+            return FALSE
         if operator in (">>", "/") and not value[1] and _rounds_up_nothing(node, lookup, call):
             return FALSE
         return value
     if kind == "s":
         return NONZERO
     return UNKNOWN
+
+
+def _sizes(variable: Node, member: Node) -> bool:
+    """Whether a variable is compared with a member, as sizes and places are, which are never negative."""
+    return variable[0] == member[0] == "v" and ("->" in member[1] or "." in member[1])
 
 
 def _rounds_up_nothing(node: Node, lookup: Lookup, call: Call) -> bool:

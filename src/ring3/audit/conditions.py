@@ -147,6 +147,14 @@ REGISTERED: dict[str, str] = {
 }
 #: Folders whose files are on superblocks of their own, whoever calls: their operations answer there.
 OWN_SUPERBLOCK = ("fs/kernfs/",)
+#: Of these only cgroup's superblock has any use (KERNFS_ROOT_INVARIANT_PARENT, KERNFS_ROOT_SUPPORT_EXPORTOP);
+#: what subjects make there is in sysfs.
+CGROUP_ONLY = frozenset(
+    words(
+        "kernfs_node_dentry kernfs_get_parent_dentry kernfs_fh_to_dentry kernfs_fh_to_parent "
+        "__kernfs_fh_to_dentry"
+    )
+)
 #: Whether a filesystem has given up: after that it waits for nothing, and nothing about it is told.
 GIVEN_UP = frozenset(
     words(
@@ -175,6 +183,7 @@ RARE = {
 LAST_PUT = frozenset({"evict", "iput_final"})
 #: Steps that reclaim never takes: an inode without users has no mapped pages;
 #: whole folios are truncated;
+#: gfs2's evict_should_delete() takes no glock under PF_MEMALLOC, so that none is instantiated afterwards;
 #: ceph holds a reference on an inode with dirty folios;
 #: btrfs's list of what eviction flushes (evict_flush_states) has neither zones nor iputs.
 NEVER = frozenset(
@@ -183,6 +192,7 @@ NEVER = frozenset(
         ("clear_page_dirty_for_io", "set_page_dirty"),
         ("orangefs_invalidate_folio", "orangefs_launder_folio"),
         ("ceph_invalidate_folio", "ceph_put_wrbuffer_cap_refs"),
+        ("evict_linked_inode", "gfs2_instantiate"),
         ("flush_space", "btrfs_reclaim_sweep"),
         ("flush_space", "btrfs_delete_unused_bgs"),
         ("flush_space", "btrfs_reclaim_block_groups"),

@@ -245,6 +245,10 @@ class Interpreter:
             self._expressions[function] = returns[0] if plain and events[-1][0] == "ret" else None
         return self._expressions[function]
 
+    def zeroes(self, function: int) -> bool:
+        """Whether ``function`` only returns memory that it allocates, zeroed."""
+        return "zalloc" in (self.expression_of(function) or "").partition("(")[0]
+
     # -- what calls leave behind
 
     @cached_property

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ring3.audit.conditions import LAST_PUT, LAZYTIME, OWN_SUPERBLOCK, TESTS
+from ring3.audit.conditions import CGROUP_ONLY, LAST_PUT, LAZYTIME, OWN_SUPERBLOCK, TESTS
 from ring3.audit.contexts import NOFS, NOIO, Context, Edge, Lock, Site
 from ring3.audit.findings import LEVELS, Finding, Level, Step
 from ring3.audit.flow import Interpreter
@@ -330,6 +330,8 @@ def _seeds(
     seeds = []
     for function in functions:
         declared = program.functions[function]
+        if declared.name in CGROUP_ONLY:
+            continue
         if declared.macro or TESTS.search(program.file[function]):
             continue
         if (

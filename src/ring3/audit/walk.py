@@ -375,6 +375,8 @@ class Walk(Calls):
                 node, lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
             )
         state.set(key, value)
+        if operator == "=" and WORD.fullmatch(key) and self.zeroed(right):
+            state.env[f"{key}->*"] = FALSE
         if self.context.reclaim and _FROM_LIST.match(right) and self.context.domain[:3] == "fs/":
             # What a filesystem's shrinker takes off its list has no other user.
             state.own = state.own | {left}
@@ -384,6 +386,14 @@ class Walk(Calls):
                 state.own = state.own | {left}
             elif left in state.own:
                 state.own = state.own - {left}
+
+    def zeroed(self, text: str) -> bool:
+        """Whether ``text`` is a call that allocates, and answers memory that is 0."""
+        name, called, _ = text.partition("(")
+        if not called or not WORD.fullmatch(name):
+            return False
+        callee = self.program.resolve(name, self.path)
+        return "zalloc" in name or (callee is not None and self.interpreter.zeroes(callee))
 
     def task_flags(self, operator: str, right: str, state: State) -> None:
         """``current->flags |= PF_MEMALLOC_NOIO`` begins a scope; any other assignment ends the last such."""
