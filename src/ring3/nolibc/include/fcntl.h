@@ -9,6 +9,7 @@
  * fcntl64 is, these have numbers of their own. */
 #define flock __nolibc_uapi_flock
 #define flock64 __nolibc_uapi_flock64
+#include <linux/falloc.h>
 #include <linux/fcntl.h>
 #undef flock
 #undef flock64

@@ -1,7 +1,9 @@
 #ifndef _NOLIBC_LINK_H
 #define _NOLIBC_LINK_H
 
+#include "nolibc/sys.h"
 #include "elf.h"
+#include "stddef.h"
 #include "sys/auxv.h"
 
 #define NOLIBC_ELF_NAME(bits, type) NOLIBC_JOIN(NOLIBC_JOIN(Elf, bits), _##type)

@@ -4,4 +4,6 @@
 #include "in.h"
 #include <linux/tcp.h>
 
+#define TCP_MAXWIN 65535
+
 #endif

@@ -137,6 +137,13 @@ NOLIBC_FN void setbuf(FILE *stream, char *buf)
 	(void)buf;
 }
 
+NOLIBC_FN void setbuffer(FILE *stream, char *buf, size_t size)
+{
+	(void)stream;
+	(void)buf;
+	(void)size;
+}
+
 NOLIBC_FN void setlinebuf(FILE *stream)
 {
 	(void)stream;
