@@ -103,3 +103,12 @@ _TO_STDOUT = "from ring3.files import write_atomically; write_atomically('/dev/s
 def test_the_cache_folder_follows_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder("a", "b") == tmp_path / "ring3" / "a" / "b"
+
+
+def test_a_cache_folder_that_cannot_be_says_how_to_have_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
+    with pytest.raises(OSError, match="XDG_CACHE_HOME") as caught:
+        cache_folder("a")
+    assert caught.value.filename == "/proc/none/ring3/a"

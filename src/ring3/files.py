@@ -123,12 +123,17 @@ def read_input(path: Path | str) -> bytes:
 def cache_folder(*parts: str) -> Path:
     """``$XDG_CACHE_HOME/ring3/PARTS`` (default ``~/.cache``), made if need be.
 
-    Everything in it can be deleted at any time and comes back.
+    Everything in it can be deleted at any time and comes back.  OSError says how to have it elsewhere.
     """
     from pathlib import Path
 
     folder = Path(cache_path(*parts))
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        error.filename = str(folder)
+        error.strerror = f"no cache folder: {error.strerror} (XDG_CACHE_HOME says where)"
+        raise
     return folder
 
 
