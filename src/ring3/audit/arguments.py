@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ring3.audit import cexpr
 from ring3.audit.cexpr import ALL, NONZERO, UNKNOWN, Value
 from ring3.audit.conditions import OWN_SUPERBLOCK
-from ring3.audit.contexts import Context
+from ring3.audit.contexts import Context, Edge
 from ring3.audit.program import PARENT, PER_INODE, WORD
-from ring3.audit.state import State
+from ring3.audit.state import State, variable_of
 from ring3.audit.tables import PLAIN
 from ring3.audit.values import EMPTY, LINKS, MASK, Values
 
+if TYPE_CHECKING:
+    from ring3.audit.flow import Interpreter
+
 
 class Arguments(Values):
-    """The contexts in which one function enters others."""
+    """The contexts in which one function enters others, by ``edges``."""
+
+    def __init__(self, interpreter: Interpreter, function: int, context: Context) -> None:
+        super().__init__(interpreter, function, context)
+        self.edges: list[Edge] = []
 
     def evicted(self) -> Value | None:
         """Whether an inode that this function gives to evict() in reclaim has links; None: it gives none."""
@@ -25,6 +34,7 @@ class Arguments(Values):
         known: list[tuple[int, Value]] = []
         own: list[int] = []
         fields: list[tuple[int, str, Value]] = []
+        structs = state.structs()
         for index, (kind, parameter) in enumerate(declared.params):
             if index >= len(args):
                 break
@@ -40,7 +50,7 @@ class Arguments(Values):
                     callee != self.function or (index, value) in self.context.args
                 ):
                     known.append((index, value))
-            if parameter and kind.endswith("*"):
+            if parameter and kind.endswith("*") and variable_of(arg) in structs:
                 fields += self.fields(callee, index, arg, state)
         masked, mask = self.masked(declared.params, args, state)
         links = state.env.get(LINKS, UNKNOWN) if own else UNKNOWN
@@ -64,6 +74,8 @@ class Arguments(Values):
         self, params: tuple[tuple[str, str], ...], args: tuple[str, ...], state: State
     ) -> tuple[tuple[int, ...], Value]:
         """Which parameters of a callee are inodes whose mappings' flags are known, and these flags."""
+        if not state.masked and PARENT not in "".join(args):
+            return (), UNKNOWN
         inodes = [
             (index, arg)
             for index, ((kind, _), arg) in enumerate(zip(params, args, strict=False))
@@ -81,8 +93,6 @@ class Arguments(Values):
     ) -> list[tuple[int, str, Value]]:
         """What is known of the members of a struct handed over that the callee may test."""
         begin = f"{arg[1:]}." if arg[:1] == "&" else f"{arg}->"
-        if not any(key.startswith(begin) for key in state.env):
-            return []
         found = []
         for member in sorted(self.interpreter.tested(callee, index)):
             value = state.known(begin + member)
@@ -100,12 +110,18 @@ class Arguments(Values):
             )
         return bool(cexpr.members(value) or (kind == "gfp_t" and value[1]))
 
-    def answer(self, callee: int, args: tuple[str, ...], state: State) -> Value:
+    def answer(self, callee: int, line: int, args: tuple[str, ...], state: State) -> Value:
         """What a function answers here where that is a choice: it selects what comes next."""
         returns = self.program.functions[callee].returns
         if returns in ("", "void") or returns.endswith("*") or self.program.outside[callee]:
             return UNKNOWN
-        context = self.entered(callee, args, state)
+        if returns in PLAIN and not (args and self.interpreter.decisive(callee)):
+            return UNKNOWN
+        last = self.edges[-1] if self.edges else None
+        if last and (last.callee, last.line) == (callee, line):
+            context = last.context
+        else:
+            context = self.entered(callee, args, state)
         if returns in PLAIN and not self.chosen(callee, context):
             return UNKNOWN
         return self.interpreter.answer(callee, context)
@@ -117,15 +133,14 @@ class Arguments(Values):
 
     def change(self, callees: list[int], args: tuple[str, ...], state: State) -> None:
         """Forget what the callees may assign through pointers that they are handed."""
+        structs = state.structs()
         for index, arg in enumerate(args):
             variable = arg.lstrip("&")
             if arg[:1] == "&" and not WORD.fullmatch(variable):
                 state.set(variable, UNKNOWN)
             elif arg[:1] == "&":
                 state.env.pop(variable, None)
-            if not WORD.fullmatch(variable) or not any(
-                key.startswith(variable) and key != variable for key in state.env
-            ):
+            if variable not in structs:
                 continue
             changed: frozenset[str] | None = frozenset() if callees else None
             for callee in callees:

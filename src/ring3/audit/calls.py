@@ -56,6 +56,17 @@ _DEFERRED = frozenset(DEFERRED)
 _ERRORS = frozenset(ERROR_HANDLERS)
 _MAY_FAIL = re.compile(r"_interruptible|_killable")
 _GUARDS = re.compile(r"^(?:guard|class)\((\w+)\)$")
+_GUARD_CALLS = ("guard(", "class(")
+#: Most calls are none of these.
+_KNOWN = frozenset(
+    {
+        *(*ALLOCATIONS, *ACQUIRE, *MIGHT, *TRYLOCK, *RELEASE, *SCOPE_BEGIN, *SCOPE_END),
+        *(*_ERRORS, *WAITS, *SOCKET_CALLS, *IMPORTED),
+        *("memset", "downgrade_write", "lockdep_assert_held", "might_sleep", "i_size_write"),
+        *("current_set_flags_nested", "current_restore_flags", "current_restore_flags_nested"),
+        *("scoped_guard", "scoped_cond_guard", "inode_nohighmem", "mapping_set_gfp_mask"),
+    }
+)
 
 
 class Calls(Arguments):
@@ -63,7 +74,6 @@ class Calls(Arguments):
 
     def __init__(self, interpreter: Interpreter, function: int, context: Context) -> None:
         super().__init__(interpreter, function, context)
-        self.edges: list[Edge] = []
         self.sites: list[Site] = []
         self.ended = False
         #: Function -> the line where it was called last.
@@ -77,88 +87,9 @@ class Calls(Arguments):
             state.set(target.replace(" ", ""), UNKNOWN)
         self.answer_is = target or f"{name}({', '.join(args)})"
         plain = name.removesuffix("_noprof")
-        allocation = ALLOCATIONS.get(plain)
-        if allocation is not None:
-            self.allocate(line, plain, args, state)
-            return state
-        if name == "memset" and len(args) == 3 and args[1] == "0":
-            star = f"{args[0][1:]}.*" if args[0][:1] == "&" else f"{args[0]}->*"
-            state.drop(args[0].lstrip("&"), None)
-            state.env[star] = FALSE
-            return state
-        if name in ACQUIRE:
-            index, mode = ACQUIRE[name]
-            when = f"!{self.answer_is}" if _MAY_FAIL.search(name) else ""
-            self.acquire(line, self.named(name, index, args), mode, state, blocking=True, when=when)
-            self.scope_of(name, state)
-            return state
-        if name in MIGHT:
-            index, mode = MIGHT[name]
-            self.note_lock(line, self.named(name, index, args), mode, state)
-            return state
-        if name in TRYLOCK:
-            if args:
-                mode = TRYLOCK[name][1]
-                self.acquire(line, args[0], mode, state, blocking=False, when=self.answer_is)
-            return state
-        if name in RELEASE:
-            self.release(self.lock_class(self.named(name, RELEASE[name], args)), state)
-            self.scope_of(name, state)
-            return state
-        if name == "downgrade_write" or name in ("lockdep_assert_held", "might_sleep"):
-            return state
-        if name in SCOPE_BEGIN:
-            bits = 0
-            for bit in SCOPE_BEGIN[name]:
-                bits |= _SCOPE_BITS[bit]
-            state.scopes = (*state.scopes, (target, bits))
-            return state
-        if name == "current_set_flags_nested" and len(args) > 1:
-            if "NOFS" in args[1]:
-                state.scopes = (*state.scopes, (args[0], NOFS))
-            return state
-        if name == "current_restore_flags":
-            state.scopes = tuple(scope for scope in state.scopes if scope[0] != TASK_FLAGS)
-            return state
-        if name in SCOPE_END or name == "current_restore_flags_nested":
-            self.end_scope(args[0] if args else "", state)
-            return state
-        guard = _GUARDS.match(name)
-        if guard or name in ("scoped_guard", "scoped_cond_guard"):
-            kind = guard.group(1) if guard else (args[0] if args else "")
-            if kind in GUARD and args:
-                lock = args[0] if guard else args[-1]
-                self.acquire(line, lock, GUARD[kind], state, blocking=True, guard=True)
-            elif kind in SCOPE_GUARD:
-                bits = sum(_SCOPE_BITS[bit] for bit in SCOPE_GUARD[kind])
-                state.scopes = (*state.scopes, ("guard", bits))
-            return state
-        if name == "i_size_write" and len(args) > 1 and args[0] in state.own:
-            state.env.pop(EMPTY, None)
-            if args[1] == "0":
-                state.env[EMPTY] = TRUE
-        elif name == "inode_nohighmem" and args:
-            state.env[MASK] = self.program.constant("GFP_USER")
-            state.masked = frozenset(WORD.findall(args[0])[:1])
-        elif name == "mapping_set_gfp_mask" and len(args) > 1:
-            state.env[MASK] = self.value(args[1], state)
-            state.masked = frozenset(WORD.findall(args[0])[:1])
         if name in NORETURN:
             return None
-        if name in _ERRORS:
-            return state
-        if name in WAITS:
-            waited = args[WAITS[name]] if len(args) > WAITS[name] else ""
-            self.site(
-                Site("wait", line, f"{name}({waited})", UNKNOWN, state.held, state.released), state
-            )
-            return state
-        if name in SOCKET_CALLS:
-            self.alloc_site(line, name, self.socket_flags(state), state)
-            return state
-        if name in IMPORTED and self.program.resolve(name, self.path) is None:
-            flags = cexpr.evaluate(cexpr.parse(IMPORTED[name]), self.program.constant, no_call)
-            self.alloc_site(line, name, flags, state)
+        if (plain in _KNOWN or name.startswith(_GUARD_CALLS)) and self.primitive(event, state):
             return state
         again = self.answered_at.get(name) == line
         self.answered_at[name] = line
@@ -174,13 +105,100 @@ class Calls(Arguments):
             if not self.interpreter.inert(callee):
                 self.enter(line, callee, args, state, how)
             if not how and not self.program.functions[callee].macro and "*" not in target:
-                value = self.answer(callee, args, state)
+                value = self.answer(callee, line, args, state)
                 if target and cexpr.members(value):
                     state.env[f"={target}"] = value
                 elif not again and cexpr.members(value):
                     state.env[f"={name}()"] = value
         self.change([callee for callee, _ in callees], args, state)
         return state
+
+    def primitive(self, event: Event, state: State) -> bool:
+        """What a call known by its name does; whether that is all there is to it."""
+        _, line, name, args, target = event
+        plain = name.removesuffix("_noprof")
+        allocation = ALLOCATIONS.get(plain)
+        if allocation is not None:
+            self.allocate(line, plain, args, state)
+            return True
+        if name == "memset" and len(args) == 3 and args[1] == "0":
+            star = f"{args[0][1:]}.*" if args[0][:1] == "&" else f"{args[0]}->*"
+            state.drop(args[0].lstrip("&"), None)
+            state.env[star] = FALSE
+            return True
+        if name in ACQUIRE:
+            index, mode = ACQUIRE[name]
+            when = f"!{self.answer_is}" if _MAY_FAIL.search(name) else ""
+            self.acquire(line, self.named(name, index, args), mode, state, blocking=True, when=when)
+            self.scope_of(name, state)
+            return True
+        if name in MIGHT:
+            index, mode = MIGHT[name]
+            self.note_lock(line, self.named(name, index, args), mode, state)
+            return True
+        if name in TRYLOCK:
+            if args:
+                mode = TRYLOCK[name][1]
+                self.acquire(line, args[0], mode, state, blocking=False, when=self.answer_is)
+            return True
+        if name in RELEASE:
+            self.release(self.lock_class(self.named(name, RELEASE[name], args)), state)
+            self.scope_of(name, state)
+            return True
+        if name == "downgrade_write" or name in ("lockdep_assert_held", "might_sleep"):
+            return True
+        if name in SCOPE_BEGIN:
+            bits = 0
+            for bit in SCOPE_BEGIN[name]:
+                bits |= _SCOPE_BITS[bit]
+            state.scopes = (*state.scopes, (target, bits))
+            return True
+        if name == "current_set_flags_nested" and len(args) > 1:
+            if "NOFS" in args[1]:
+                state.scopes = (*state.scopes, (args[0], NOFS))
+            return True
+        if name == "current_restore_flags":
+            state.scopes = tuple(scope for scope in state.scopes if scope[0] != TASK_FLAGS)
+            return True
+        if name in SCOPE_END or name == "current_restore_flags_nested":
+            self.end_scope(args[0] if args else "", state)
+            return True
+        guard = _GUARDS.match(name)
+        if guard or name in ("scoped_guard", "scoped_cond_guard"):
+            kind = guard.group(1) if guard else (args[0] if args else "")
+            if kind in GUARD and args:
+                lock = args[0] if guard else args[-1]
+                self.acquire(line, lock, GUARD[kind], state, blocking=True, guard=True)
+            elif kind in SCOPE_GUARD:
+                bits = sum(_SCOPE_BITS[bit] for bit in SCOPE_GUARD[kind])
+                state.scopes = (*state.scopes, ("guard", bits))
+            return True
+        if name == "i_size_write" and len(args) > 1 and args[0] in state.own:
+            state.env.pop(EMPTY, None)
+            if args[1] == "0":
+                state.env[EMPTY] = TRUE
+        elif name == "inode_nohighmem" and args:
+            state.env[MASK] = self.program.constant("GFP_USER")
+            state.masked = frozenset(WORD.findall(args[0])[:1])
+        elif name == "mapping_set_gfp_mask" and len(args) > 1:
+            state.env[MASK] = self.value(args[1], state)
+            state.masked = frozenset(WORD.findall(args[0])[:1])
+        if name in _ERRORS:
+            return True
+        if name in WAITS:
+            waited = args[WAITS[name]] if len(args) > WAITS[name] else ""
+            self.site(
+                Site("wait", line, f"{name}({waited})", UNKNOWN, state.held, state.released), state
+            )
+            return True
+        if name in SOCKET_CALLS:
+            self.alloc_site(line, name, self.socket_flags(state), state)
+            return True
+        if name in IMPORTED and self.program.resolve(name, self.path) is None:
+            flags = cexpr.evaluate(cexpr.parse(IMPORTED[name]), self.program.constant, no_call)
+            self.alloc_site(line, name, flags, state)
+            return True
+        return False
 
     def callees(self, name: str, args: tuple[str, ...]) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []

@@ -81,7 +81,8 @@ def extract(data: bytes, header: bool = False) -> Facts:
     )
     blanked = _ATTRIBUTES.sub(_blank, _without_dead(data))
     blanked = _TAG_ARGUMENT.sub(_untag, blanked)
-    blanked = _POINTER_ARGUMENT.sub(lambda found: found[1].ljust(len(found[0])), blanked)
+    if b"*," in blanked or b"* ," in blanked:
+        blanked = _POINTER_ARGUMENT.sub(lambda found: found[1].ljust(len(found[0])), blanked)
     if b"\r" in blanked:
         blanked = blanked.replace(b"\r", b" ")
     reader = _Reader(blanked)
@@ -106,6 +107,8 @@ def extract(data: bytes, header: bool = False) -> Facts:
 
 def _without_dead(data: bytes) -> bytes:
     """``data`` with what no configuration compiles blanked: ``#if 0``, ``#ifdef`` of what it undefines."""
+    if b"undef" not in data and b"if 0" not in data:
+        return data
     never = {name for name in _UNDEFINED.findall(data) if b"define " + name not in data}
     parts: list[bytes] = []
     at = depth = 0

@@ -59,6 +59,7 @@ class Interpreter:
         self._answering: list[int] = []
         self._invokes: dict[tuple[int, int], bool] = {}
         self._expressions: dict[int, str | None] = {}
+        self._repeated: dict[int, frozenset[str]] = {}
         self._decisive: dict[int, frozenset[int]] = {}
         self._tested: dict[tuple[int, int], frozenset[str]] = {}
         self._changed: dict[tuple[int, int], frozenset[str] | None] = {}
@@ -204,6 +205,20 @@ class Interpreter:
                         found |= more
                     elif shown[:1] == "&" and (assigned := member.match(shown[1:].strip("( "))):
                         found.add(assigned.group(1))
+        return found
+
+    def repeated(self, function: int) -> frozenset[str]:
+        """Labels that something further down jumps to: what is after them happens again."""
+        found = self._repeated.get(function)
+        if found is None:
+            seen: set[str] = set()
+            again: set[str] = set()
+            for event in flatten(self.program.body(function)[1]):
+                if event[0] == "label":
+                    seen.add(event[2])
+                elif event[0] == "goto" and event[2] in seen:
+                    again.add(event[2])
+            found = self._repeated[function] = frozenset(again)
         return found
 
     def answer(self, function: int, context: Context) -> Value:

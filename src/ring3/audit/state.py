@@ -15,6 +15,11 @@ _SEPARATOR = re.compile(r"->|\.")
 TASK_FLAGS = "current->flags"
 
 
+def variable_of(text: str) -> str:
+    """The variable that a member is reached from: ``x`` of ``x->a.b`` and of ``&x->a``."""
+    return _SEPARATOR.split(text.lstrip("&"), 1)[0]
+
+
 class State:
     __slots__ = ("env", "failed", "held", "masked", "own", "released", "scopes")
 
@@ -46,9 +51,13 @@ class State:
     def known(self, name: str) -> Value | None:
         """What is known of a variable or member; None when nothing is, not even that it is unknown."""
         value = self.env.get(name)
-        if value is None and (star := self.star(name)):
+        if value is None and ("." in name or "->" in name) and (star := self.star(name)):
             value = self.env[star]
         return value
+
+    def structs(self) -> set[str]:
+        """Variables of whose members something is known."""
+        return {variable_of(name) for name in self.env if "." in name or "->" in name}
 
     def star(self, name: str) -> str:
         """The key that tells the rest of the struct ``name`` is a member of (``x.*``), or ""."""
@@ -59,7 +68,7 @@ class State:
 
     def set(self, name: str, value: Value) -> None:
         """``name`` has been assigned ``value``."""
-        if WORD.fullmatch(name):
+        if self.env and name.isidentifier():
             self.drop(name, None)
         if value != cexpr.UNKNOWN or self.star(name):
             self.env[name] = value
@@ -68,7 +77,8 @@ class State:
 
     def drop(self, variable: str, members: frozenset[str] | None) -> None:
         """Forget ``members`` (None: all) of the struct that ``variable`` is or points to."""
-        for key in [key for key in self.env if key.startswith((f"{variable}.", f"{variable}->"))]:
+        begins = (f"{variable}.", f"{variable}->")
+        for key in [key for key in self.env if key.startswith(begins)]:
             member = key[len(variable) :].lstrip("->.")
             if members is None or member.partition(".")[0] in members:
                 del self.env[key]

@@ -44,6 +44,10 @@ class Values:
         self.context = context
 
     def value(self, text: str, state: State) -> Value:
+        if text.isidentifier():
+            return self.lookup(text, state)
+        if text.isdigit() and text[0] != "0":
+            return (int(text) & cexpr.ALL, cexpr.ALL)
         node = cexpr.parse(text)
         if node[0] == "c" and "GFP_" in text:
             return self.either_flags(node, state)

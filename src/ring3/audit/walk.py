@@ -7,6 +7,7 @@ and joined.  A backward goto is not followed.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
@@ -53,7 +54,7 @@ class Walk(Calls):
         self.labels: dict[str, State] = {}
         self.exits: list[tuple[State, str]] = []  # and what is returned there
         self.returned: list[Value] = []
-        self.repeated = _repeated(self.program.body(self.function)[1])
+        self.repeated = self.interpreter.repeated(function)
         self.breaks: list[list[State]] = []
 
     def run(self) -> Walked:
@@ -269,7 +270,9 @@ class Walk(Calls):
 
     def narrow(self, condition: str, then: State, otherwise: State) -> None:
         """What each side of an undecided branch knows more."""
-        changed = {found.group(1) or found.group(2) for found in _CHANGES.finditer(condition)}
+        changed: set[str] = set()
+        if "=" in condition or "++" in condition or "--" in condition:
+            changed = {found.group(1) or found.group(2) for found in _CHANGES.finditer(condition)}
         self._narrow(cexpr.parse(condition), then, otherwise, changed)
 
     def _narrow(self, node: cexpr.Node, then: State, otherwise: State, changed: set[str]) -> None:
@@ -407,6 +410,7 @@ class Walk(Calls):
             state.scopes = (*state.scopes, (TASK_FLAGS, bits))
 
 
+@lru_cache(maxsize=100_000)
 def _condition(text: str) -> str:
     """``text`` without its brackets, negations taken together: the mark of an undecided branch.
 
@@ -458,17 +462,10 @@ def _held_when(state: State, mark: str) -> None:
         )
 
 
-def _repeated(events: list[Event]) -> frozenset[str]:
-    """Labels that something further down jumps to: what is after them happens again."""
-    seen: set[str] = set()
-    found: set[str] = set()
-    for event in flatten(events):
-        if event[0] == "label":
-            seen.add(event[2])
-        elif event[0] == "goto" and event[2] in seen:
-            found.add(event[2])
-    return frozenset(found)
+_LEAVES = frozenset({"c", "=", "ret", "goto", "jump"})
 
 
 def _has_label(event: Event) -> bool:
+    if event[0] in _LEAVES:
+        return False
     return any(inner[0] == "label" for inner in flatten([event]))
