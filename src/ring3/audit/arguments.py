@@ -35,22 +35,24 @@ class Arguments(Values):
         own: list[int] = []
         fields: list[tuple[int, str, Value]] = []
         structs = state.structs()
-        for index, (kind, parameter) in enumerate(declared.params):
+        for index, kind, pointer, inode, decisive in self.interpreter.telling(callee):
             if index >= len(args):
                 break
             arg = args[index]
-            if kind.endswith("*") and arg.strip("&") in state.own:
+            if pointer and state.own and arg.strip("&") in state.own:
                 own.append(index)
                 continue
-            if state.own and PER_INODE.search(kind.rstrip("*")) and state.owns(arg):
+            if inode and state.own and state.owns(arg):
                 own.append(index)
-            if parameter and arg and index in self.interpreter.decisive(callee):
+            if decisive and arg:
                 value = self.value(arg, state)
-                if self.tells(kind, arg, value) and (
-                    callee != self.function or (index, value) in self.context.args
+                if (
+                    value != UNKNOWN
+                    and self.tells(kind, arg, value)
+                    and (callee != self.function or (index, value) in self.context.args)
                 ):
                     known.append((index, value))
-            if parameter and kind.endswith("*") and variable_of(arg) in structs:
+            if pointer and structs and variable_of(arg) in structs:
                 fields += self.fields(callee, index, arg, state)
         masked, mask = self.masked(declared.params, args, state)
         links = state.env.get(LINKS, UNKNOWN) if own else UNKNOWN
@@ -115,8 +117,12 @@ class Arguments(Values):
         returns = self.program.functions[callee].returns
         if returns in ("", "void") or returns.endswith("*") or self.program.outside[callee]:
             return UNKNOWN
-        if returns in PLAIN and not (args and self.interpreter.decisive(callee)):
-            return UNKNOWN
+        if returns in PLAIN:
+            # What a function that does things answers is whether it failed, unless it is a bool.
+            if not (returns == "bool" or self.interpreter.inert(callee)):
+                return UNKNOWN
+            if not self.interpreter.decisive(callee):
+                return UNKNOWN
         last = self.edges[-1] if self.edges else None
         if last and (last.callee, last.line) == (callee, line):
             context = last.context

@@ -20,7 +20,7 @@ from ring3.audit.primitives import (
     SCOPE_END,
     TRYLOCK,
 )
-from ring3.audit.program import WORD, Program, flatten
+from ring3.audit.program import PER_INODE, WORD, Program, flatten
 from ring3.audit.tables import (
     ALLOCATIONS,
     DEFERRED,
@@ -59,7 +59,10 @@ class Interpreter:
         self._answering: list[int] = []
         self._invokes: dict[tuple[int, int], bool] = {}
         self._expressions: dict[int, str | None] = {}
+        #: (expression, function, domain, reclaim) -> its value where the state has no part in it.
+        self.alone: dict[tuple[str, int, str, int], Value] = {}
         self._repeated: dict[int, frozenset[str]] = {}
+        self._telling: dict[int, tuple[tuple[int, str, bool, bool, bool], ...]] = {}
         self._decisive: dict[int, frozenset[int]] = {}
         self._tested: dict[tuple[int, int], frozenset[str]] = {}
         self._changed: dict[tuple[int, int], frozenset[str] | None] = {}
@@ -134,6 +137,24 @@ class Interpreter:
                         chosen |= more
         self._decisive[function] = frozenset(chosen)
         return self._decisive[function]
+
+    def telling(self, function: int) -> tuple[tuple[int, str, bool, bool, bool], ...]:
+        """Of parameters that may matter: index, type, whether it points, is an inode, is decisive."""
+        found = self._telling.get(function)
+        if found is None:
+            decisive = self.decisive(function)
+            rows = [
+                (
+                    index,
+                    kind,
+                    kind.endswith("*") and bool(name),
+                    bool(PER_INODE.search(kind.rstrip("*"))),
+                    index in decisive and bool(name),
+                )
+                for index, (kind, name) in enumerate(self.program.functions[function].params)
+            ]
+            found = self._telling[function] = tuple(row for row in rows if any(row[2:]))
+        return found
 
     def tested(self, function: int, index: int) -> frozenset[str]:
         """Members of the struct that parameter ``index`` points to that select a branch here or below."""

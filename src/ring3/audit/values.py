@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
@@ -32,6 +33,21 @@ LINKS = "@links"
 _SIZE = re.compile(r"^(\w+)->i_size$")
 
 
+#: Words that C knows.
+_WORDS = {"NULL": FALSE, "false": FALSE, "true": TRUE}
+
+
+#: So many values of expressions are kept that depend on no state.
+_MOST_ALONE = 20_000
+
+
+@lru_cache(maxsize=50_000)
+def _names(text: str) -> frozenset[str]:
+    """What a state may know under which name of ``text``: variables, and answers of calls."""
+    words = WORD.findall(text)
+    return frozenset(words + [f"={word}()" for word in words] if "(" in text else words)
+
+
 class Values:
     """``function`` entered in ``context``: what its expressions are worth in a state."""
 
@@ -45,9 +61,34 @@ class Values:
 
     def value(self, text: str, state: State) -> Value:
         if text.isidentifier():
-            return self.lookup(text, state)
+            value = state.env.get(text) or _WORDS.get(text)
+            return self.program.constant(text) if value is None else value
         if text.isdigit() and text[0] != "0":
             return (int(text) & cexpr.ALL, cexpr.ALL)
+        if not self.told_alone(text, state):
+            return self.read(text, state)
+        alone = self.interpreter.alone
+        key = (text, self.function, self.context.domain, self.context.reclaim)
+        found = alone.get(key)
+        if found is None:
+            if len(alone) > _MOST_ALONE:
+                alone.clear()
+            found = alone[key] = self.read(text, state)
+        return found
+
+    def told_alone(self, text: str, state: State) -> bool:
+        """Whether nothing that the state knows has a part in ``text``: it is worth the same everywhere."""
+        names = _names(text)
+        if not names.isdisjoint(state.env):
+            return False
+        if ("." in text or "->" in text) and not names.isdisjoint(state.structs()):
+            return False
+        if state.masked or EMPTY in state.env or LINKS in state.env:
+            return "(" not in text and "i_size" not in text and "i_nlink" not in text
+        return True
+
+    def read(self, text: str, state: State) -> Value:
+        """The value of an expression that has to be looked at."""
         node = cexpr.parse(text)
         if node[0] == "c" and "GFP_" in text:
             return self.either_flags(node, state)
@@ -76,14 +117,10 @@ class Values:
             return value
         if EMPTY in state.env and (size := _SIZE.match(name)) and size.group(1) in state.own:
             return FALSE
-        if name == "NULL":
-            return FALSE
+        if name in _WORDS:
+            return _WORDS[name]
         if name[:1] == "&":
             return NONZERO
-        if name == "true":
-            return TRUE
-        if name == "false":
-            return FALSE
         if "->" in name or "." in name:
             if name == "current->flags":
                 mask = self.program.memalloc
