@@ -38,6 +38,7 @@ UPSTREAM: tuple[Fix, ...] = (
         "fs/btrfs",
         "btrfs_transaction.cache_write_mutex",
         (Edit(BTRFS + "compression.c", NOFS), Edit(BTRFS + "zstd.c", NOFS)),
+        missed="not since values are followed: the cause is not found yet",
     ),
     Fix(
         "btrfs: a tree is made in a NOFS scope",
@@ -50,6 +51,7 @@ UPSTREAM: tuple[Fix, ...] = (
         "fs/btrfs",
         "btrfs_block_group.free_space_lock",
         (Edit(BTRFS + "free-space-tree.c", NOFS),),
+        missed="not since values are followed: the cause is not found yet",
     ),
     Fix(
         "btrfs: a free space cache's inode is read in a NOFS scope",
@@ -111,6 +113,7 @@ UPSTREAM: tuple[Fix, ...] = (
             ),
         ),
         rule="nofail-in-reclaim",
+        missed="not since values are followed: the cause is not found yet",
     ),
     Fix(
         "fsnotify: a group's mark_mutex is held in a NOFS scope",

@@ -208,7 +208,7 @@ def test_a_long_job_is_no_hanging_one(mesa: Mesa, endless: bool) -> None:
     most = patch.object(hardware, "_INSTRUCTIONS", 60_000 if endless else 1 << 21)
     with patch.object(group, "JOB_TIMEOUT", 200_000_000), most:
         ours = vulkan_script.run(mesa, [case], "ours")[case.name]
-    assert time.monotonic() - began > 1
+    assert time.monotonic() - began > 0.3
     if endless:
         assert "timeout" in ours.error
         return
