@@ -13,7 +13,9 @@ import os
 import struct
 from typing import Any
 
-from numba import njit, types
+from numba import types
+
+from ring3.compiled import njit
 
 _int, _long, _at = types.int32, types.int64, types.intp
 _errno: Any = types.ExternalFunction("__errno_location", types.CPointer(_int)())  # type: ignore[no-untyped-call]
@@ -27,35 +29,35 @@ _writev: Any = types.ExternalFunction("process_vm_writev", _transfer)
 _STATX_INO = 0x100
 
 
-@njit("int64(int64, int64, int64)", cache=True)
+@njit("int64(int64, int64, int64)")
 def statx(folder: int, path: int, into: int) -> int:
     """Put ``struct statx`` of ``path`` (an address) in ``folder`` at address ``into``."""
     done = _statx(folder, path, 0, _STATX_INO, into)
     return -_errno()[0] if done < 0 else done
 
 
-@njit("int64(int64, int64, int64)", cache=True)
+@njit("int64(int64, int64, int64)")
 def ioctl(fd: int, cmd: int, arg: int) -> int:
     """ioctl(2) with an address as argument."""
     done = _ioctl(fd, cmd, arg)
     return -_errno()[0] if done < 0 else done
 
 
-@njit("int64(int64, int64)", cache=True)
+@njit("int64(int64, int64)")
 def thread_of(pid: int, tid: int) -> int:
     """0 if ``tid`` is a thread of process ``pid``, else -ESRCH."""
     done = _tgkill(pid, tid, 0)
     return -_errno()[0] if done < 0 else done
 
 
-@njit("int64(int64, int64, int64)", cache=True)
+@njit("int64(int64, int64, int64)")
 def read_memory(pid: int, local: int, remote: int) -> int:
     """Copy from process ``pid``: bytes copied.  ``local``, ``remote``: addresses of ``struct iovec``."""
     done = _readv(pid, local, 1, remote, 1, 0)
     return -_errno()[0] if done < 0 else done
 
 
-@njit("int64(int64, int64, int64)", cache=True)
+@njit("int64(int64, int64, int64)")
 def write_memory(pid: int, local: int, remote: int) -> int:
     """Copy to process ``pid``, as :func:`read_memory`."""
     done = _writev(pid, local, 1, remote, 1, 0)

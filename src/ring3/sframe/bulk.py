@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ring3.compiled import njit
 from ring3.sframe.elf_head import Image
 from ring3.sframe.facts import Facts
-from ring3.sframe.loops import njit
 from ring3.sframe.samples import Samples, load
 from ring3.sframe.table import (
     CFA,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ring3.sframe.loops import njit
+from ring3.compiled import njit
 
 _PCREL, _TEXTREL, _DATAREL, _FUNCREL, _ALIGNED, _INDIRECT, _OMIT = (
     0x10,

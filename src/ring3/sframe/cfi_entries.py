@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ring3.compiled import njit
 from ring3.sframe.cfi_bytes import pointer, sleb, uleb, unsigned
-from ring3.sframe.loops import njit
 from ring3.sframe.table import Reason
 
 CIE = np.dtype(

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ring3.compiled import njit
 from ring3.sframe.cfi_bytes import sleb, uleb, unsigned
-from ring3.sframe.loops import njit
 from ring3.sframe.table import CFA, DEREF, REGISTER
 
 # Kinds of symbolic values, beside CFA and REGISTER of the table.

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ring3.compiled import njit
 from ring3.sframe.cfi_bytes import pointer, uleb
 from ring3.sframe.cfi_entries import find_cie, header
 from ring3.sframe.cfi_program import IS_PLT, SCRATCH, STATE, run, start_state, write_plt
-from ring3.sframe.loops import njit
 from ring3.sframe.table import PAUTH_KEY_B, PCMASK, SIGNAL, Reason
 
 #: A function that has no place in a table; offset is that of its FDE.

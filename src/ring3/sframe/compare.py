@@ -16,6 +16,7 @@ import numpy as np
 
 from ring3 import report
 from ring3.arch import Arch
+from ring3.compiled import njit
 from ring3.sframe import bulk, section, sidecar
 from ring3.sframe.bulk import Traces
 from ring3.sframe.decode import decode
@@ -23,7 +24,6 @@ from ring3.sframe.elf_head import Image
 from ring3.sframe.encode import encode
 from ring3.sframe.facts import Facts
 from ring3.sframe.images import Images
-from ring3.sframe.loops import njit
 from ring3.sframe.samples import Samples, load
 from ring3.sframe.table import FUNCTION, ROW, Table
 from ring3.sframe.unwind import How, Stop

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ring3.compiled import njit
 from ring3.sframe.cfi_bytes import unsigned
-from ring3.sframe.loops import njit
 from ring3.sframe.section import (
     FDE_ADDR,
     FDE_SIGNAL,

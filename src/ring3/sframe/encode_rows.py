@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from ring3.arch import Arch
-from ring3.sframe.loops import njit
+from ring3.compiled import njit
 from ring3.sframe.section import (
     FDE_KEY_B,
     FDE_PCMASK,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ring3.sframe.loops import njit
+from ring3.compiled import njit
 from ring3.sframe.section import (
     FDE_ADDR,
     FRE_COUNT,

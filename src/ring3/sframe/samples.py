@@ -16,11 +16,11 @@ import numpy as np
 
 from ring3 import arch
 from ring3.arch import Arch
+from ring3.compiled import njit
 from ring3.errors import BadInput, Unsupported
 from ring3.sframe import abi as abis
 from ring3.sframe import perf_data
 from ring3.sframe.abi import Abi
-from ring3.sframe.loops import njit
 from ring3.sframe.perf_data import Extras, PerfData
 from ring3.sframe.perf_event import Flag, SampleType
 from ring3.sframe.spaces import ImageName, World

@@ -56,7 +56,7 @@ from typing import Any
 import numpy as np
 
 from ring3.arch import Arch
-from ring3.sframe.loops import njit
+from ring3.compiled import njit
 
 UNDEFINED = 0
 SAME = 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ring3.sframe.loops import njit
+from ring3.compiled import njit
 from ring3.sframe.table import PAUTH_KEY_B, PCMASK, SIGNAL, find_function, find_row, same_rules
 
 #: From pc to end row ``row`` of ``function`` and row ``other`` of ``other_function`` differ; -1: none.

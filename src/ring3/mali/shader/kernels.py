@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types, vectorize
+from numba import types
 from numba.extending import intrinsic
+
+from ring3.compiled import njit, vectorize
 
 
 @intrinsic
@@ -19,7 +21,7 @@ def _fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     return types.float32(types.float32, types.float32, types.float32), codegen
 
 
-@vectorize(["float32(float32, float32, float32)"], cache=True)  # type: ignore[no-untyped-call]
+@vectorize(["float32(float32, float32, float32)"])
 def fma32(a: Any, b: Any, c: Any) -> Any:
     """a * b + c rounded once, element by element."""
     return _fma(a, b, c)  # type: ignore[call-arg]
@@ -32,7 +34,7 @@ ATOMICS = {
 }  # fmt: skip
 
 
-@njit(cache=True)
+@njit
 def atomic32(words: Any, op: int, lanes: Any) -> None:
     """``lanes`` = (index, operand, compare, old).  Lane after lane: old[i] = words[index[i]], then
     words[index[i]] = op(old[i], operand[i])."""
@@ -63,7 +65,7 @@ def atomic32(words: Any, op: int, lanes: Any) -> None:
         words[at] = value
 
 
-@njit(cache=True)
+@njit
 def atomic64(words: Any, op: int, lanes: Any) -> None:
     """As atomic32, on 64-bit words."""
     index, operand, compare, old = lanes
