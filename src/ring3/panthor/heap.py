@@ -44,6 +44,7 @@ class HeapPool:
         self.stride = max(line, _CONTEXT_SIZE)
         self.lock = Mutex(vm.device.kernel, "panthor_heap_pool.lock")
         self.heaps: HandleTable[Heap] = HandleTable(MAX_HEAPS, EBUSY)
+        self.destroyed = False  # the VM is
         flags = uapi.OP_MAP_NOEXEC
         self.contexts = KernelBo(vm, MAX_HEAPS * self.stride, flags, "Heap pool")
 
@@ -68,12 +69,14 @@ class HeapPool:
             for _ in range(initial):
                 self._add_chunk(heap, linked=True)
             with self.lock:
+                if self.destroyed:
+                    raise refuse(EINVAL, "TILER_HEAP_CREATE: the VM was destroyed meanwhile")
                 number = self.heaps.add(heap) - 1
+                offset = number * self.stride
+                self.contexts.buffer[offset : offset + _CONTEXT_SIZE] = bytes(_CONTEXT_SIZE)
         except OSError:
             self._free(heap)
             raise
-        offset = number * self.stride
-        self.contexts.buffer[offset : offset + _CONTEXT_SIZE] = bytes(_CONTEXT_SIZE)
         return number, self.contexts.va + offset, heap.chunks[0].va
 
     def _at(self, context: int) -> Heap:
@@ -91,12 +94,14 @@ class HeapPool:
 
         EINVAL for no heap, ENOMEM when it may not grow (the tiler then waits for render passes).
         """
-        heap = self._at(context)
-        if self.vm.device.injection.take("tiler_oom"):
-            raise refuse(ENOMEM, "injected: no memory for the tiler")
-        if in_flight > heap.target_in_flight or len(heap.chunks) >= heap.max_chunks:
-            raise refuse(ENOMEM, "the heap has all its chunks, or enough render passes in flight")
         with self.lock:
+            heap = self._at(context)
+            if self.vm.device.injection.take("tiler_oom"):
+                raise refuse(ENOMEM, "injected: no memory for the tiler")
+            if in_flight > heap.target_in_flight or len(heap.chunks) >= heap.max_chunks:
+                raise refuse(
+                    ENOMEM, "the heap has all its chunks, or enough render passes in flight"
+                )
             return self._add_chunk(heap, linked=False).va | heap.chunk_size >> 12
 
     def return_chunk(self, context: int, chunk: int) -> None:
@@ -122,7 +127,9 @@ class HeapPool:
             heap.chunks.pop().destroy()
 
     def destroy(self) -> None:
-        """The VM goes: all heaps do."""
-        for heap in self.heaps.clear():
-            self._free(heap)
-        self.contexts.destroy()
+        """The VM goes: all heaps do, and there will be no other."""
+        with self.lock:
+            self.destroyed = True
+            for heap in self.heaps.clear():
+                self._free(heap)
+            self.contexts.destroy()

@@ -24,7 +24,6 @@ from ring3.panthor import uapi
 from ring3.panthor.bo import PanthorBo
 from ring3.panthor.device import PanthorDevice
 from ring3.panthor.group import Group, PanthorJob, check_submit
-from ring3.panthor.heap import HeapPool
 from ring3.panthor.ioctls import create_group, create_vm
 from ring3.panthor.submit import object_array
 from ring3.panthor.vm import Bind, Vm
@@ -222,10 +221,9 @@ def _get_bo(file: DrmFile, process: Process, args: GetBo) -> None:
 
 def _create_heap(file: DrmFile, process: Process, args: CreateHeap) -> None:
     world = _world(file, process)
-    if world.vm.heaps is None:
-        world.vm.heaps = HeapPool(world.vm)
     args.chunk_size = 2 << 20
-    _, args.context, args.first_chunk = world.vm.heaps.create(5, args.chunk_size, 64, 65535)
+    heaps = world.vm.heap_pool(create=True)
+    _, args.context, args.first_chunk = heaps.create(5, args.chunk_size, 64, 65535)
 
 
 def _submit(file: DrmFile, process: Process, args: Submit) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from errno import E2BIG, EACCES, EINVAL, ENOENT
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from ring3.drm.gem import GemObject, handle_create
 from ring3.panthor import uapi
 from ring3.panthor.bo import PanthorBo
 from ring3.panthor.group import Group, PanthorJob, check_submit
-from ring3.panthor.heap import HeapPool
 from ring3.panthor.submit import Batch, copy_struct, object_array
 from ring3.panthor.vm import BindJob, Vm
 
@@ -36,8 +36,15 @@ def _private(file: DrmFile) -> PanthorFile:
     return file.driver_private
 
 
-def _vm(file: DrmFile, number: int) -> Vm:
-    return _private(file).vms.get(number, EINVAL)
+@contextmanager
+def _vm(file: DrmFile, number: int) -> Iterator[Vm]:
+    """The VM ``number``, which lasts while it is used here, whoever destroys it.  EINVAL."""
+    vm = _private(file).vms.get(number, EINVAL)
+    vm.get()
+    try:
+        yield vm
+    finally:
+        vm.put()
 
 
 def _no_pad(name: str, pad: int) -> None:
@@ -153,17 +160,17 @@ def _vm_destroy(file: DrmFile, process: Process, args: uapi.VmDestroy) -> None:
 
 
 def _vm_bind(file: DrmFile, process: Process, args: uapi.VmBind) -> None:
-    vm = _vm(file, args.vm_id)
-    ops = object_array(process, uapi.VmBindOp, args.ops, "syncs")
-    if args.flags & uapi.VM_BIND_ASYNC:
-        _bind_async(file, process, vm, ops)
-        return
-    for index, op in enumerate(ops):
-        try:
-            _bind_sync(file, vm, op)
-        except OSError:
-            args.ops.count = index
-            raise
+    with _vm(file, args.vm_id) as vm:
+        ops = object_array(process, uapi.VmBindOp, args.ops, "syncs")
+        if args.flags & uapi.VM_BIND_ASYNC:
+            _bind_async(file, process, vm, ops)
+            return
+        for index, op in enumerate(ops):
+            try:
+                _bind_sync(file, vm, op)
+            except OSError:
+                args.ops.count = index
+                raise
 
 
 def _bind_sync(file: DrmFile, vm: Vm, op: uapi.VmBindOp) -> None:
@@ -194,8 +201,8 @@ def _bind_async(file: DrmFile, process: Process, vm: Vm, ops: list[uapi.VmBindOp
 
 
 def _vm_get_state(file: DrmFile, process: Process, args: uapi.VmGetState) -> None:
-    vm = _vm(file, args.vm_id)
-    args.state = uapi.VM_STATE_UNUSABLE if vm.unusable else uapi.VM_STATE_USABLE
+    with _vm(file, args.vm_id) as vm:
+        args.state = uapi.VM_STATE_UNUSABLE if vm.unusable else uapi.VM_STATE_USABLE
 
 
 # -- buffers --------------------------------------------------------------------------------------
@@ -211,11 +218,11 @@ def _bo_create(file: DrmFile, process: Process, args: uapi.BoCreate) -> None:
         raise refuse(EINVAL, "BO_CREATE: size is not zero, pad is, and flags are known")
     if args.flags == known:
         raise refuse(EINVAL, "BO_CREATE: NO_MMAP and WB_MMAP exclude each other")
-    vm = _vm(file, args.exclusive_vm_id) if args.exclusive_vm_id else None
     size = -(-args.size // gem.PAGE) * gem.PAGE
-    if 1 << 63 <= size < 1 << 64:
-        raise refuse(EINVAL, f"BO_CREATE: {size:#x} bytes are more than a file can have")
-    bo = PanthorBo(_device(file), size, args.flags, vm)
+    with _vm(file, args.exclusive_vm_id) if args.exclusive_vm_id else nullcontext() as vm:
+        if 1 << 63 <= size < 1 << 64:
+            raise refuse(EINVAL, f"BO_CREATE: {size:#x} bytes are more than a file can have")
+        bo = PanthorBo(_device(file), size, args.flags, vm)
     bo.need_offset()
     args.handle = handle_create(file, bo)
     args.size = size
@@ -295,7 +302,8 @@ def _group_create(file: DrmFile, process: Process, args: uapi.GroupCreate) -> No
             raise refuse(EINVAL, f"GROUP_CREATE: {name}_core_mask has fewer than {most} cores")
     if len(queues) > config.queue_slots:
         raise refuse(EINVAL, f"GROUP_CREATE: {len(queues)} queues, {config.queue_slots} slots")
-    args.group_handle = create_group(file, process, _vm(file, args.vm_id), args, queues).handle
+    with _vm(file, args.vm_id) as vm:
+        args.group_handle = create_group(file, process, vm, args, queues).handle
 
 
 def create_group(
@@ -352,12 +360,10 @@ def _group_get_state(file: DrmFile, process: Process, args: uapi.GroupGetState) 
 
 
 def _tiler_heap_create(file: DrmFile, process: Process, args: uapi.TilerHeapCreate) -> None:
-    vm = _vm(file, args.vm_id)
-    if vm.heaps is None:
-        vm.heaps = HeapPool(vm)
-    number, context, first = vm.heaps.create(
-        args.initial_chunk_count, args.chunk_size, args.max_chunks, args.target_in_flight
-    )
+    with _vm(file, args.vm_id) as vm:
+        number, context, first = vm.heap_pool(create=True).create(
+            args.initial_chunk_count, args.chunk_size, args.max_chunks, args.target_in_flight
+        )
     args.handle = args.vm_id << 16 | number
     args.tiler_heap_ctx_gpu_va = context
     args.first_heap_chunk_gpu_va = first
@@ -365,10 +371,8 @@ def _tiler_heap_create(file: DrmFile, process: Process, args: uapi.TilerHeapCrea
 
 def _tiler_heap_destroy(file: DrmFile, process: Process, args: uapi.TilerHeapDestroy) -> None:
     _no_pad("TILER_HEAP_DESTROY", args.pad)
-    vm = _vm(file, args.handle >> 16)
-    if vm.heaps is None:
-        raise refuse(ENOENT, "TILER_HEAP_DESTROY: the VM has no heaps")
-    vm.heaps.destroy_heap(args.handle & 0xFFFF)
+    with _vm(file, args.handle >> 16) as vm:
+        vm.heap_pool(create=False).destroy_heap(args.handle & 0xFFFF)
 
 
 _FUNCTIONS: tuple[Callable[..., None], ...] = (

@@ -8,7 +8,7 @@ panthor_mmu.c (7.2).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from errno import EINVAL
+from errno import EINVAL, ENOENT
 from typing import TYPE_CHECKING
 
 from ring3.dma_buf.fence import DmaFence
@@ -22,12 +22,12 @@ from ring3.drm.sched import Entity, GpuScheduler, Job, Priority, TimeoutStatus
 from ring3.kernel import Mutex, Work
 from ring3.panthor import uapi
 from ring3.panthor.bo import KernelBo, PanthorBo
+from ring3.panthor.heap import HeapPool
 from ring3.panthor.pagetable import BLOCK, EXECUTE_NEVER, READ_ONLY, PageTable
 
 if TYPE_CHECKING:
     from ring3.drm.file import DrmFile
     from ring3.panthor.device import PanthorDevice
-    from ring3.panthor.heap import HeapPool
 
 MIN_KERNEL_VA = 256 << 20
 _TASK_SIZE = (1 << 47) - PAGE
@@ -69,7 +69,8 @@ class Vm:
         self.unusable = False
         self.destroyed = False
         self.heaps: HeapPool | None = None
-        self.refs = 1  # of its handle, one a group and one a bind job
+        self.heaps_lock = Mutex(device.kernel, "panthor_vm.heaps.lock")
+        self.refs = 1  # of its handle, one a group, one a bind job and one a call that uses it
         self.release_work = Work(device.kernel, self._release, name="panthor_vm_release")
         #: The hardware's address space while it has one.
         self.space: int | None = None
@@ -249,6 +250,17 @@ class Vm:
                         self._show(va, va.addr, va.end)
         self.flush()
 
+    def heap_pool(self, *, create: bool) -> HeapPool:
+        """The pool of its heaps, made now if there is none.  ENOENT, or EINVAL once the VM is destroyed."""
+        with self.heaps_lock:
+            if self.heaps is None:
+                if not create:
+                    raise refuse(ENOENT, "the VM has no heaps")
+                if self.destroyed:
+                    raise refuse(EINVAL, "the VM is destroyed")
+                self.heaps = HeapPool(self)
+            return self.heaps
+
     # -- reservations -----------------------------------------------------------------------------
 
     def external_objects(self) -> list[GemObject]:
@@ -273,9 +285,10 @@ class Vm:
     def destroy(self) -> None:
         """VM_DESTROY: unmap everything; what still runs keeps the rest alive."""
         self.destroyed = True
-        if self.heaps is not None:
-            self.heaps.destroy()
-            self.heaps = None
+        with self.heaps_lock:
+            if self.heaps is not None:
+                self.heaps.destroy()
+                self.heaps = None
         with self.op_lock:
             if self.user_va_range:
                 self._apply(self.gpuvm.sm_unmap(0, self.user_va_range))
@@ -283,7 +296,7 @@ class Vm:
         self.put()
 
     def get(self) -> None:
-        """One more group or bind job needs the VM."""
+        """One more group, bind job or call needs the VM."""
         self.refs += 1
 
     def put(self) -> None:
