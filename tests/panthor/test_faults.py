@@ -295,6 +295,19 @@ def test_a_heap_is_its_vms_whichever_address_space_that_has(device: PanthorDevic
     assert passes_begun(*client()) == 1, "nothing is left of those that are gone"
 
 
+def test_a_heap_outlives_a_reset(device: PanthorDevice, store: Store) -> None:
+    """Its context is in memory, and the driver makes no other after a reset (panthor_device.c)."""
+    args = uapi.TilerHeapCreate(
+        vm_id=store.vm, initial_chunk_count=1, chunk_size=1 << 20, max_chunks=3
+    )
+    heap = store.ioctl(uapi.TILER_HEAP_CREATE, args).tiler_heap_ctx_gpu_va
+    assert passes_begun(store, heap) == 1
+    device.schedule_reset("a test")
+    device.kernel.run(until_time=device.kernel.now() + MS)
+    assert device.resets == ["a test"]
+    assert passes_begun(store, heap) == 2
+
+
 def test_who_waits_for_a_sync_object_gives_up_its_slot(
     device: PanthorDevice, kernel: Kernel
 ) -> None:

@@ -10,8 +10,8 @@ import pytest
 from ring3.drm import uapi as drm
 from ring3.panthor.device import PanthorDevice
 from ring3.panthor.implicit import CREATE_BO, CreateBo, install
-from ring3.umd.context import Commands
-from ring3.umd.old_world import READ, WRITE, Bo, OldWorld
+from ring3.umd.context import Buffer, Commands
+from ring3.umd.old_world import READ, WRITE, OldWorld
 
 SIZE = 1 << 20
 
@@ -24,7 +24,7 @@ def world(device: PanthorDevice) -> OldWorld:
     return made
 
 
-def close(world: OldWorld, bo: Bo) -> None:
+def close(world: OldWorld, bo: Buffer) -> None:
     world.ioctl(drm.GEM_CLOSE, drm.GemClose(handle=bo.handle))
 
 

@@ -11,16 +11,18 @@ are real; nothing else here knows the difference.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from errno import EBADF, EFAULT, ENODEV, ENOTTY, ESPIPE
 from typing import Protocol, TypeVar
 
 from ring3.dma_buf.cstruct import CStruct
+from ring3.kernel import Kernel
 
 EPOLLIN = 0x001
 EPOLLPRI = 0x002
 EPOLLOUT = 0x004
 EPOLLERR = 0x008
+_FIRST_PID = 1000
 
 Struct = TypeVar("Struct", bound=CStruct)
 Wake = Callable[[], object]
@@ -171,20 +173,30 @@ class LocalMemory:
             block[start : start + len(data)] = data
 
 
+def next_pid(kernel: Kernel) -> int:
+    """The number of one more process of ``kernel``."""
+    pids: Iterator[int] = kernel.parts.setdefault("pids", itertools.count(_FIRST_PID))
+    return next(pids)
+
+
 class Process:
     """A client: its memory, its descriptors and what it may do.
 
     ``comm`` is its name, ``privileged`` stands for CAP_SYS_NICE and DRM master; a real process's may change.
+    ``pid`` is what reports call it.
     """
 
-    _pids = itertools.count(1000)
-
     def __init__(
-        self, comm: str = "client", *, memory: UserMemory | None = None, privileged: bool = False
+        self,
+        comm: str = "client",
+        *,
+        pid: int = _FIRST_PID,
+        memory: UserMemory | None = None,
+        privileged: bool = False,
     ) -> None:
         self._comm = comm
         self._privileged = privileged
-        self.pid = next(Process._pids)
+        self.pid = pid
         self.memory: UserMemory = memory or LocalMemory()
         self.files: dict[int, File] = {}
 
@@ -221,12 +233,6 @@ class Process:
         """close(2)."""
         self.file(fd)
         self.files.pop(fd).put()
-
-    def fork(self) -> Process:
-        """A child with the same open files and a copy of nothing else."""
-        child = Process(f"{self.comm}-child", privileged=self.privileged)
-        child.files = {fd: file.get() for fd, file in self.files.items()}
-        return child
 
     def exit(self) -> None:
         """Close every descriptor, lowest first, as the kernel does."""

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ring3.dma_buf.file import EventFd, File, Process, UserMemory, refuse
+from ring3.dma_buf.file import EventFd, File, Process, UserMemory, next_pid, refuse
 from ring3.dma_buf.sw_sync import SwSync
 from ring3.drm.device import DrmDevice
 from ring3.drm.file import DrmFile
@@ -351,7 +351,7 @@ class _Replay:
         kernel.run(until_time=max(kernel.now(), line["t"]))
         self._compare_results()
         if line["do"] == "open":
-            process = Process(line["comm"], privileged=line["privileged"])
+            process = Process(line["comm"], pid=next_pid(kernel), privileged=line["privileged"])
             self._files[line["file"]] = self._opened(process, line["timeline"]), process
             return
         if line["file"] not in self._files:

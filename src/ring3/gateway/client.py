@@ -28,8 +28,7 @@ class Client(Process):
     memory: RemoteMemory
 
     def __init__(self, gateway: Gateway, pid: int) -> None:
-        super().__init__(memory=RemoteMemory(pid))
-        self.pid = pid
+        super().__init__(pid=pid, memory=RemoteMemory(pid))
         self.gateway = gateway
         self._known: dict[int, File] = {}
         #: What threads are about to end, first and last descriptor: from their call until their next.

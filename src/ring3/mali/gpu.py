@@ -126,18 +126,19 @@ class Gpu:
         self.progress_timeout: int | None = None  # ns of one job; None: no progress timer
         self.slice = SLICE  # shader instructions to a slice; 1 for single steps
         self.files = RegisterFiles(clock)
+        #: What the firmware keeps in the heaps' contexts, which are in memory.  By page table, which is the
+        #: VM's while the number of its address space comes and goes.
+        self._heaps: dict[int | None, dict[int, Heap]] = {}
         self.reset()
 
     def reset(self) -> None:
-        """Hard reset: slots empty, address spaces unmapped, heaps forgotten.  Memory keeps its bytes."""
+        """Hard reset: slots empty, address spaces unmapped.  Memory keeps its bytes, and so do heaps."""
         count = self.config.address_spaces
         self.address_spaces = [AddressSpace(number, self.memory) for number in range(count)]
         self.slots = [GroupSlot(self, number) for number in range(self.config.group_slots)]
         self.flush_id = 1
         self.cycles = 0
         self._next = -1  # whose turn it was last
-        #: By page table, which is the VM's while the number of its address space comes and goes.
-        self._heaps: dict[int | None, dict[int, Heap]] = {}
         self._programs: dict[tuple[int, int], Program] = {}
         self._timed_out: set[tuple[int, int]] = set()
         self._job_began: dict[int, int] = {}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from ring3.dma_buf.cstruct import CStruct, Ioctl
-from ring3.dma_buf.file import File, LocalMemory, Process
+from ring3.dma_buf.file import File, LocalMemory, Process, next_pid
 from ring3.drm import uapi as drm
 from ring3.drm.file import DrmFile
 from ring3.drm.gem import Pages
@@ -32,7 +32,9 @@ class Client:
         self.device = device
         self.kernel = device.kernel
         self.memory = LocalMemory()
-        self.process = Process(comm, memory=self.memory, privileged=privileged)
+        self.process = Process(
+            comm, pid=next_pid(self.kernel), memory=self.memory, privileged=privileged
+        )
         self.fd = self.process.install(DrmFile(device, self.process))
 
     def ioctl(self, ioctl: Ioctl, args: Struct, fd: int | None = None) -> Struct:

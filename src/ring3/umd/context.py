@@ -19,12 +19,16 @@ VERTEX, FRAGMENT, COMPUTE = 0, 1, 2  # queues of a context's group
 
 @dataclass
 class Buffer:
-    """A buffer with its place in the VM and, unless it is hidden, its memory."""
+    """A buffer with its place in the VM and its memory."""
 
     handle: int
     va: int
-    size: int
     memory: Pages
+
+    @property
+    def size(self) -> int:
+        """Bytes, whole pages."""
+        return self.memory.size
 
     def write(self, offset: int, data: bytes) -> int:
         """Store ``data``; the address of where."""
@@ -100,7 +104,7 @@ class Context(Client):
             syncs = self.array([signal_op(signal)])
             op = uapi.VmBindOp(flags=flags, bo_handle=handle, va=va, size=size, syncs=syncs)
             self.vm_bind(self.vm, [op], uapi.VM_BIND_ASYNC)
-        return Buffer(handle, va, size, self.bo_map(handle))
+        return Buffer(handle, va, self.bo_map(handle))
 
     def submit_streams(
         self,

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from ring3.drm.gem import Pages
 from ring3.panthor import implicit
 from ring3.panthor.device import PanthorDevice
 from ring3.umd.client import FOREVER, Client
-from ring3.umd.context import FRAGMENT, VERTEX, Commands
+from ring3.umd.context import FRAGMENT, VERTEX, Buffer, Commands
 from ring3.umd.triangle import Heap, Scene
 
 READ, WRITE = implicit.READ, implicit.WRITE
-
-
-@dataclass
-class Bo:
-    """A buffer where the kernel has put it."""
-
-    handle: int
-    va: int
-    memory: Pages
-
-    def write(self, offset: int, data: bytes) -> int:
-        """Store ``data``; the address of where."""
-        self.memory.write(offset, data)
-        return self.va + offset
 
 
 class OldWorld(Client):
@@ -35,24 +19,24 @@ class OldWorld(Client):
     def __init__(self, device: PanthorDevice, comm: str = "old-world") -> None:
         super().__init__(device, comm)
 
-    def buffer(self, size: int) -> Bo:
+    def buffer(self, size: int) -> Buffer:
         """A buffer at an address of the kernel's choosing."""
         made = self.ioctl(implicit.CREATE_BO, implicit.CreateBo(size=size))
-        return Bo(made.handle, made.va, self.bo_map(made.handle))
+        return Buffer(made.handle, made.va, self.bo_map(made.handle))
 
-    def imported(self, fd: int) -> Bo:
+    def imported(self, fd: int) -> Buffer:
         """A buffer that came as a dma-buf."""
         handle = self.import_buffer(fd)
         va = self.ioctl(implicit.GET_BO, implicit.GetBo(handle=handle)).va
-        return Bo(handle, va, self.bo_map(handle))
+        return Buffer(handle, va, self.bo_map(handle))
 
     def run(
         self,
         queue: int,
-        stream: Bo,
+        stream: Buffer,
         offset: int,
         commands: Commands,
-        uses: Sequence[tuple[Bo, int]],
+        uses: Sequence[tuple[Buffer, int]],
     ) -> None:
         """Submit a stream that uses buffers; the kernel finds out what it has to wait for."""
         data = commands.pack()
@@ -64,12 +48,12 @@ class OldWorld(Client):
         finally:
             self._free(bos)
 
-    def wait_bo(self, bo: Bo, access: int = READ, timeout: int = FOREVER) -> None:
+    def wait_bo(self, bo: Buffer, access: int = READ, timeout: int = FOREVER) -> None:
         """Sleep until the buffer may be read, or written."""
         args = implicit.WaitBo(handle=bo.handle, access=access, timeout_ns=timeout)
         self.ioctl(implicit.WAIT_BO, args)
 
-    def draw(self, scene: Scene, target: Bo) -> None:
+    def draw(self, scene: Scene, target: Buffer) -> None:
         """Submit the scene; nobody is told what waits for what but by the buffers."""
         block, streams = self.buffer(scene.SIZE), self.buffer(8192)
         made = self.ioctl(implicit.CREATE_HEAP, implicit.CreateHeap())

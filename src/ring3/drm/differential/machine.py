@@ -31,7 +31,7 @@ class ProgramProcess(Process):
         return fd
 
     def fork(self) -> ProgramProcess:
-        child = type(self)(self.comm, memory=self.memory)
+        child = type(self)(self.comm, pid=self.pid + 1, memory=self.memory)
         child.files = {fd: file.get() for fd, file in self.files.items()}
         return child
 

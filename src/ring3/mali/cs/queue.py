@@ -292,7 +292,7 @@ def _decoded(word: int) -> tuple[Op, dict[str, int], int]:
 def _highest_register(op: Op, fields: dict[str, int]) -> int:
     top = -1
     for item in op.fields:
-        if item.register and fields[item.name] <= 255:
+        if item.register:
             top = max(top, fields[item.name] + (item.register == "d"))
     if op.name in ("LOAD_MULTIPLE", "STORE_MULTIPLE"):
         top = max(top, fields["base"] + fields["mask"].bit_length() - 1)
