@@ -157,19 +157,33 @@ def test_drm_sched_priorities() -> None:
     assert order == sorted(order), "every job of a higher priority ran before those of a lower one"
 
 
-def test_drm_sched_change_priority() -> None:
+@pytest.mark.parametrize("policy", list(Policy))
+def test_drm_sched_change_priority(policy: Policy) -> None:
+    """All jobs run, each once, while priorities change, and in the order of the priorities that the entities
+    were made with: rq_priority (sched_entity.c), which only the policy that is not here does without."""
+
     def body(kernel: Kernel) -> None:
-        mock = MockScheduler(kernel)
+        mock = MockScheduler(kernel, credit_limit=1, policy=policy)
         made = [mock.entity(priority) for priority in Priority]
-        last = submit_many(made, 1000, MS)[-1].finished
+        fences = [job.finished for job in submit_many(made, 1000, MS)]
         turn = 0
-        while not last.is_signaled():
+        while not fences[-1].is_signaled():
             entity = made[turn % 4]
             entity.set_priority(Priority((entity.priority + 1) % 4))
             turn += 1
             kernel.sleep(300 * US)
+        assert turn > 1000, "they changed while jobs ran"
+        assert [entity.priority for entity in made] == [
+            (first + len(range(first, turn, 4))) % 4 for first in range(4)
+        ]
+        kernel.sleep(0)
+        assert all(fence.is_signaled() and not fence.error for fence in fences)
+        place = {id(fence): number for number, fence in enumerate(fences)}
+        order = [place[id(fence)] for fence in mock.order]
+        assert order == sorted(range(1000), key=lambda number: (number % 4, number))
         for entity in made:
             entity.destroy()
+        assert mock.freed == 1000
 
     in_task(body)
 

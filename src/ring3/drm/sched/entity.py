@@ -126,7 +126,8 @@ class Entity:
         return self.last_scheduled.error if self.last_scheduled else 0
 
     def set_priority(self, priority: Priority) -> None:
-        """For jobs queued when the entity is next empty."""
+        """What jobs say of themselves from now on.  It does not move: its run queue is the one that it was
+        made for (``rq_priority``), under both policies that are here."""
         with self.lock:
             self.priority = priority
 
