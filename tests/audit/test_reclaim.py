@@ -21,7 +21,7 @@ def test_nofail_under_pf_memalloc_is_found_and_guards_hold(toy: Report, marks: M
         marks,
         *("nofail-site", "nofail-macro", "nofail-callback", "nofail-chosen", "nofail-retry"),
         *("nofail-compiled", "nofail-one-of-two", "nofail-answer", "nofail-member"),
-        *("nofail-changed", "nofail-counted"),
+        *("nofail-changed", "nofail-counted", "nofail-unlocked", "nofail-after-spinning"),
     )
     assert places(toy, "nofail-in-reclaim") == wanted
 

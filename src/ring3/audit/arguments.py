@@ -119,7 +119,7 @@ class Arguments(Values):
             return UNKNOWN
         if returns in PLAIN:
             # What a function that does things answers is whether it failed, unless it is a bool.
-            if not (returns == "bool" or self.interpreter.inert(callee)):
+            if not (returns == "bool" or self.interpreter.silence.silent(callee)):
                 return UNKNOWN
             if not self.interpreter.decisive(callee):
                 return UNKNOWN

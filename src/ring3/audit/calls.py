@@ -17,7 +17,7 @@ from ring3.audit.conditions import (
     UMOUNT,
     WRITES_BACK,
 )
-from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, ONE_OF, Context, Edge, Lock, Site
+from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, ONE_OF, Context, Edge, Lock, Site, cleared
 from ring3.audit.forms import Event
 from ring3.audit.primitives import (
     ACQUIRE,
@@ -34,7 +34,6 @@ from ring3.audit.program import MEMBER_CALL, WORD
 from ring3.audit.state import TASK_FLAGS, State
 from ring3.audit.tables import (
     ALLOCATIONS,
-    DEFERRED,
     ERROR_HANDLERS,
     FILE_IO,
     IMPORTED,
@@ -42,6 +41,7 @@ from ring3.audit.tables import (
     NO_ALLOCATION,
     NORETURN,
     SOCKET_CALLS,
+    SPIN,
     TOLD_APART,
     TREE_FLAGS,
     WAITS,
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from ring3.audit.flow import Interpreter
 
 _SCOPE_BITS = {"__GFP_FS": NOFS, "__GFP_IO": NOIO, "PF_MEMALLOC": NORECLAIM}
-_DEFERRED = frozenset(DEFERRED)
 _ERRORS = frozenset(ERROR_HANDLERS)
 _MAY_FAIL = re.compile(r"_interruptible|_killable")
 _GUARDS = re.compile(r"^(?:guard|class)\((\w+)\)$")
@@ -89,6 +88,9 @@ class Calls(Arguments):
         plain = name.removesuffix("_noprof")
         if name in NORETURN:
             return None
+        if name in SPIN:
+            state.spinning = max(0, state.spinning + SPIN[name])
+            return state
         if (plain in _KNOWN or name.startswith(_GUARD_CALLS)) and self.primitive(event, state):
             return state
         again = self.answered_at.get(name) == line
@@ -102,8 +104,9 @@ class Calls(Arguments):
                     line, f"->{member.group(2)}", self.program.constant("GFP_KERNEL"), state
                 )
         for callee, how in callees:
-            if not self.interpreter.inert(callee):
-                self.enter(line, callee, args, state, how)
+            if state.spinning and self.interpreter.silence.unlocks(callee):
+                state.spinning = 0
+            self.enter(line, callee, args, state, how)
             if not how and not self.program.functions[callee].macro and "*" not in target:
                 value = self.answer(callee, line, args, state)
                 if target and cexpr.members(value):
@@ -245,30 +248,13 @@ class Calls(Arguments):
                         )
                     else:
                         found.extend((answer, shown) for answer in answers)
-        if name not in _DEFERRED and not name.startswith(("INIT_", "trace_")):
-            found += self.callbacks(name, args, found[0][0] if found else None)
-        return found
-
-    def callbacks(
-        self, name: str, args: tuple[str, ...], callee: int | None
-    ) -> list[tuple[int, str]]:
-        """Functions handed over that the callee calls; believed but doubted when it is not in the tree."""
-        found = []
-        for index, text in enumerate(args):
-            arg = text.lstrip("& ")
-            if len(arg) < 4 or not arg.isidentifier() or arg not in self.program.by_name:
-                continue
-            if arg in self.program.body(self.function)[0]:
-                continue
-            if any(arg == parameter for _, parameter in self.declared.params):
-                continue
-            callback = self.program.resolve(arg, self.path)
-            if callback is None or self.program.functions[callback].macro:
-                continue
-            if callee is None:
-                found.append((callback, f"handed to {name}(), which is not in the tree"))
-            elif self.interpreter.invokes(callee, index):
-                found.append((callback, f"called by {name}()"))
+        silence = self.interpreter.silence
+        direct = found[0][0] if found else None
+        for callback, known in silence.handed(self.function, name, args, direct):
+            how = (
+                f"called by {name}()" if known else f"handed to {name}(), which is not in the tree"
+            )
+            found.append((callback, how))
         return found
 
     def enter(self, line: int, callee: int, args: tuple[str, ...], state: State, how: str) -> None:
@@ -326,10 +312,11 @@ class Calls(Arguments):
             return
         if declared.name == "evict" and self.context.reclaim and self.evicted() is None:
             return
-        context = self.entered(callee, args if direct else (), state)
-        self.edges.append(
-            Edge(line, callee, context, state.held, state.released, how, state.failed)
-        )
+        if not state.spinning and not self.interpreter.silence.silent(callee):
+            context = self.entered(callee, args if direct else (), state)
+            self.edges.append(
+                Edge(line, callee, context, state.held, state.released, how, state.failed)
+            )
         if direct:
             self.leave(callee, line, state)
 
@@ -465,16 +452,12 @@ class Calls(Arguments):
         return self.most([self.value(text, state) for text in given])
 
     def alloc_site(self, line: int, name: str, flags: Value, state: State) -> None:
-        scope = self.scope(state)
-        gfp = self.program.gfp
-        cleared = (gfp["FS"] if scope & (NOFS | NOIO) else 0) | (gfp["IO"] if scope & NOIO else 0)
-        if scope & NORECLAIM:
-            cleared |= gfp["DIRECT_RECLAIM"]
-        flags = (flags[0] & ~cleared, flags[1] | cleared)
+        flags = cleared(flags, self.scope(state), self.program.gfp)
         self.site(Site("alloc", line, name, flags, state.held, state.released), state)
 
     def site(self, site: Site, state: State) -> None:
-        self.sites.append(site)
+        if not state.spinning:
+            self.sites.append(site)
 
 
 def _shared_with(path: str, domain: str) -> bool:

@@ -86,6 +86,14 @@ class Walked(NamedTuple):
     returns: Value = UNKNOWN
 
 
+def cleared(flags: Value, scope: int, gfp: dict[str, int]) -> Value:
+    """GFP ``flags`` as they are in a memalloc ``scope``."""
+    bits = (gfp["FS"] if scope & (NOFS | NOIO) else 0) | (gfp["IO"] if scope & NOIO else 0)
+    if scope & NORECLAIM:
+        bits |= gfp["DIRECT_RECLAIM"]
+    return flags[0] & ~bits, flags[1] | bits
+
+
 class Net(NamedTuple):
     """Locks and scopes that a function leaves taken or gives back."""
 

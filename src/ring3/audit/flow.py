@@ -13,36 +13,16 @@ from ring3.audit.primitives import (
     ACQUIRE,
     CLASSED,
     JOURNAL_INFO,
-    LOCK_CLEANUP,
-    MIGHT,
     RELEASE,
     SCOPE_BEGIN,
     SCOPE_END,
-    TRYLOCK,
 )
 from ring3.audit.program import PER_INODE, WORD, Program, flatten
+from ring3.audit.silence import Silence
 from ring3.audit.tables import (
     ALLOCATIONS,
-    DEFERRED,
-    FILE_IO,
-    IMPORTED,
-    NORETURN,
-    PLAIN,
-    SOCKET_CALLS,
-    WAITS,
 )
 from ring3.audit.walk import Walk
-
-_DEFERRED = frozenset(DEFERRED)
-#: Calls of these names are what the audit looks for.
-_TELLING = frozenset(
-    {
-        *(*ALLOCATIONS, *WAITS, *NORETURN, *ACQUIRE, *RELEASE, *TRYLOCK, *MIGHT),
-        *(*SCOPE_BEGIN, *SCOPE_END, *LOCK_CLEANUP),
-        *("current_set_flags_nested", "current_restore_flags_nested", *SOCKET_CALLS),
-    }
-)
-
 
 #: Names in an expression that stand for their own value, not for something reached from them.
 _VALUES = re.compile(r"(?<![\w.>])[A-Za-z_]\w*+(?!\s*(?:->|\.|\())")
@@ -53,11 +33,11 @@ class Interpreter:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.silence = Silence(program)
         self.nets: dict[int, Net] = {}
         self._busy: set[int] = set()
         self._answers: dict[tuple[int, Context], Value] = {}
         self._answering: list[int] = []
-        self._invokes: dict[tuple[int, int], bool] = {}
         self._expressions: dict[int, str | None] = {}
         #: (expression, function, domain, reclaim) -> its value where the state has no part in it.
         self.alone: dict[tuple[str, int, str, int], Value] = {}
@@ -67,7 +47,6 @@ class Interpreter:
         self._tested: dict[tuple[int, int], frozenset[str]] = {}
         self._changed: dict[tuple[int, int], frozenset[str] | None] = {}
         self._helpers: dict[int, list[tuple[str, int]]] = {}
-        self._inert: dict[int, bool] = {}
         self.operations: dict[str, Operations] = {}
 
     def walk(self, function: int, context: Context) -> Walked:
@@ -244,6 +223,7 @@ class Interpreter:
 
     def answer(self, function: int, context: Context) -> Value:
         """What ``function`` returns in ``context``, when it is one value."""
+        context = context._replace(scope=0)  # in which no value has a part
         key = (function, context)
         if key not in self._answers:
             self._answers[key] = UNKNOWN
@@ -252,25 +232,6 @@ class Interpreter:
                 self._answers[key] = self.walk(function, context).returns
                 self._answering.pop()
         return self._answers[key]
-
-    def invokes(self, function: int, index: int, depth: int = 0) -> bool:
-        """Whether ``function`` calls its parameter ``index``, itself or through what it hands it on to."""
-        key = (function, index)
-        if key not in self._invokes:
-            self._invokes[key] = False
-            declared = self.program.functions[function]
-            name = declared.params[index][1] if index < len(declared.params) else ""
-            if name and name in declared.callees:
-                self._invokes[key] = True
-            elif name and depth < 5:
-                for event in flatten(self.program.body(function)[1]):
-                    if event[0] != "c" or name not in event[3] or event[2] in _DEFERRED:
-                        continue
-                    callee = self.program.resolve(event[2], self.program.file[function])
-                    if callee is not None and self.invokes(callee, event[3].index(name), depth + 1):
-                        self._invokes[key] = True
-                        break
-        return self._invokes[key]
 
     def expression_of(self, function: int) -> str | None:
         """The expression of a function that only returns one of its arguments; None for any other."""
@@ -322,50 +283,6 @@ class Interpreter:
             if net is not None:
                 found.append(net)
         return found
-
-    def inert(self, function: int, depth: int = 0) -> bool:
-        """Whether nothing that the audit looks for can happen in ``function``, or in what it calls."""
-        known = self._inert.get(function)
-        if known is not None:
-            return known
-        declared = self.program.functions[function]
-        chooses = declared.returns not in PLAIN and declared.returns[-1:] != "*"
-        if declared.locks or chooses or depth > 60:
-            return False
-        self._inert[function] = False  # who calls itself is walked
-        program, path = self.program, self.program.file[function]
-        # From a header anything may be called that a subject has itself.
-        boundary = not path.startswith("include/")
-        quiet = True
-        for event in flatten(program.body(function)[1]):
-            if event[0] != "c":
-                continue
-            name = event[2]
-            if name.removesuffix("_noprof") in _TELLING or any(
-                arg in program.by_name for arg in event[3]
-            ):
-                quiet = False
-            elif not WORD.fullmatch(name):
-                member = name.strip("()* ").rpartition("->")[2].rpartition(".")[2]
-                quiet = member not in program.op_fields and "(" not in name
-                quiet = quiet and member not in FILE_IO
-            else:
-                callee = program.resolve(name, path)
-                if callee is None:
-                    quiet = name not in IMPORTED
-                elif (
-                    program.outside[callee]
-                    and boundary
-                    and program.unit[callee] != program.unit[function]
-                ):
-                    kinds = [kind for kind, _ in program.functions[callee].params]
-                    quiet = "gfp_t" not in kinds and name not in self.unbalanced
-                else:
-                    quiet = name not in self.unbalanced and self.inert(callee, depth + 1)
-            if not quiet:
-                return False
-        self._inert[function] = True
-        return True
 
     def helper(self, function: int) -> list[tuple[str, int]]:
         """Lock primitives that ``function`` applies to its own bare parameters: (name, index).

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ring3.audit.conditions import LAST_PUT, MOUNTING, PREAMBLE, RARE
-from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, ONE_OF, Context, Edge, Site, Walked
+from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, ONE_OF, Context, Edge, Site, Walked, cleared
 from ring3.audit.findings import Step
 from ring3.audit.flow import Interpreter
 from ring3.audit.program import Program, flatten
@@ -44,6 +44,7 @@ class Graph:
 
     interpreter: Interpreter
     walked: dict[Node, Walked] = field(default_factory=dict)
+    _unscoped: dict[Node, Walked] = field(default_factory=dict)
     contexts: dict[int, set[Context]] = field(default_factory=dict)
     _ambient: dict[int, int] = field(default_factory=dict)
     _called: dict[str, list[int]] | None = None
@@ -52,12 +53,35 @@ class Graph:
         """What happens in ``node``."""
         found = self.walked.get(node)
         if found is None:
-            found = self.interpreter.walk(*node)
-            edges = tuple(map(self._widened, found.edges))
-            found = self.walked[node] = found._replace(edges=edges)
+            function, context = node
+            plain = (function, context._replace(scope=0))
+            found = self._unscoped.get(plain)
+            if found is None:
+                found = self._unscoped[plain] = self.interpreter.walk(*plain)
+            if context.scope:
+                found = self._scoped(found, context.scope)
+            found = self.walked[node] = self._widened(found)
         return found
 
-    def _widened(self, edge: Edge) -> Edge:
+    def _scoped(self, walked: Walked, scope: int) -> Walked:
+        """``walked`` as it is in a memalloc ``scope`` of a caller, which changes nothing else."""
+        gfp = self.interpreter.program.gfp
+        edges = tuple(
+            edge._replace(context=edge.context._replace(scope=edge.context.scope | scope))
+            for edge in walked.edges
+        )
+        sites = tuple(
+            site._replace(flags=cleared(site.flags, scope, gfp)) if site.kind == "alloc" else site
+            for site in walked.sites
+        )
+        return walked._replace(edges=edges, sites=sites)
+
+    def _widened(self, walked: Walked) -> Walked:
+        """``walked``, where it enters functions that have too many contexts, without constants."""
+        edges = tuple(map(self._widen, walked.edges))
+        return walked if edges == walked.edges else walked._replace(edges=edges)
+
+    def _widen(self, edge: Edge) -> Edge:
         """``edge``, without constants other than flags when its callee has too many contexts."""
         if not edge.context.args and not edge.context.fields:
             return edge

@@ -21,7 +21,7 @@ def variable_of(text: str) -> str:
 
 
 class State:
-    __slots__ = ("env", "failed", "held", "masked", "own", "released", "scopes")
+    __slots__ = ("env", "failed", "held", "masked", "own", "released", "scopes", "spinning")
 
     def __init__(self) -> None:
         self.env: dict[str, Value] = {}
@@ -33,6 +33,8 @@ class State:
         self.masked: frozenset[str] = frozenset()
         #: Something before this place has failed.
         self.failed = False
+        #: So many spinning locks are held for certain: nothing here may sleep.
+        self.spinning = 0
 
     def owns(self, text: str) -> bool:
         """Whether ``text`` names something of an object that reclaim has taken out of use.
@@ -91,7 +93,7 @@ class State:
         other.env = dict(self.env)
         other.held, other.released = self.held, self.released
         other.scopes, other.own, other.masked = self.scopes, self.own, self.masked
-        other.failed = self.failed
+        other.failed, other.spinning = self.failed, self.spinning
         return other
 
 
@@ -121,6 +123,7 @@ def join(a: State | None, b: State | None) -> State | None:
     out.own = a.own | b.own
     out.masked = a.masked | b.masked
     out.failed = a.failed and b.failed
+    out.spinning = min(a.spinning, b.spinning)
     return out
 
 

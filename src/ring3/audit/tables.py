@@ -413,3 +413,19 @@ ERROR_HANDLERS = words(
     "_fat_msg exfat_msg btrfs_repair_eb_io_failure btrfs_repair_io_failure xlog_force_shutdown "
     "xfs_iflush_shutdown_abort xlog_state_shutdown_callbacks xfs_buf_ioend_fail xfs_buf_item_abort"
 )
+
+_SPINNING = words(
+    "spin_lock spin_lock_nested spin_lock_nest_lock spin_lock_bh spin_lock_irq spin_lock_irqsave "
+    "spin_lock_irqsave_nested raw_spin_lock raw_spin_lock_nested raw_spin_lock_irq "
+    "raw_spin_lock_irqsave read_lock read_lock_bh read_lock_irq read_lock_irqsave write_lock "
+    "write_lock_bh write_lock_irq write_lock_irqsave bit_spin_lock hlist_bl_lock rcu_read_lock"
+)
+_RESTORING = words(
+    "spin_unlock_irqrestore raw_spin_unlock_irqrestore read_unlock_irqrestore write_unlock_irqrestore"
+)
+#: What begins or ends code that may not sleep -> how many more spinning locks are held after it.
+SPIN: dict[str, int] = {
+    **dict.fromkeys(_SPINNING, 1),
+    **dict.fromkeys((name.replace("_lock", "_unlock", 1) for name in _SPINNING), -1),
+    **dict.fromkeys(_RESTORING, -1),
+}

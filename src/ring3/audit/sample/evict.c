@@ -54,6 +54,34 @@ static void toy_trace(void)
 #endif
 }
 
+/* Nothing that is called under a spinning lock sleeps, save what gives the lock back before. */
+static void toy_sleepless(struct toy_sb_info *sbi)
+{
+	kmalloc(8, GFP_NOFS | __GFP_NOFAIL);
+}
+
+static void toy_drop_and_retake(struct toy_sb_info *sbi)
+{
+	spin_unlock(&sbi->list_lock);
+	kmalloc(8, GFP_NOFS | __GFP_NOFAIL);		/* LINE nofail-unlocked */
+	spin_lock(&sbi->list_lock);
+}
+
+static void toy_again(struct toy_sb_info *sbi)
+{
+	toy_drop_and_retake(sbi);
+}
+
+static void toy_spin(struct toy_sb_info *sbi)
+{
+	spin_lock(&sbi->list_lock);
+	toy_sleepless(sbi);
+	if (sbi->busy)
+		toy_again(sbi);
+	spin_unlock(&sbi->list_lock);
+	kmalloc(16, GFP_NOFS | __GFP_NOFAIL);		/* LINE nofail-after-spinning */
+}
+
 static int toy_isolate(struct list_head *item, void *arg)
 {
 	arg = kmalloc(8, GFP_NOFS | __GFP_NOFAIL);	/* LINE nofail-callback */
@@ -75,6 +103,7 @@ static void toy_evict_inode(struct inode *inode)
 	toy_guarded(inode);
 	toy_atomic();
 	toy_trace();
+	toy_spin(sbi);
 	toy_walk(inode, toy_isolate);
 	mutex_lock(&sbi->table_lock);			/* LINE reclaim-takes */
 	mutex_unlock(&sbi->table_lock);
