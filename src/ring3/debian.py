@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ring3.errors import MissingPart
-from ring3.files import cache_folder
+from ring3.files import cache_folder, cache_path
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -38,13 +38,15 @@ class Tree:
     @property
     def path(self) -> Path:
         """Where it is unpacked; it may not be there yet."""
-        return cache_folder("debian") / f"{self.suite}-{self.architecture}-{self.name}"
+        return Path(cache_path("debian", f"{self.suite}-{self.architecture}-{self.name}"))
 
     @property
     def present(self) -> bool:
         """Whether it is there, whole, with these packages."""
-        stamp = self.path / ".packages"
-        return stamp.is_file() and stamp.read_text().split() == sorted(self.packages)
+        try:
+            return (self.path / ".packages").read_text().split() == sorted(self.packages)
+        except OSError:
+            return False
 
 
 def installed(packages: Sequence[str]) -> dict[str, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -62,7 +63,8 @@ def exit_code(run: Callable[[], int]) -> int:
     """
     out = sys.stdout  # None where the caller closed it
     if isinstance(out, io.TextIOWrapper):
-        out.reconfigure(errors="surrogateescape")  # names of files go out as they came in
+        codecs.register_error("ring3", _encoded)
+        out.reconfigure(errors="ring3")
     try:
         code = run()
         if out is not None:
@@ -85,9 +87,18 @@ def exit_code(run: Callable[[], int]) -> int:
     return 2
 
 
+def _encoded(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Bytes of a file's name go out as they came in; of what the terminal has no letter for, the number."""
+    assert isinstance(error, UnicodeEncodeError)
+    number = ord(error.object[error.start])
+    raw = 0xDC80 <= number <= 0xDCFF
+    return bytes([number - 0xDC00]) if raw else f"\\u{number:04x}", error.start + 1
+
+
 def _discard_output() -> None:
     """What is not written yet never will be: Python would try again, and complain, at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _rebuild(

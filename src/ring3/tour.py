@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ring3.cli import Command
-from ring3.cli.output import console, progress
+from ring3.cli.output import console, progress, require_writable
 from ring3.cluster import each, executor
 from ring3.elf import Elf
 from ring3.errors import BadInput, MissingPart, Ring3Error
@@ -516,6 +516,8 @@ def tour(output: Path, only: tuple[str, ...]) -> None:
     if only:
         wanted = {name.lower() for name in only}
         chosen = [chapter for chapter in chosen if chapter.name.lower() in wanted]
+    output.mkdir(parents=True, exist_ok=True)
+    require_writable(output)
     out = console()
     told = []
     with progress() as bars:

@@ -94,6 +94,60 @@ def test_input_without_end_is_refused(words: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_closed_output_hides_no_error() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m ring3 compare /proc/none >&-"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "ring3: /proc/none: No such file or directory\n")
+
+
+def test_letters_that_the_terminal_has_not_are_written_as_numbers() -> None:
+    program = (
+        'from ring3.errors import exit_code; exit_code(lambda: print("3 µs → a\\udcffb") or 0)'
+    )
+    for encoding, expected in (
+        ("ascii", b"3 \\u00b5s \\u2192 a\xffb\n"),
+        ("latin-1", b"3 \xb5s \\u2192 a\xffb\n"),
+        ("utf-8", "3 µs → a".encode() + b"\xffb\n"),
+    ):
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, capture_output=True, env=environment, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, expected, b"")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "tour -o",
+        "reclaim compare --html",
+        "reclaim explore as-today --perfetto",
+        "kselftest run program.c --junit",
+        "kselftest kernel --save-log",
+        "nolibc sizes --html",
+        "panthor triangle --output picture.png --timeline",
+        "sframe convert /bin/ls -o",
+    ],
+)
+def test_what_cannot_be_written_is_said_before_the_work(words: str, tmp_path: Path) -> None:
+    (tmp_path / "program.c").write_text("int main(void) { return 0; }\n")
+    done = ring3(*words.split(), "/proc/none/out", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("ring3: /proc/none") and done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["program.c"], "nothing was done"
+
+
+def test_where_no_cache_can_be_made_what_needs_none_works() -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": "/proc/none"}
+    assert ring3("doctor", env=environment).returncode == 0
+    done = ring3("sframe", "dump", "/bin/sh", env=environment)
+    assert done.returncode == 2
+    assert "no .sframe section" in done.stderr
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_a_script_its_shell_can_parse(shell: str) -> None:
     done = ring3("completion", shell)

@@ -30,7 +30,7 @@ from ring3.kernel import (
     WwMutex,
     memalloc_nofs,
 )
-from ring3.kselftest.kernel import UML_LOCKDEP, build
+from ring3.kselftest.kernel import UML_LOCKDEP, Image, build
 from ring3.linux_source import kernel_source
 
 _spec = importlib.util.spec_from_file_location(
@@ -469,13 +469,19 @@ def _kernel_table(log: str, lines: Iterable[str]) -> dict[str, list[bool | None]
     return table
 
 
-@pytest.mark.oracle
-def test_every_verdict_is_that_of_a_kernel_that_boots(tmp_path: Path) -> None:
-    """Linux 7.2 built with its self-test, booted with every case verbose: it prints debug_locks for each."""
+@pytest.fixture(scope="module")
+def image() -> Image:
+    """Linux 7.2 with its self-test; built once a machine, which takes minutes, on a busy one an hour."""
     try:
-        image = build(kernel_source("7.2"), UML_LOCKDEP)
+        return build(kernel_source("7.2"), UML_LOCKDEP)
     except MissingPart as missing:
         pytest.skip(str(missing))
+
+
+@pytest.mark.oracle
+@pytest.mark.timeout(900, func_only=True)  # the image has all the time it needs
+def test_every_verdict_is_that_of_a_kernel_that_boots(image: Image, tmp_path: Path) -> None:
+    """Booted with every case verbose it prints debug_locks for each."""
     log = tmp_path / "log"
     # Into a file: User-mode Linux drops what a pipe does not take at once.
     words = [image.path, "mem=256M", f"uml_dir={tmp_path}", "con=null", "con0=fd:0,fd:1"]
@@ -483,7 +489,7 @@ def test_every_verdict_is_that_of_a_kernel_that_boots(tmp_path: Path) -> None:
     words += ["log_buf_len=16M"]
     with log.open("wb") as out:
         subprocess.run(
-            words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=300, check=False
+            words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=800, check=False
         )
     text = log.read_text(errors="replace")
     ours = _our_table()

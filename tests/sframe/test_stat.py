@@ -58,6 +58,15 @@ def test_a_file_that_is_named_must_be_elf(tmp_path):
     assert CliRunner().invoke(sframe, ["stat", str(tmp_path)]).exit_code == 0
 
 
+def test_files_that_are_named_and_cannot_be_measured_are_bad_input(tmp_path, library):
+    broken = tmp_path / "broken"
+    broken.write_bytes(library.read_bytes()[:5000])
+    done = CliRunner().invoke(sframe, ["stat", str(broken)])
+    assert isinstance(done.exception, BadInput) and str(broken) in str(done.exception)
+    assert CliRunner().invoke(sframe, ["stat", str(tmp_path)]).exit_code == 0, "a tree"
+    assert CliRunner().invoke(sframe, ["stat", str(broken), str(library)]).exit_code == 0, "not all"
+
+
 def test_installed_packages_have_the_library(library, needs):
     needs("dpkg-query")
     assert any(path.samefile(library) for path in stat.installed() if path.name == library.name)

@@ -12,7 +12,7 @@ import click
 from ring3 import ktap, linux_source
 from ring3.arch import by_name, host
 from ring3.cli import Group
-from ring3.cli.output import console, emit_json, finding, progress
+from ring3.cli.output import OutFile, console, emit_json, finding, progress
 from ring3.errors import BadInput
 from ring3.files import read_input, write_atomically
 from ring3.kselftest import boot, discover, kernel, machine, pipeline, report
@@ -40,7 +40,7 @@ class Outputs:
 
 def _outputs(verb: Callable[..., Any]) -> Callable[..., Any]:
     """The options that every verb has for its results."""
-    file = click.Path(dir_okay=False, path_type=Path)
+    file = OutFile()
     for option in (
         click.option("-v", "--verbose", is_flag=True, help="Show every test."),
         click.option("--ktap", "ktap_file", type=file, help="Write all results as one KTAP."),
@@ -136,7 +136,7 @@ def run(
     show_default=True,
     help="Seconds that boot and KUnit may take.",
 )
-@click.option("--save-log", type=click.Path(dir_okay=False, path_type=Path), help="Keep the log.")
+@click.option("--save-log", type=OutFile(), help="Keep the log.")
 @_outputs
 def kernel_(
     paths: tuple[Path, ...],

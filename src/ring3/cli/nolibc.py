@@ -9,7 +9,7 @@ import click
 from ring3 import linux_source
 from ring3.arch import ARCHS, Arch, by_name, host
 from ring3.cli import Group
-from ring3.cli.output import console, emit_json, finding, progress
+from ring3.cli.output import OutFile, console, emit_json, finding, progress
 from ring3.errors import BadInput
 from ring3.files import write_atomically
 from ring3.nolibc import driver, generate, toolchain
@@ -162,9 +162,7 @@ def vendor(
     help="Linux's source, a folder or a version: compare with its tools/include/nolibc.",
 )
 @click.option("--why", "explained", default=None, help="Where each byte of PROGRAM goes.")
-@click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write tables and charts."
-)
+@click.option("--html", type=OutFile(), help="Write tables and charts.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def sizes(
     chosen: tuple[str, ...],

@@ -1,10 +1,13 @@
-"""What verbs print with: JSON, tables, progress.  Colours and bars appear only on a terminal."""
+"""What verbs print with: JSON, tables, progress, files.  Colours and bars appear only on a terminal."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +15,28 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+
+
+class OutFile(click.Path):
+    """A file that a verb will write.  That it may is found out before the work, which may take long."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        # Devices and pipes are written to; a file is replaced, which is a matter of its folder.
+        special = path.exists() and not path.is_file()
+        require_writable(path if special else path.resolve().parent)
+        return path
+
+
+def require_writable(place: Path) -> None:
+    """OSError unless ``place`` is there and this user may write to it."""
+    if not place.exists():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", str(place))
+    if not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, "may not be written to", str(place))
 
 
 def emit_json(answer: Any) -> None:

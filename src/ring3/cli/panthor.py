@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ring3.cli import Group
+from ring3.cli.output import OutFile
 
 if TYPE_CHECKING:
     from ring3.panthor.device import PanthorDevice
@@ -92,7 +93,7 @@ def sysroot_command(suite: str | None, only_path: bool) -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutFile(),
     required=True,
     help="The picture, a PNG.",
 )
@@ -106,7 +107,7 @@ def sysroot_command(suite: str | None, only_path: bool) -> None:
 )
 @click.option(
     "--timeline",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutFile(),
     help="Write a Perfetto trace of jobs and fences.",
 )
 @click.option(
@@ -162,7 +163,7 @@ def triangle(
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutFile(),
     required=True,
     help="The recording.",
 )
@@ -195,7 +196,7 @@ def record(output: Path, command: tuple[str, ...]) -> None:
 @click.argument("recording", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--timeline",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutFile(),
     help="Write a Perfetto trace of jobs and fences.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ring3.cli import Group
-from ring3.cli.output import console, emit_json, finding, progress
+from ring3.cli.output import OutFile, console, emit_json, finding, progress
 from ring3.cluster import executor
 from ring3.files import write_atomically
 from ring3.fs.block import FAULTS
@@ -60,7 +60,7 @@ def reclaim() -> None:
 @click.option("--cluster", help="A Dask scheduler, tcp://HOST:PORT.")
 @click.option(
     "--html",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutFile(),
     help="Write a page that tells it all, with counterexamples.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -167,7 +167,7 @@ def scenarios_command(as_json: bool) -> None:
 )
 @click.option("--cluster", help='A Dask scheduler for "all", tcp://HOST:PORT.')
 @click.option("--replay", metavar="SCENARIO/SCHEDULE", help="Run one counterexample again.")
-@click.option("--perfetto", type=click.Path(path_type=Path), help="Write it as a timeline.")
+@click.option("--perfetto", type=OutFile(), help="Write it as a timeline.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explore_command(
     *,

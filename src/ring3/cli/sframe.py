@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ring3.cli import Group
-from ring3.cli.output import emit_json, finding
+from ring3.cli.output import OutFile, emit_json, finding
 from ring3.errors import BadInput
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ring3.sframe.table import Refusal
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-OUTPUT = click.Path(dir_okay=False, path_type=Path)
+OUTPUT = OutFile()
 
 
 @click.group(cls=Group)
@@ -283,6 +283,10 @@ def stat(
             reports.append(report)
             bars.advance(task)
     reports.sort(key=lambda report: report.path)
+    # Of a tree it is told what was left out; who names files wants to hear of those.
+    tree = installed or any(path.is_dir() for path in paths)
+    if not tree and all(report.error for report in reports):
+        raise BadInput(reports[0].error)
     whole = measuring.total(reports)
     if as_json:
         emit_json({"files": [asdict(r) for r in reports], "total": asdict(whole)})

@@ -86,7 +86,16 @@ def read_sysfs(root: Path = SYSFS) -> tuple[list[Measured], int]:
     for folder in folders:
         if folder.is_symlink():
             continue
-        record: dict[str, Any] = {name: _read(folder / name) for name in FIELDS}
+        try:
+            record: dict[str, Any] = {name: (folder / name).read_text() for name in FIELDS}
+        except PermissionError:
+            raise MissingPart(
+                "the kernel tells of its caches to root alone",
+                where=str(root),
+                remedy="run as root",
+            ) from None
+        except OSError:
+            continue  # it is gone, or was never whole
         record["ctor"] = _read(folder / "ctor")
         letters = (("red_zone", "Z"), ("poison", "P"), ("store_user", "U"))
         record["debug"] = "".join(d for name, d in letters if _read(folder / name) == "1")
@@ -103,6 +112,8 @@ def read_json(path: Path) -> tuple[list[Measured], int]:
     """Caches from a JSON file: ``{"kernel": "... N CPUs ...", "caches": [{"name": ..., FIELDS}]}``."""
     try:
         document = json.loads(read_input(path))
+        if not isinstance(document, dict):
+            raise TypeError("no object")
         caches = document["caches"]
         words = str(document["kernel"]).replace(",", "").split()
         cpus = int(words[words.index("CPUs") - 1])

@@ -10,7 +10,7 @@ import numpy as np
 from ring3.elf import SHT_NOBITS, STT_FUNC, STT_GNU_IFUNC, Elf
 from ring3.errors import BadInput, MissingPart
 from ring3.files import require_regular
-from ring3.sframe import cfi, orc, section, sidecar
+from ring3.sframe import cfi, facts, orc, section
 from ring3.sframe.cfi import PT_GNU_EH_FRAME
 from ring3.sframe.decode import decode
 from ring3.sframe.image import Image
@@ -56,8 +56,8 @@ def sframe(path: Path) -> Section:
         return section.parse(path.read_bytes(), 0, str(path))
     with Elf(path) as elf:
         found = own_section(elf)
-        if found is None and elf.build_id and sidecar.path(elf.build_id).exists():
-            with Elf(sidecar.path(elf.build_id)) as beside:
+        if found is None and (kept := facts.sidecar(elf.build_id)):
+            with Elf(kept) as beside:
                 found = own_section(beside)
     if found is None:
         raise MissingPart(
