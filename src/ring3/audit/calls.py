@@ -96,7 +96,8 @@ class Calls(Arguments):
         again = self.answered_at.get(name) == line
         self.answered_at[name] = line
         state.env.pop(f"={name}()", None)
-        callees = self.callees(name, args)
+        answers = () if name.isidentifier() else self.answers(name)
+        callees, inert = self.interpreter.callees(self.function, name, args, answers)
         if not callees and self.context.domain[:3] != "fs/":
             member = MEMBER_CALL.match(name)
             if member and member.group(2) in FILE_IO:
@@ -106,7 +107,8 @@ class Calls(Arguments):
         for callee, how in callees:
             if state.spinning and self.interpreter.silence.unlocks(callee):
                 state.spinning = 0
-            self.enter(line, callee, args, state, how)
+            if not inert:
+                self.enter(line, callee, args, state, how)
             if not how and not self.program.functions[callee].macro and "*" not in target:
                 value = self.answer(callee, line, args, state)
                 if target and cexpr.members(value):
@@ -203,59 +205,34 @@ class Calls(Arguments):
             return True
         return False
 
-    def callees(self, name: str, args: tuple[str, ...]) -> list[tuple[int, str]]:
-        found: list[tuple[int, str]] = []
-        functions = self.program.functions
-        if WORD.fullmatch(name):
-            direct = self.program.resolve(name, self.path)
-            if direct is not None and functions[direct].macro:
-                # Allocation profiling wraps the function of this name in a macro without types.
-                behind = self.program.resolve(f"{name}_noprof", self.path)
-                direct = direct if behind is None else behind
-            if direct is not None:
-                found.append((direct, ""))
-        else:
-            member = MEMBER_CALL.match(name.strip("()* "))
-            if member and member.group(2) in self.program.op_fields:
-                field = member.group(2)
-                struct = self.program.type_of(member.group(1), self.function)
-                operations = self.interpreter.domain(self.context.domain)
-                structs = (
-                    [struct]
-                    if struct
-                    else [
-                        owner
-                        for owner in self.program.op_fields[field]
-                        if (owner, field) in operations.fields
-                    ]
-                )
-                if len(structs) == 1:
-                    owner = self.context.domain
-                    answers = operations.answer(structs[0], field)
-                    if not answers:
-                        # Shared machinery (quota formats, jbd2) answers its own operations.
-                        owner = self.program.unit[self.function]
-                        answers = self.interpreter.domain(owner).answer(structs[0], field)
-                    shown = f"{structs[0]}.{field} of {owner}"
-                    if len(answers) > 1 and structs[0] in TOLD_APART:
-                        usual = self.interpreter.domain(owner).usual(structs[0], field)
-                        found.extend(
-                            (
-                                answer,
-                                f"{ONE_OF[functions[answer].name == usual]} {len(answers)} {shown}",
-                            )
-                            for answer in answers
-                        )
-                    else:
-                        found.extend((answer, shown) for answer in answers)
-        silence = self.interpreter.silence
-        direct = found[0][0] if found else None
-        for callback, known in silence.handed(self.function, name, args, direct):
-            how = (
-                f"called by {name}()" if known else f"handed to {name}(), which is not in the tree"
-            )
-            found.append((callback, how))
-        return found
+    def answers(self, name: str) -> tuple[tuple[int, str], ...]:
+        """The functions behind a call through a pointer, and how they are known."""
+        program, functions = self.program, self.program.functions
+        member = MEMBER_CALL.match(name.strip("()* "))
+        if not member or member.group(2) not in program.op_fields:
+            return ()
+        field = member.group(2)
+        struct = program.type_of(member.group(1), self.function)
+        owner = self.context.domain
+        operations = self.interpreter.domain(owner)
+        if not struct:
+            owners = [one for one in program.op_fields[field] if (one, field) in operations.fields]
+            if len(owners) != 1:
+                return ()
+            struct = owners[0]
+        answers = operations.answer(struct, field)
+        if not answers:
+            # Shared machinery (quota formats, jbd2) answers its own operations.
+            owner = program.unit[self.function]
+            answers = self.interpreter.domain(owner).answer(struct, field)
+        shown = f"{struct}.{field} of {owner}"
+        if len(answers) < 2 or struct not in TOLD_APART:
+            return tuple((answer, shown) for answer in answers)
+        usual = self.interpreter.domain(owner).usual(struct, field)
+        return tuple(
+            (answer, f"{ONE_OF[functions[answer].name == usual]} {len(answers)} {shown}")
+            for answer in answers
+        )
 
     def enter(self, line: int, callee: int, args: tuple[str, ...], state: State, how: str) -> None:
         program = self.program

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from ring3.audit.cexpr import UNKNOWN, Value
+from ring3.audit.conditions import TRUNCATES
 from ring3.audit.contexts import Context, Net, Walked
 from ring3.audit.operations import Operations
 from ring3.audit.primitives import (
@@ -28,6 +29,10 @@ from ring3.audit.walk import Walk
 _VALUES = re.compile(r"(?<![\w.>])[A-Za-z_]\w*+(?!\s*(?:->|\.|\())")
 
 
+#: Functions that a call enters, and how each is known: "" by name.
+Callees = tuple[tuple[int, str], ...]
+
+
 class Interpreter:
     """Interprets functions of one program.  Keeps what does not depend on the context."""
 
@@ -35,9 +40,14 @@ class Interpreter:
         self.program = program
         self.silence = Silence(program)
         self.nets: dict[int, Net] = {}
+        #: Walks of the subject at hand, outside of every scope.
+        self.walks: dict[tuple[int, Context], Walked] = {}
+        #: How often an answer or a net was not to be had: its question was being asked already.
+        self._unanswered = 0
         self._busy: set[int] = set()
-        self._answers: dict[tuple[int, Context], Value] = {}
+        self._answers: dict[tuple[int, Context], Value | None] = {}
         self._answering: list[int] = []
+        self._callees: dict[tuple[int, str, tuple[str, ...], Callees], tuple[Callees, bool]] = {}
         self._expressions: dict[int, str | None] = {}
         #: (expression, function, domain, reclaim) -> its value where the state has no part in it.
         self.alone: dict[tuple[str, int, str, int], Value] = {}
@@ -50,14 +60,73 @@ class Interpreter:
         self.operations: dict[str, Operations] = {}
 
     def walk(self, function: int, context: Context) -> Walked:
-        """Interpret ``function`` entered as ``context`` says."""
-        return Walk(self, function, context).run()
+        """Interpret ``function`` entered as ``context`` says, or remember what it does then."""
+        key = (function, context)
+        found = self.walks.get(key)
+        if found is None:
+            before = self._unanswered
+            found = Walk(self, function, context).run()
+            if self._unanswered == before:
+                self.walks[key] = found
+        return found
+
+    def forget(self) -> None:
+        """Another subject begins: what was walked for the last one is of no more use."""
+        self.walks.clear()
+        self._answers.clear()
 
     def domain(self, unit: str) -> Operations:
         """The operations that subject ``unit`` registers."""
         if unit not in self.operations:
             self.operations[unit] = Operations(self.program, unit)
         return self.operations[unit]
+
+    def callees(
+        self, function: int, name: str, args: tuple[str, ...], answers: Callees
+    ) -> tuple[Callees, bool]:
+        """What ``name(args)`` in ``function`` enters: the function of that name or, through a pointer,
+        those that ``answers`` has, and what is handed to it.  And whether none of them does anything."""
+        key = (function, name, args, answers)
+        found = self._callees.get(key)
+        if found is None:
+            callees = list(answers)
+            direct = None if callees else self._resolved(name, self.program.file[function])
+            if direct is not None:
+                callees.append((direct, ""))
+            first = callees[0][0] if callees else None
+            for callback, known in self.silence.handed(function, name, args, first):
+                how = (
+                    f"called by {name}()"
+                    if known
+                    else f"handed to {name}(), which is not in the tree"
+                )
+                callees.append((callback, how))
+            inert = all(self.inert(callee) for callee, _ in callees)
+            found = self._callees[key] = tuple(callees), inert
+        return found
+
+    def _resolved(self, name: str, path: str) -> int | None:
+        program = self.program
+        found = program.resolve(name, path) if name.isidentifier() else None
+        if found is not None and program.functions[found].macro:
+            # Allocation profiling wraps the function of this name in a macro without types.
+            behind = program.resolve(f"{name}_noprof", path)
+            found = found if behind is None else behind
+        return found
+
+    def inert(self, function: int) -> bool:
+        """Whether a call of ``function`` changes nothing but what its caller knows of values."""
+        declared = self.program.functions[function]
+        return (
+            self.silence.silent(function)
+            and declared.name not in self.unbalanced
+            and declared.name not in TRUNCATES
+            and not self.helper(function)
+            and not (
+                self.program.outside[function]
+                and any(kind == "gfp_t" for kind, _ in declared.params)
+            )
+        )
 
     def decisive(self, function: int) -> frozenset[int]:
         """Parameters whose value can select a branch or flags here or below; others are not kept apart."""
@@ -226,12 +295,18 @@ class Interpreter:
         context = context._replace(scope=0)  # in which no value has a part
         key = (function, context)
         if key not in self._answers:
-            self._answers[key] = UNKNOWN
-            if len(self._answering) < 6:
-                self._answering.append(function)
-                self._answers[key] = self.walk(function, context).returns
-                self._answering.pop()
-        return self._answers[key]
+            if len(self._answering) >= 6:
+                self._unanswered += 1
+                return UNKNOWN
+            self._answers[key] = None
+            self._answering.append(function)
+            self._answers[key] = self.walk(function, context).returns
+            self._answering.pop()
+        answer = self._answers[key]
+        if answer is None:
+            self._unanswered += 1
+            return UNKNOWN
+        return answer
 
     def expression_of(self, function: int) -> str | None:
         """The expression of a function that only returns one of its arguments; None for any other."""
@@ -261,6 +336,7 @@ class Interpreter:
         if function in self.nets:
             return self.nets[function]
         if function in self._busy or len(self._busy) > 40:
+            self._unanswered += 1
             return None
         self._busy.add(function)
         walked = self.walk(function, Context(self.program.unit[function]))

@@ -44,7 +44,6 @@ class Graph:
 
     interpreter: Interpreter
     walked: dict[Node, Walked] = field(default_factory=dict)
-    _unscoped: dict[Node, Walked] = field(default_factory=dict)
     contexts: dict[int, set[Context]] = field(default_factory=dict)
     _ambient: dict[int, int] = field(default_factory=dict)
     _called: dict[str, list[int]] | None = None
@@ -54,10 +53,7 @@ class Graph:
         found = self.walked.get(node)
         if found is None:
             function, context = node
-            plain = (function, context._replace(scope=0))
-            found = self._unscoped.get(plain)
-            if found is None:
-                found = self._unscoped[plain] = self.interpreter.walk(*plain)
+            found = self.interpreter.walk(function, context._replace(scope=0))
             if context.scope:
                 found = self._scoped(found, context.scope)
             found = self.walked[node] = self._widened(found)

@@ -30,6 +30,8 @@ SHARED_BY_ALL = re.compile(
 PARENT = "->d_parent"
 #: Structs that are one inode or its mapping.
 PER_INODE = re.compile(r"(?:inode|_inode_info|_inode_t|_vnode)$|^address_space$|^ntfs_inode$")
+#: So many bodies are kept, of 5 KiB each.
+_MOST_BODIES = 10_000
 _LOCK_TYPES = frozenset(
     words("mutex rw_semaphore percpu_rw_semaphore semaphore rt_mutex ww_mutex lockdep_map")
 )
@@ -124,9 +126,11 @@ class Program:
     # -- names
 
     def body(self, function: int) -> tuple[dict[str, str], list[Event]]:
-        """Locals and events of ``function``, read once."""
+        """Locals and events of ``function``, read once, or again when too many are kept."""
         found = self._bodies.get(function)
         if found is None:
+            if len(self._bodies) >= _MOST_BODIES:
+                self._bodies.clear()
             found = self._bodies[function] = self.functions[function].read()
         return found
 

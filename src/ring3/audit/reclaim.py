@@ -64,6 +64,7 @@ class Audit:
     def run(self, unit: str, roots: list[Root]) -> Subject:
         """Everything about subject ``unit``."""
         subject = Subject(unit)
+        self.interpreter.forget()
         graph = Graph(self.interpreter)
         spread = graph.spread(self.roots.scan(unit, roots))
         # Operations that the walk through the VFS met have the fuller chain from there.

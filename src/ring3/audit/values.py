@@ -41,7 +41,7 @@ _WORDS = {"NULL": FALSE, "false": FALSE, "true": TRUE}
 _MOST_ALONE = 20_000
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=20_000)
 def _names(text: str) -> frozenset[str]:
     """What a state may know under which name of ``text``: variables, and answers of calls."""
     words = WORD.findall(text)

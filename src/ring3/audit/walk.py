@@ -122,9 +122,7 @@ class Walk(Calls):
     # -- statements
 
     def block(self, events: list[Event], state: State | None, depth: int) -> State | None:
-        before = state
-        if state is not None:
-            before = state.copy()
+        before = (state.held, state.scopes) if state is not None else None
         for at, event in enumerate(events):
             kind = event[0]
             if kind == "label":
@@ -208,7 +206,11 @@ class Walk(Calls):
                     )
         return join(a, b)
 
-    def unguard(self, state: State, before: State | None = None) -> None:
+    def unguard(
+        self,
+        state: State,
+        before: tuple[tuple[Lock, ...], tuple[tuple[str, int], ...]] | None = None,
+    ) -> None:
         """End guards: the last one, that of a ``scoped_guard``, or all begun since ``before``."""
         if not any(lock.guard for lock in state.held) and not any(
             name == "guard" for name, _ in state.scopes
@@ -220,9 +222,10 @@ class Walk(Calls):
                     state.held = state.held[:index] + state.held[index + 1 :]
                     break
         else:
-            state.held = tuple(lock for lock in state.held if not lock.guard or lock in before.held)
+            held, scopes = before
+            state.held = tuple(lock for lock in state.held if not lock.guard or lock in held)
             state.scopes = tuple(
-                scope for scope in state.scopes if scope[0] != "guard" or scope in before.scopes
+                scope for scope in state.scopes if scope[0] != "guard" or scope in scopes
             )
 
     def branch(self, event: Event, state: State, depth: int) -> State | None:
