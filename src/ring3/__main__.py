@@ -18,9 +18,13 @@ def main() -> None:
         pid = stack.pid_of(words[1])
         if pid is not None:
             sys.exit(exit_code(lambda: _print(stack.of_process(pid))))
-    from ring3.cli import run
+    sys.exit(exit_code(_command_line))
 
-    sys.exit(exit_code(run))
+
+def _command_line() -> int:
+    from ring3.cli import run  # takes a moment, in which ^C may come
+
+    return run()
 
 
 def _print(threads: "list[ThreadStack]") -> int:

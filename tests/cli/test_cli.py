@@ -140,6 +140,41 @@ def test_what_cannot_be_written_is_said_before_the_work(words: str, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["program.c"], "nothing was done"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "tour -o",
+        "nolibc vendor",
+        "record -o {} -- true",
+        "export /dev/null -o",
+        "panthor triangle -o",
+        "completion",
+        "panthor step --count 0 -i --from",
+    ],
+)
+def test_an_empty_argument_is_one_clear_line(words: str, tmp_path: Path) -> None:
+    given = [word.replace("{}", "") for word in words.split()]
+    done = ring3(*given, *([] if "" in given else [""]), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("ring3: Invalid value for ") and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_choice_that_is_missing_is_one_line() -> None:
+    done = ring3("completion")
+    assert done.returncode == 2
+    assert done.stderr.endswith("bash, zsh, fish (ring3 completion --help)\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_interruption_while_it_starts_is_quiet(tmp_path: Path) -> None:
+    """The command line is imported when ^C comes."""
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    done = ring3("doctor", env=environment)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_where_no_cache_can_be_made_what_needs_none_works() -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": "/proc/none"}
     assert ring3("doctor", env=environment).returncode == 0

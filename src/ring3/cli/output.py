@@ -17,14 +17,23 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-class OutFile(click.Path):
-    """A file that a verb will write.  That it may is found out before the work, which may take long."""
+class Out(click.Path):
+    """What a verb will write.  An empty name, of a variable that is not set, is not the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if value == "":
+            self.fail("an empty name", param, ctx)
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
+
+
+class OutFile(Out):
+    """A file.  That it may be written is found out before the work, which may take long."""
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        path = super().convert(value, param, ctx)
         # Devices and pipes are written to; a file is replaced, which is a matter of its folder.
         special = path.exists() and not path.is_file()
         require_writable(path if special else path.resolve().parent)
