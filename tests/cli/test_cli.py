@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -173,6 +179,29 @@ def test_an_interruption_while_it_starts_is_quiet(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
     done = ring3("doctor", env=environment)
     assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_progress_fits_a_narrow_terminal() -> None:
+    """A line that wraps is erased in part only, and the screen fills with what is left."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    program = """if True:
+        from ring3.cli.output import progress
+        with progress() as bars:
+            bars.advance(bars.add_task("a description of some length", total=2))
+    """
+    command = [sys.executable, "-c", program]
+    subprocess.run(command, stderr=theirs, env={**environment, "TERM": "xterm"}, check=True)
+    os.close(theirs)
+    told = b""
+    with suppress(OSError):  # EIO: nobody has the terminal open any more
+        while piece := os.read(ours, 65536):
+            told += piece
+    os.close(ours)
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", told.decode()))
+    assert any(line.startswith("a desc") for line in lines)
+    assert max(map(len, lines)) <= 40
 
 
 def test_where_no_cache_can_be_made_what_needs_none_works() -> None:

@@ -62,7 +62,7 @@ def finding() -> None:
     click.get_current_context().exit(1)
 
 
-def console(stderr: bool = False) -> Console:
+def console() -> Console:
     """A rich console.  Off a terminal it prints plain text and never wraps a table's rows; on a narrow one
     the terminal wraps them, since a number that is cut or broken is none."""
     from rich.console import Console
@@ -71,7 +71,7 @@ def console(stderr: bool = False) -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # rich would end with 1, which here is a finding
 
-    made = Quiet(stderr=stderr, highlight=False)
+    made = Quiet(highlight=False)
     made.width = max(80, made.width) if made.is_terminal else 200
     return made
 
@@ -79,6 +79,7 @@ def console(stderr: bool = False) -> Console:
 @contextmanager
 def progress() -> Iterator[Progress]:
     """Progress bars on stderr, silent where stderr is no terminal.  ``add_task``/``advance`` as in rich."""
+    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -87,7 +88,8 @@ def progress() -> Iterator[Progress]:
         TimeElapsedColumn,
     )
 
-    shown = console(stderr=True)
+    # As wide as the terminal is: what wraps would not be erased.
+    shown = Console(stderr=True, highlight=False)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
