@@ -18,13 +18,9 @@ def main() -> None:
         pid = stack.pid_of(words[1])
         if pid is not None:
             sys.exit(exit_code(lambda: _print(stack.of_process(pid))))
-    sys.exit(exit_code(_command_line))
+    from ring3.cli import run
 
-
-def _command_line() -> int:
-    from ring3.cli import run  # takes a moment, in which ^C may come
-
-    return run()
+    sys.exit(exit_code(run))
 
 
 def _print(threads: "list[ThreadStack]") -> int:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ring3.cli import Command
-from ring3.cli.output import Out, console, progress, require_writable
+from ring3.cli.output import console, progress, require_writable
 from ring3.cluster import each, executor
 from ring3.elf import Elf
 from ring3.errors import BadInput, MissingPart, Ring3Error
@@ -497,7 +497,7 @@ def write(told: list[Told], folder: Path) -> Path:
 @click.option(
     "-o",
     "--output",
-    type=Out(file_okay=False),
+    type=click.Path(path_type=Path),
     default=Path("tour"),
     show_default=True,
     help="Folder of the page.",

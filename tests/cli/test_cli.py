@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import re
 import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -144,64 +138,6 @@ def test_what_cannot_be_written_is_said_before_the_work(words: str, tmp_path: Pa
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("ring3: /proc/none") and done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["program.c"], "nothing was done"
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "tour -o",
-        "nolibc vendor",
-        "record -o {} -- true",
-        "export /dev/null -o",
-        "panthor triangle -o",
-        "completion",
-        "panthor step --count 0 -i --from",
-    ],
-)
-def test_an_empty_argument_is_one_clear_line(words: str, tmp_path: Path) -> None:
-    given = [word.replace("{}", "") for word in words.split()]
-    done = ring3(*given, *([] if "" in given else [""]), cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("ring3: Invalid value for ") and done.stderr.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_choice_that_is_missing_is_one_line() -> None:
-    done = ring3("completion")
-    assert done.returncode == 2
-    assert done.stderr.endswith("bash, zsh, fish (ring3 completion --help)\n")
-    assert done.stderr.count("\n") == 1
-
-
-def test_an_interruption_while_it_starts_is_quiet(tmp_path: Path) -> None:
-    """The command line is imported when ^C comes."""
-    (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
-    done = ring3("doctor", env=environment)
-    assert (done.returncode, done.stderr) == (130, "")
-
-
-def test_progress_fits_a_narrow_terminal() -> None:
-    """A line that wraps is erased in part only, and the screen fills with what is left."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
-    environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
-    program = """if True:
-        from ring3.cli.output import progress
-        with progress() as bars:
-            bars.advance(bars.add_task("a description of some length", total=2))
-    """
-    command = [sys.executable, "-c", program]
-    subprocess.run(command, stderr=theirs, env={**environment, "TERM": "xterm"}, check=True)
-    os.close(theirs)
-    told = b""
-    with suppress(OSError):  # EIO: nobody has the terminal open any more
-        while piece := os.read(ours, 65536):
-            told += piece
-    os.close(ours)
-    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", told.decode()))
-    assert any(line.startswith("a desc") for line in lines)
-    assert max(map(len, lines)) <= 40
 
 
 def test_where_no_cache_can_be_made_what_needs_none_works() -> None:

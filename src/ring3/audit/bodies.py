@@ -175,9 +175,13 @@ class Bodies(Declarations):
 
     def declaration(self, node: Any, out: list[Event]) -> None:
         """Local variables, and what their initial values call."""
+        static = any(
+            kind_of(child) == "storage_class_specifier" and self.text(child) == "static"
+            for child in node.children
+        )
         for typename, variable, value, line in self.declared(node):
             self.locals[variable] = typename
-            if value is not None:
+            if value is not None and not static:  # a static one has what the last call left
                 self.expression(value, out, 0, variable)
                 if kind_of(value) != "initializer_list":
                     out.append(("=", line, variable, "=", self.text(value)[:300]))

@@ -144,9 +144,7 @@ def run() -> int:
         error.show()
         return 2
     except click.ClickException as error:
-        # Click says it in four lines, some of which it breaks.
+        # Click says it in four lines.
         context = error.ctx if isinstance(error, click.UsageError) else None
         command = context.command_path if context else "ring3"
-        raise BadInput(
-            " ".join(error.format_message().split()).rstrip("."), remedy=f"{command} --help"
-        ) from None
+        raise BadInput(error.format_message().rstrip("."), remedy=f"{command} --help") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ring3.cli import Command
-from ring3.cli.output import Out, progress
+from ring3.cli.output import progress
 from ring3.errors import BadInput
 
 
@@ -23,7 +23,7 @@ from ring3.errors import BadInput
     "-o",
     "--output",
     "outputs",
-    type=Out(),
+    type=click.Path(path_type=Path),
     multiple=True,
     help="*.html, *.collapsed, *.speedscope.json or *.pb.gz; may be given again.",
 )

@@ -9,7 +9,7 @@ import click
 from ring3 import linux_source
 from ring3.arch import ARCHS, Arch, by_name, host
 from ring3.cli import Group
-from ring3.cli.output import Out, OutFile, console, emit_json, finding, progress
+from ring3.cli.output import OutFile, console, emit_json, finding, progress
 from ring3.errors import BadInput
 from ring3.files import write_atomically
 from ring3.nolibc import driver, generate, toolchain
@@ -104,7 +104,7 @@ def cc(
         "ring3 nolibc vendor third_party/nolibc --check",
     ],
 )
-@click.argument("folder", type=Out(file_okay=False))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--arch", "names", multiple=True, help="Architecture; all by default, repeatable.")
 @click.option("--amalgamate", is_flag=True, help="One nolibc.h in place of many headers.")
 @click.option("--system-headers", is_flag=True, help="Leave the kernel's headers to the system.")

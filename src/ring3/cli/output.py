@@ -17,23 +17,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-class Out(click.Path):
-    """What a verb will write.  An empty name, of a variable that is not set, is not the current folder."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        if value == "":
-            self.fail("an empty name", param, ctx)
-        return Path(os.fsdecode(super().convert(value, param, ctx)))
-
-
-class OutFile(Out):
-    """A file.  That it may be written is found out before the work, which may take long."""
+class OutFile(click.Path):
+    """A file that a verb will write.  That it may is found out before the work, which may take long."""
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        path = super().convert(value, param, ctx)
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         # Devices and pipes are written to; a file is replaced, which is a matter of its folder.
         special = path.exists() and not path.is_file()
         require_writable(path if special else path.resolve().parent)
@@ -62,7 +53,7 @@ def finding() -> None:
     click.get_current_context().exit(1)
 
 
-def console() -> Console:
+def console(stderr: bool = False) -> Console:
     """A rich console.  Off a terminal it prints plain text and never wraps a table's rows; on a narrow one
     the terminal wraps them, since a number that is cut or broken is none."""
     from rich.console import Console
@@ -71,7 +62,7 @@ def console() -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # rich would end with 1, which here is a finding
 
-    made = Quiet(highlight=False)
+    made = Quiet(stderr=stderr, highlight=False)
     made.width = max(80, made.width) if made.is_terminal else 200
     return made
 
@@ -79,7 +70,6 @@ def console() -> Console:
 @contextmanager
 def progress() -> Iterator[Progress]:
     """Progress bars on stderr, silent where stderr is no terminal.  ``add_task``/``advance`` as in rich."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -88,8 +78,7 @@ def progress() -> Iterator[Progress]:
         TimeElapsedColumn,
     )
 
-    # As wide as the terminal is: what wraps would not be erased.
-    shown = Console(stderr=True, highlight=False)
+    shown = console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

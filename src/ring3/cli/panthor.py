@@ -242,13 +242,7 @@ def replay(recording: Path, timeline: Path | None, as_json: bool) -> None:
     metavar="TEXT",
     help="Begin where TEXT is in the instruction, or in its address.",
 )
-@click.option(
-    "--count",
-    type=click.IntRange(1),
-    default=40,
-    show_default=True,
-    help="Stop after this many instructions.",
-)
+@click.option("--count", default=40, show_default=True, help="Stop after this many instructions.")
 @click.option("--registers", is_flag=True, help="Show all registers at every step.")
 @click.option("-i", "--interactive", is_flag=True, help="Ask what to do at every step; h helps.")
 @click.option("--json", "as_json", is_flag=True, help="Print the steps as JSON.")

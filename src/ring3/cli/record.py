@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ring3.cli import Command
-from ring3.cli.output import Out, progress
+from ring3.cli.output import progress
 from ring3.errors import BadInput
 from ring3.sframe import record as recording
 from ring3.sframe.record import Settings, Summary
@@ -25,7 +25,7 @@ from ring3.sframe.record import Settings, Summary
 @click.option(
     "-o",
     "--output",
-    type=Out(),
+    type=click.Path(path_type=Path),
     default=Path("ring3.data"),
     show_default=True,
     help="The recording.",
