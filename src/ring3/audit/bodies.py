@@ -19,6 +19,8 @@ from ring3.audit.primitives import (
 )
 
 _CALLS = re.compile(rb"\w\s*\(")
+#: More constants in an array are not told.
+MOST = 8
 #: What an expression has that calls or assigns.
 _TELLS = re.compile(rb"[(=]|\+\+|--")
 #: What a _Generic selection may be.
@@ -175,18 +177,32 @@ class Bodies(Declarations):
 
     def declaration(self, node: Any, out: list[Event]) -> None:
         """Local variables, and what their initial values call."""
-        static = any(
-            kind_of(child) == "storage_class_specifier" and self.text(child) == "static"
-            for child in node.children
-        )
         for typename, variable, value, line in self.declared(node):
             self.locals[variable] = typename
-            if value is not None and not static:  # a static one has what the last call left
+            if value is not None:
                 self.expression(value, out, 0, variable)
                 if kind_of(value) != "initializer_list":
                     out.append(("=", line, variable, "=", self.text(value)[:300]))
-                else:
+                elif not self.constants(value, variable, line, out):
                     self.fields(value, variable, line, out)
+
+    def constants(self, node: Any, name: str, line: int, out: list[Event]) -> bool:
+        """``= { A, B }``: ``name[]`` is one of these; False where that is not what the value is."""
+        names = [self.text(child) for child in node.named_children if kind_of(child) != "comment"]
+        if not 1 < len(names) <= MOST or not all(
+            name.isidentifier() and name.isupper() for name in names
+        ):
+            return False
+        out.append(
+            (
+                "=",
+                line,
+                f"{name}[]",
+                "=",
+                " : ".join([*(f"_ ? {n}" for n in names[:-1]), names[-1]]),
+            )
+        )
+        return True
 
     def fields(self, node: Any, name: str, line: int, out: list[Event]) -> None:
         """``= { .a = x }``: what is not named is 0, which is told as ``name.*``."""
@@ -445,7 +461,16 @@ class Bodies(Declarations):
                 args.append(self.text(argument)[:240])
                 if argument.child_count:
                     self.expression(argument, out, depth + 1)
-        if name in ("likely", "unlikely", "sizeof", "IS_ERR", "PTR_ERR", "BUG_ON", "ARRAY_SIZE"):
+        if name in (
+            "likely",
+            "unlikely",
+            "sizeof",
+            "IS_ERR",
+            "PTR_ERR",
+            "BUG_ON",
+            "ARRAY_SIZE",
+            "Offsetof",
+        ):
             return
         if name.startswith("_Generic"):
             for choice in _CHOICE.findall(self.text(function)):

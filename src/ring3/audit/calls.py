@@ -31,7 +31,7 @@ from ring3.audit.primitives import (
     TRYLOCK,
 )
 from ring3.audit.program import MEMBER_CALL, WORD
-from ring3.audit.state import TASK_FLAGS, State
+from ring3.audit.state import TASK_FLAGS, State, plain
 from ring3.audit.tables import (
     ALLOCATIONS,
     ERROR_HANDLERS,
@@ -79,6 +79,9 @@ class Calls(Arguments):
         self.answered_at: dict[str, int] = {}
         #: Where the answer of the call at hand goes, or the call itself.
         self.answer_is = ""
+        #: Of the call at hand: the pointer to a table of operations, and callee -> the tables that it means.
+        self.pointer = ""
+        self.meaning: dict[int, frozenset[str]] = {}
 
     def call(self, event: Event, state: State) -> State | None:
         _, line, name, args, target = event
@@ -90,14 +93,14 @@ class Calls(Arguments):
             return None
         if name in SPIN:
             state.spinning = max(0, state.spinning + SPIN[name])
-            self.others_change(state, state.structs())
             return state
         if (plain in _KNOWN or name.startswith(_GUARD_CALLS)) and self.primitive(event, state):
             return state
         again = self.answered_at.get(name) == line
         self.answered_at[name] = line
         state.env.pop(f"={name}()", None)
-        answers = () if name.isidentifier() else self.answers(name)
+        self.pointer, self.meaning = "", {}
+        answers = () if name.isidentifier() else self.answers(name, state)
         callees, inert = self.interpreter.callees(self.function, name, args, answers)
         if not callees and self.context.domain[:3] != "fs/":
             member = MEMBER_CALL.match(name)
@@ -105,7 +108,10 @@ class Calls(Arguments):
                 self.alloc_site(
                     line, f"->{member.group(2)}", self.program.constant("GFP_KERNEL"), state
                 )
+        before = state.tables
         for callee, how in callees:
+            tables = self.meaning.get(callee)
+            state.tables = {**before, self.pointer: tables} if tables else before
             if state.spinning and self.interpreter.silence.unlocks(callee):
                 state.spinning = 0
             if not inert:
@@ -116,6 +122,7 @@ class Calls(Arguments):
                     state.env[f"={target}"] = value
                 elif not again and cexpr.members(value):
                     state.env[f"={name}()"] = value
+        state.tables = before
         self.change([callee for callee, _ in callees], args, state)
         return state
 
@@ -126,7 +133,6 @@ class Calls(Arguments):
         allocation = ALLOCATIONS.get(plain)
         if allocation is not None:
             self.allocate(line, plain, args, state)
-            self.change([], tuple(arg for arg in args if arg[:1] == "&"), state)
             return True
         if name == "memset" and len(args) == 3 and args[1] == "0":
             star = f"{args[0][1:]}.*" if args[0][:1] == "&" else f"{args[0]}->*"
@@ -134,7 +140,6 @@ class Calls(Arguments):
             state.env[star] = FALSE
             return True
         if name in ACQUIRE:
-            self.others_change(state, state.structs())
             index, mode = ACQUIRE[name]
             when = f"!{self.answer_is}" if _MAY_FAIL.search(name) else ""
             self.acquire(line, self.named(name, index, args), mode, state, blocking=True, when=when)
@@ -194,7 +199,6 @@ class Calls(Arguments):
         if name in _ERRORS:
             return True
         if name in WAITS:
-            self.others_change(state, state.structs())
             waited = args[WAITS[name]] if len(args) > WAITS[name] else ""
             self.site(
                 Site("wait", line, f"{name}({waited})", UNKNOWN, state.held, state.released), state
@@ -209,7 +213,7 @@ class Calls(Arguments):
             return True
         return False
 
-    def answers(self, name: str) -> tuple[tuple[int, str], ...]:
+    def answers(self, name: str, state: State) -> tuple[tuple[int, str], ...]:
         """The functions behind a call through a pointer, and how they are known."""
         program, functions = self.program, self.program.functions
         member = MEMBER_CALL.match(name.strip("()* "))
@@ -231,7 +235,10 @@ class Calls(Arguments):
             answers = self.interpreter.domain(owner).answer(struct, field)
         shown = f"{struct}.{field} of {owner}"
         if len(answers) < 2 or struct not in TOLD_APART:
-            return tuple((answer, shown) for answer in answers)
+            self.pointer = plain(member.group(1))
+            meant = self.meant(self.pointer, struct, field, answers, state)
+            self.meaning = {answer: tables for answer, _, tables in meant}
+            return tuple((answer, mark + shown) for answer, mark, _ in meant)
         usual = self.interpreter.domain(owner).usual(struct, field)
         return tuple(
             (answer, f"{ONE_OF[functions[answer].name == usual]} {len(answers)} {shown}")
@@ -362,7 +369,12 @@ class Calls(Arguments):
         if name in state.released:  # the caller's, which has it back
             state.released = state.released - {name}
         else:
-            state.held = (*state.held, Lock(name, mode, line, own, True, guard, when))
+            if blocking:  # where it was tried before, that was in vain, or this is the other case
+                state.held = tuple(
+                    lock for lock in state.held if lock.name != name or not lock.tried
+                )
+            lock = Lock(name, mode, line, own, True, guard, when, not blocking)
+            state.held = (*state.held, lock)
 
     def note_lock(self, line: int, text: str, mode: str, state: State) -> None:
         """Somebody may wait for the lock here."""
@@ -410,8 +422,11 @@ class Calls(Arguments):
                 self.alloc_site(line, f"{name}({member})", self.value(text, state), state)
             elif member != args[0] or len(self.declared.callees) < 4:
                 return  # whose tree it is, is not known here
-            else:
-                self.alloc_site(line, name, self.program.constant("GFP_KERNEL"), state)
+            else:  # a helper that is handed a tree: where all of the subject's are atomic, so is this
+                given = self.interpreter.domain(self.context.domain).trees.values()
+                sleeps = self.program.gfp["DIRECT_RECLAIM"]
+                if not given or any(self.value(one, state)[0] & sleeps for one in given):
+                    self.alloc_site(line, name, self.program.constant("GFP_KERNEL"), state)
             return
         at = allocation.flags
         flags = self.program.constant(allocation.default)

@@ -185,6 +185,7 @@ LAST_PUT = frozenset({"evict", "iput_final"})
 #: whole folios are truncated;
 #: gfs2's evict_should_delete() takes no glock under PF_MEMALLOC, so that none is instantiated afterwards;
 #: ceph holds a reference on an inode with dirty folios;
+#: radeon's notifier moves pages of the user, which are never in the device's memory, hence not copied;
 #: btrfs's list of what eviction flushes (evict_flush_states) has neither zones nor iputs.
 NEVER = frozenset(
     {
@@ -193,6 +194,7 @@ NEVER = frozenset(
         ("orangefs_invalidate_folio", "orangefs_launder_folio"),
         ("ceph_invalidate_folio", "ceph_put_wrbuffer_cap_refs"),
         ("evict_linked_inode", "gfs2_instantiate"),
+        ("radeon_bo_move", "radeon_move_blit"),
         ("flush_space", "btrfs_reclaim_sweep"),
         ("flush_space", "btrfs_delete_unused_bgs"),
         ("flush_space", "btrfs_reclaim_block_groups"),
@@ -204,6 +206,12 @@ NEVER = frozenset(
 )
 #: Code that tests the rest, and runs alone.
 TESTS = re.compile(r"/tests?/|[-_](?:tests?|kunit|selftests?)\.c$")
+#: Workers that write down what has happened: nobody waits for them.
+DUMPS = re.compile(r"coredump")
+#: The last reference to an object goes.
+LAST_REFERENCE = re.compile(
+    r"\(*(?:refcount_dec_and_\w+|atomic_dec_and_test|kref_put|kref_put_\w+)\(&(\w+)->\w+[,)]"
+)
 #: Steps that nobody takes, with why.
 IMPOSSIBLE: dict[tuple[str, str], str] = {
     ("__fput_deferred", "file_free"): "only for a file that was never opened",
@@ -219,13 +227,11 @@ IMPOSSIBLE: dict[tuple[str, str], str] = {
         ),
         "who adds a name has set the directory's key up before (fscrypt_prepare_rename() and the like)",
     ),
-    **dict.fromkeys(
-        (
-            ("nvme_init_identify", "nvme_init_subsystem"),
-            ("nvme_init_identify", "nvme_init_effects"),
-            ("nvme_init_ctrl_finish", "nvme_hwmon_init"),
-        ),
-        "a controller that has I/O has been identified (->identified)",
+    ("nvme_mpath_set_live", "nvme_add_ns_head_cdev"): (
+        "a path that has I/O has been live (NVME_NSHEAD_DISK_LIVE)"
+    ),
+    ("flush_lazy_signals", "flush_barrier"): (
+        "only a context's activity has barriers; memory, fences and overlays are waited for"
     ),
     ("cache_save_setup", "btrfs_check_data_free_space"): (
         "a space cache is of the root tree, for which no quota is reserved (is_fstree())"

@@ -12,6 +12,8 @@ RECLAIM_FLAGS = ("", "GFP_KERNEL", "GFP_NOFS", "GFP_NOIO")
 #: How a function is told that answers an operation for which a subject has several: one that few objects
 #: have (or nobody knows how many), the one that most have.
 ONE_OF = ("one of", "the usual of")
+#: The same of a driver, whose objects have one of them each, when nothing tells which.
+ANY_OF = "any of"
 
 
 class Lock(NamedTuple):
@@ -29,6 +31,7 @@ class Lock(NamedTuple):
     sure: bool = True
     guard: bool = False  # given back at the end of the block
     when: str = ""
+    tried: bool = False  # taken without waiting for it
 
 
 class Context(NamedTuple):
@@ -44,6 +47,8 @@ class Context(NamedTuple):
     mask: Value = UNKNOWN
     links: Value = UNKNOWN  # whether the reclaimed inode has any
     fields: tuple[tuple[int, str, Value], ...] = ()  # parameter, its member, what is known of that
+    #: Parameter, its pointer to a table of operations, the tables that it may be at (instances.py).
+    tables: tuple[tuple[int, str, frozenset[str]], ...] = ()
 
 
 class Edge(NamedTuple):

@@ -15,6 +15,8 @@ DEPTH = 150
 
 _TYPE = re.compile(r"(?:struct|union)\s+(\w+)|(\w+)\s*[\s*]*$")
 _SPACE = re.compile(r"\s+")
+#: Numbers and flags, as members of a table may be.
+_FLAGS = re.compile(r"[\w |]{1,80}")
 _KINDS: dict[int, str] = {}
 
 
@@ -155,8 +157,12 @@ class Declarations:
             yield typename + stars, variable, value, self.line(declarator)
 
     def initialiser(self, typename: str, variable: str, node: Any) -> None:
-        """Designated fields with plain names: which function answers which operation."""
+        """Designated fields with plain names: which function answers which operation.
+
+        With them the members that are numbers or flags, and ``*`` where what else is set was not read.
+        """
         fields: list[tuple[str, str]] = []
+        others: list[tuple[str, str]] = []
         stack = [node]
         line = self.line(node)
         for _ in range(4000):
@@ -167,6 +173,8 @@ class Declarations:
                 if kind == "initializer_list":
                     stack.append(child)
                 if kind != "initializer_pair":
+                    if kind != "comment" and others[-1:] != [("*", "")]:
+                        others.append(("*", ""))
                     continue
                 value = child.child_by_field_name("value")
                 designator = child.child_by_field_name("designator")
@@ -176,7 +184,10 @@ class Declarations:
                     stack.append(value)
                 else:
                     shown = self.text(value).lstrip("&( ").rstrip(") ")
+                    member = self.text(designator).lstrip(".")
                     if shown.isidentifier() and shown != "NULL":
-                        fields.append((self.text(designator).lstrip("."), shown))
+                        fields.append((member, shown))
+                    elif shown != "NULL":
+                        others.append((member, shown if _FLAGS.fullmatch(shown) else ""))
         if fields:
-            self.ops.append((typename, variable, line, tuple(fields)))
+            self.ops.append((typename, variable, line, (*fields, *others)))

@@ -34,6 +34,8 @@ _ATTRIBUTES = re.compile(
 _TAG_ARGUMENT = re.compile(rb"([(,]\s*)(?:struct|union|enum)(\s+\w+\s*)(?:(?=[,)])|\*+(?=\s*,))")
 # A type that points, as a macro's argument: kmalloc_objs(loff_t *, n).
 _POINTER_ARGUMENT = re.compile(rb"([(,]\s*\w+\s*)\*+(?=\s*,)")
+# The grammar knows offsetof(type, member), not offsetof(type, member[n]): a call like any other.
+_OFFSET = re.compile(rb"\boffsetof(?=\s*\([^()]*\[)")
 _UNDEFINED = re.compile(rb"^[ \t]*#[ \t]*undef[ \t]+(\w+)", re.M)
 _CONDITIONAL = re.compile(rb"^[ \t]*#[ \t]*(ifdef|ifndef|if|elif\w*|else|endif)\b[ \t]*(\w*)", re.M)
 _SUPPRESS = re.compile(rb"ring3:\s*allow\s+([\w, -]+)")
@@ -81,6 +83,8 @@ def extract(data: bytes, header: bool = False) -> Facts:
     )
     blanked = _ATTRIBUTES.sub(_blank, _without_dead(data))
     blanked = _TAG_ARGUMENT.sub(_untag, blanked)
+    if b"offsetof" in blanked:
+        blanked = _OFFSET.sub(b"Offsetof", blanked)
     if b"*," in blanked or b"* ," in blanked:
         blanked = _POINTER_ARGUMENT.sub(lambda found: found[1].ljust(len(found[0])), blanked)
     if b"\r" in blanked:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from ring3.audit.cexpr import UNKNOWN, Value
-from ring3.audit.changes import Changes
 from ring3.audit.conditions import TRUNCATES
 from ring3.audit.contexts import Context, Net, Walked
+from ring3.audit.instances import Guides
 from ring3.audit.operations import Operations
 from ring3.audit.primitives import (
     ACQUIRE,
@@ -52,13 +52,12 @@ class Interpreter:
         self._expressions: dict[int, str | None] = {}
         #: (expression, function, domain, reclaim) -> its value where the state has no part in it.
         self.alone: dict[tuple[str, int, str, int], Value] = {}
+        self.guides = Guides(program)
         self._repeated: dict[int, frozenset[str]] = {}
         self._telling: dict[int, tuple[tuple[int, str, bool, bool, bool], ...]] = {}
         self._decisive: dict[int, frozenset[int]] = {}
         self._tested: dict[tuple[int, int], frozenset[str]] = {}
-        self.changes = Changes(program)
-        self._variables: dict[int, frozenset[str]] = {}
-        self._structs: dict[int, frozenset[str]] = {}
+        self._changed: dict[tuple[int, int], frozenset[str] | None] = {}
         self._helpers: dict[int, list[tuple[str, int]]] = {}
         self.operations: dict[str, Operations] = {}
 
@@ -238,22 +237,45 @@ class Interpreter:
         self._tested[key] = frozenset(found)
         return self._tested[key]
 
-    def variables(self, function: int) -> frozenset[str]:
-        """The names of parameters and local variables of ``function``."""
-        found = self._variables.get(function)
-        if found is None:
-            params = self.program.functions[function].params
-            names = [*(name for _, name in params), *self.program.body(function)[0]]
-            found = self._variables[function] = frozenset(names)
-        return found
+    def changed(self, function: int, index: int, depth: int = 0) -> frozenset[str] | None:
+        """Members that ``function`` assigns through parameter ``index``, itself or below; None: any."""
+        key = (function, index)
+        if key in self._changed:
+            return self._changed[key]
+        self._changed[key] = frozenset()  # a recursion changes nothing more
+        declared = self.program.functions[function]
+        name = declared.params[index][1] if index < len(declared.params) else ""
+        found: set[str] | None = (
+            self._assigned(function, name, depth) if WORD.fullmatch(name) else None
+        )
+        self._changed[key] = None if found is None else frozenset(found)
+        return self._changed[key]
 
-    def structs(self, function: int) -> frozenset[str]:
-        """Local variables of ``function`` that are no pointers."""
-        found = self._structs.get(function)
-        if found is None:
-            found = self._structs[function] = frozenset(
-                name for name, kind in self.program.body(function)[0].items() if kind[-1:] != "*"
-            )
+    def _assigned(self, function: int, name: str, depth: int) -> set[str] | None:
+        found: set[str] = set()
+        path = self.program.file[function]
+        member = re.compile(rf"\(?{name}\)?\s*->\s*(\w+)")
+        for event in flatten(self.program.body(function)[1]):
+            if event[0] == "=":
+                if assigned := member.match(event[2]):
+                    found.add(assigned.group(1))
+                elif event[4].strip("()& ") == name or event[2].strip("(* )") == name:
+                    return None  # another name for it
+            elif event[0] == "c":
+                for at, arg in enumerate(event[3]):
+                    shown = arg.strip("() ")
+                    if shown == name:
+                        callee = self.program.resolve(event[2], path)
+                        more = (
+                            self.changed(callee, at, depth + 1)
+                            if callee is not None and depth < 8
+                            else None
+                        )
+                        if more is None:
+                            return None
+                        found |= more
+                    elif shown[:1] == "&" and (assigned := member.match(shown[1:].strip("( "))):
+                        found.add(assigned.group(1))
         return found
 
     def repeated(self, function: int) -> frozenset[str]:
@@ -323,10 +345,42 @@ class Interpreter:
         self._busy.discard(function)
         # A transaction that goes on after the call has locks of its own that say so.
         journal = CLASSED[JOURNAL_INFO]
-        acquired = tuple(lock for lock in walked.acquired if lock.name != journal)
+        unit = self.program.unit[function]
+        acquired = tuple(
+            lock
+            for lock in walked.acquired
+            if lock.name != journal
+            and (unit, lock.name.rpartition(".")[2]) not in self.given_back_later
+        )
         net = Net(acquired, walked.released - {journal}, walked.scope, walked.ended)
         self.nets[function] = net
         return net
+
+    @cached_property
+    def given_back_later(self) -> frozenset[tuple[str, str]]:
+        """Semaphores, as subject and member, that no function which is called by name gives back, but a
+        handler at the end of an I/O: who has taken one has no part in that."""
+        program = self.program
+        giving = {
+            function.name
+            for function in program.functions
+            if any(name == "up" for name, _ in function.locks)
+        }
+        called = {
+            name
+            for function in program.functions
+            if not giving.isdisjoint(function.callees)
+            for name in function.callees
+        }
+        kept: set[tuple[str, str]] = set()
+        given: set[tuple[str, str]] = set()
+        for index, function in enumerate(program.functions):
+            taken = {arg for name, arg in function.locks if name[:4] == "down" and "_" not in name}
+            back = {arg for name, arg in function.locks if name == "up"}
+            for found, args in ((kept, taken - back), (given, back - taken)):
+                if found is kept or function.name in called:
+                    found.update((program.unit[index], WORD.findall(arg)[-1]) for arg in args)
+        return frozenset(kept - given)
 
     def leaving(self, callees: tuple[str, ...], path: str) -> list[Net]:
         """What those of ``callees`` that are unbalanced leave behind."""

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
 from ring3.audit.conditions import LAST_PUT, MOUNTING, PREAMBLE, RARE
-from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, ONE_OF, Context, Edge, Site, Walked, cleared
+from ring3.audit.contexts import (
+    ANY_OF,
+    NOFS,
+    NOIO,
+    NORECLAIM,
+    ONE_OF,
+    Context,
+    Edge,
+    Site,
+    Walked,
+    cleared,
+)
 from ring3.audit.findings import Step
 from ring3.audit.flow import Interpreter
 from ring3.audit.program import Program, flatten
@@ -17,8 +28,10 @@ from ring3.audit.tables import SHARED
 
 #: A walk over more nodes than this is cut there, and its subject says so.
 LARGEST = 30_000
-#: A function met with more sets of constants than this keeps only its GFP flags apart.
+#: A function met with more sets of constants than this keeps only its GFP flags apart, and which tables of
+#: operations its objects have; with more than that many of these not them, either.
 MOST_CONTEXTS = 40
+MOST_TABLES = 400
 
 #: Longer ways are doubted: some condition on them may not have been understood.
 LONG = 14
@@ -79,7 +92,7 @@ class Graph:
 
     def _widen(self, edge: Edge) -> Edge:
         """``edge``, without constants other than flags when its callee has too many contexts."""
-        if not edge.context.args and not edge.context.fields:
+        if not edge.context.args and not edge.context.fields and not edge.context.tables:
             return edge
         contexts = self.contexts.setdefault(edge.callee, set())
         if edge.context in contexts or len(contexts) < MOST_CONTEXTS:
@@ -91,7 +104,10 @@ class Graph:
             for index, value in edge.context.args
             if params[index][0] == "gfp_t" or "gfp" in params[index][1]
         )
-        return edge._replace(context=edge.context._replace(args=kept, fields=()))
+        tables = edge.context.tables if len(contexts) < MOST_TABLES else ()
+        context = edge.context._replace(args=kept, fields=(), tables=tables)
+        contexts.add(context)
+        return edge._replace(context=context)
 
     def spread(self, roots: Iterable[Node], before: Spread | None = None) -> Spread:
         """Everything reached from ``roots``, breadth first; adds to ``before`` when given."""
@@ -229,7 +245,7 @@ class Graph:
 
     def _doubtful(self, node: Node, edge: Edge) -> bool:
         """Edges that are taken only where nothing else leads."""
-        if edge.failed or edge.how.startswith(("handed", ONE_OF[0])):
+        if edge.failed or edge.how.startswith(("handed", ONE_OF[0], ANY_OF)):
             return True
         functions = self.interpreter.program.functions
         return (functions[node[0]].name, functions[edge.callee].name) in RARE
@@ -325,6 +341,20 @@ def one_of_several(steps: Iterable[Step], rare: bool) -> str:
     return next(
         (f"{s.call}() is {s.note[s.note.index(mark) :]}" for s in steps if mark in s.note), ""
     )
+
+
+def any_of_several(steps: list[Step], home: str = "") -> tuple[str, ...]:
+    """Steps into any of several functions that answer an operation; one of each struct.
+
+    Two such steps may be of two devices.  One into file ``home``, where the way began, is not.
+    """
+    found: dict[str, str] = {}
+    for step, following in zip_longest(steps, steps[1:]):
+        at = step.note.find(ANY_OF)
+        if at >= 0 and (following is None or following.file != home):
+            operation = step.note[at:].split()[3].partition(".")[0]
+            found.setdefault(operation, f"{step.call}() is {step.note[at:]}")
+    return tuple(found.values())
 
 
 def beyond_evict(steps: list[Step]) -> list[Step]:

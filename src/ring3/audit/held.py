@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ring3.audit.conditions import CGROUP_ONLY, LAST_PUT, LAZYTIME, OWN_SUPERBLOCK, TESTS
-from ring3.audit.contexts import NOFS, NOIO, Context, Edge, Lock, Site
+from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Edge, Lock, Site
 from ring3.audit.findings import LEVELS, Finding, Level, Step
 from ring3.audit.flow import Interpreter
 from ring3.audit.graph import (
@@ -17,6 +17,7 @@ from ring3.audit.graph import (
     Reach,
     Spread,
     Ways,
+    any_of_several,
     beyond_evict,
     doubts,
     long_way,
@@ -83,6 +84,8 @@ class Held:
             for holder in self.holders[name]:
                 if not holder.lock.sure or holder.lock.mode == taken.mode == "r":
                     continue  # two that share a lock do not wait for each other
+                if self.graph.unused(holder.node[0], self.unit):
+                    continue  # reclaim has nothing to do with what is not in use
                 for site, steps in self._locks_under(name, holder):
                     if site.name not in self.taken and site.name not in found:
                         begin = self._begin(holder, name)
@@ -205,9 +208,9 @@ class Held:
 
     def _protected(self, node: Node, taken: Taken) -> bool:
         """Whether every caller of the holder is in a scope that keeps its allocations out of that reclaim."""
-        if taken.needs not in ("__GFP_FS", "__GFP_IO"):
-            return False
         scope = self.graph.ambient(node[0], self.unit)
+        if scope & NORECLAIM or taken.needs not in ("__GFP_FS", "__GFP_IO"):
+            return bool(scope & NORECLAIM)
         return bool(scope & (NOIO if taken.needs == "__GFP_IO" else NOFS | NOIO))
 
     def _place(self, node: Node, line: int) -> tuple[str, int] | None:
@@ -259,6 +262,7 @@ class Held:
         ]
         if taken.via:
             doubted.append(f"two tasks: reclaim waits for {taken.via}, whose holder waits for this")
+        doubted += any_of_several([*steps, *reclaim], steps[0].file)
         several = one_of_several([*steps, *reclaim], rare=True)
         doubted += filter(None, [several, one_of_several([*steps, *reclaim], rare=False)])
         level: Level = "warning" if doubted else "error"
@@ -310,12 +314,9 @@ def _few_locks(findings: list[Finding]) -> list[Finding]:
     kept = []
     for several in places.values():
         several.sort(key=lambda one: (LEVELS.index(one.level), len(one.chain), one.lock))
-        more = several[MOST_LOCKS:]
-        clear = ", ".join(one.lock for one in more if one.level != "note")
-        doubted = ", ".join(one.lock for one in more if one.level == "note")
-        others = [f"also under {clear}"] if clear else []
-        others += [f"perhaps under {doubted}"] if doubted else []
-        kept += [replace(one, why=(*one.why, *others)) for one in several[:MOST_LOCKS]]
+        more = ", ".join(one.lock for one in several[MOST_LOCKS:])
+        for one in several[:MOST_LOCKS]:
+            kept.append(replace(one, why=(*one.why, f"also under {more}")) if more else one)
     return kept
 
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from ring3.audit.cexpr import FALSE, TRUE, UNKNOWN, Value
 from ring3.audit.conditions import DROPS_ALL, DROPS_UNLINKED
 from ring3.audit.forms import Event
+from ring3.audit.instances import Tables
 from ring3.audit.program import MEMBER_CALL, WORD, Program, flatten
+from ring3.audit.settled import Settled
 from ring3.audit.tables import KNOWN_CALLS, SHARED
 
 #: Members by which an inode is told what it is.
@@ -21,6 +23,9 @@ class Operations:
     def __init__(self, program: Program, unit: str) -> None:
         self.unit = unit
         self.program = program
+        self.instances = Tables(program, unit)
+        #: Guards that are not passed again while the device is in use.
+        self.settled = Settled(program, unit).guards
         self.fields: dict[tuple[str, str], list[tuple[str, str]]] = {}
         #: Member that is a radix tree -> the flags it was initialised with.
         self.trees: dict[str, str] = {}
@@ -35,6 +40,8 @@ class Operations:
             for variable in program.unit_variables.get(unit, ())
             if any(entry[1] == "lookup" for entry in program.variable_ops[variable])
         )
+        #: Structs that every request of a block device has one of: reclaim's own has its own locks.
+        self.requests: set[str] = set()
         #: The flags that its sockets are given.
         self.socket_flags: list[str] = []
         #: Table of operations -> at how many places code of the subject assigns it or hands it on.
@@ -52,6 +59,8 @@ class Operations:
                     if event[4][:1] == "&":
                         self.assigned[right] += 1
                     member = MEMBER_CALL.match(event[2])
+                    if right.startswith("blk_mq_rq_to_pdu("):
+                        self.requests.add(program.type_of(event[2], index))
                     if event[2].endswith("sk_allocation"):
                         self.socket_flags.append(event[4])
                     if member and right in program.by_name:

@@ -19,8 +19,9 @@ from ring3.audit.tables import BOUNDARY, FILE_IS_UNIT, GFP, KNOWN_CALLS
 WORD = re.compile(r"[A-Za-z_]\w*")
 MEMBER_CALL = re.compile(r"^(.*?)(?:->|\.)\s*(\w+)$", re.S)
 #: Locks of these belong to objects that reclaim holds alone; a task that allocates has another's.
+#: A ``btree`` is bcache's buffer of one node.
 PER_OBJECT = re.compile(
-    r"^(?:\w*inode|\w*inode_info|\w*inode_t|\w*_vnode|address_space|dentry|folio|page|buffer_head|xfs_buf|extent_buffer)$"
+    r"^(?:\w*inode|\w*inode_info|\w*inode_t|\w*_vnode|address_space|dentry|folio|page|buffer_head|xfs_buf|extent_buffer|btree)$"
 )
 #: An expression that goes from an object to its superblock or device.
 SHARED_BY_ALL = re.compile(
@@ -32,6 +33,8 @@ PARENT = "->d_parent"
 PER_INODE = re.compile(r"(?:inode|_inode_info|_inode_t|_vnode)$|^address_space$|^ntfs_inode$")
 #: So many bodies are kept, of 5 KiB each.
 _MOST_BODIES = 10_000
+#: A struct's initial value: struct, path, variable, (member, text) with "*" where more is set.
+Table = tuple[str, str, str, tuple[tuple[str, str], ...]]
 _LOCK_TYPES = frozenset(
     words("mutex rw_semaphore percpu_rw_semaphore semaphore rt_mutex ww_mutex lockdep_map")
 )
@@ -76,6 +79,8 @@ class Program:
         self.ops: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
         self.unit_ops: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
         self.unit_variables: dict[str, set[str]] = defaultdict(set)
+        #: Subject -> (struct, path, variable, members) of its tables.
+        self.unit_tables: dict[str, list[Table]] = defaultdict(list)
         self.variable_ops: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
         self.op_fields: dict[str, set[str]] = defaultdict(set)
         self.globals: dict[tuple[str, str], str] = {}
@@ -107,7 +112,10 @@ class Program:
                     self.lock_members[member].add(name)
         for struct, variable, _, fields in facts.ops:
             self.unit_variables[unit].add(variable)
+            self.unit_tables[unit].append((struct, path, variable, fields))
             for field, function_name in fields:
+                if not function_name.isidentifier():
+                    continue
                 self.ops[struct, field].append((path, function_name, variable))
                 self.unit_ops[unit].append((struct, field, path, function_name))
                 self.variable_ops[variable].append((struct, field, path, function_name))

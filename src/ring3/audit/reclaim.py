@@ -14,6 +14,7 @@ from ring3.audit.graph import (
     Node,
     Reach,
     Spread,
+    any_of_several,
     beyond_evict,
     doubts,
     long_way,
@@ -57,6 +58,7 @@ class Audit:
         """
         program = self.program
         _ = self.interpreter.helpers
+        _ = self.interpreter.given_back_later
         _ = self.interpreter.unbalanced, self.roots.tainters, program.templates, program.wrappers
         _ = program.handed, program.registered, program.gfp, program.exclusive
         self.roots.everywhere("")
@@ -143,7 +145,7 @@ class Audit:
     ) -> Finding:
         before, root = self.chains.to(spread.ways, node)
         after, site = self.chains.onward(reach, node, end)
-        doubted = doubts(before + after)
+        doubted = doubts(before + after) + any_of_several(before + after)
         flags = self.program.flag_names(site.flags)
         name = self.chains.name(node)
         level: Level = "note"

@@ -136,11 +136,15 @@ class Roots:
     def _counts(self, site: Site, node: Node) -> bool:
         if site.name[0] == "?" or site.name in NO_LOCKS:
             return False
-        if PER_OBJECT.match(site.name.partition(".")[0]):
+        struct = site.name.partition(".")[0]
+        if PER_OBJECT.match(struct) or struct in self._requests(node):
             return False
         # annotations of spinning and RCU sections
         header = self.program.file[node[0]].startswith("include/")
         return not (site.name.endswith(".dep_map") and header)
+
+    def _requests(self, node: Node) -> set[str]:
+        return self.interpreter.domain(node[1].domain).requests
 
     def noted(self, graph: Graph, unit: str) -> dict[str, Taken]:
         """Locks that the subject tells lockdep reclaim takes: between fs_reclaim_acquire() and _release()."""

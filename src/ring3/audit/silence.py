@@ -9,6 +9,7 @@ from ring3.audit.tables import (
     DEFERRED,
     FILE_IO,
     IMPORTED,
+    QUEUE,
     SOCKET_CALLS,
     SPIN,
     WAITS,
@@ -66,6 +67,8 @@ class Silence:
         if any(name in ACQUIRE or name in MIGHT for name, _ in declared.locks):
             return None
         found: list[int] = []
+        # Workers of block and GPU drivers are waited for, too (waits.py).
+        queues = path.startswith("drivers/")
         # From a header anything may be called that a subject has itself.
         boundary = not path.startswith("include/")
         for event in flatten(program.body(function)[1]):
@@ -78,6 +81,8 @@ class Silence:
                 if args and args[0] in GUARD:
                     return None
                 continue
+            if queues and QUEUE.match(name):
+                return None
             callee = program.resolve(name, path) if WORD.fullmatch(name) else None
             if callee is None:
                 member = MEMBER_CALL.match(name.strip("()* "))

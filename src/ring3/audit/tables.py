@@ -5,6 +5,7 @@ Read off include/linux/{gfp_types,slab,mutex,rwsem,percpu-rwsem,sched/mm}.h of L
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from ring3.audit.primitives import words
@@ -320,6 +321,9 @@ WAITS: dict[str, int] = {
     "kthread_stop": 0,
 }
 
+#: What has a worker do something.
+QUEUE = re.compile(r"^(?:mod|queue)_(?:delayed_)?work(?:_on)?$|^kthread_queue_work$")
+
 #: Operations that run in tasks of their own while reclaim waits for them -> the flag with which their
 #: allocations would wait for themselves.
 WAITED_OPS: dict[str, dict[str, str]] = {
@@ -374,8 +378,6 @@ NO_LOCKS = frozenset(
 PLAIN = frozenset(
     {"", "int", "void", "bool", "long", "unsigned", "size_t", "ssize_t", "u32", "u64"}
 )
-#: Parts of a struct by which others get at all of it.
-SHARERS = frozenset(words("work_struct delayed_work rcu_work kthread_work completion timer_list"))
 #: Operations of which a subject has several tables, one a kind of file; which is meant is not followed.
 TOLD_APART = frozenset(
     words(

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
 from ring3.audit.cexpr import FALSE, NONZERO, TRUE, UNKNOWN, Value
 from ring3.audit.conditions import DEFAULT_D_OP, GIVEN_UP
-from ring3.audit.contexts import RECLAIM_FLAGS, Context
+from ring3.audit.contexts import RECLAIM_FLAGS
+from ring3.audit.instances import Instances
 from ring3.audit.program import MEMBER_CALL, WORD
-from ring3.audit.state import State
-
-if TYPE_CHECKING:
-    from ring3.audit.flow import Interpreter
+from ring3.audit.state import State, variable_of
 
 #: The value is that of the first argument.
 _TRANSPARENT = frozenset(
@@ -45,25 +42,18 @@ _MOST_ALONE = 20_000
 def _names(text: str) -> frozenset[str]:
     """What a state may know under which name of ``text``: variables, and answers of calls."""
     words = WORD.findall(text)
-    return frozenset(words + [f"={word}()" for word in words] if "(" in text else words)
+    more = [f"={word}()" for word in words] if "(" in text else []
+    more += [f"{word}[]" for word in words] if "[" in text else []
+    return frozenset(words + more)
 
 
-class Values:
+class Values(Instances):
     """``function`` entered in ``context``: what its expressions are worth in a state."""
-
-    def __init__(self, interpreter: Interpreter, function: int, context: Context) -> None:
-        self.interpreter = interpreter
-        self.program = interpreter.program
-        self.function = function
-        self.declared = self.program.functions[function]
-        self.path = self.program.file[function]
-        self.context = context
-        self.variables = interpreter.variables(function)
 
     def value(self, text: str, state: State) -> Value:
         if text.isidentifier():
             value = state.env.get(text) or _WORDS.get(text)
-            return self.constant(text) if value is None else value
+            return self.program.constant(text) if value is None else value
         if text.isdigit() and text[0] != "0":
             return (int(text) & cexpr.ALL, cexpr.ALL)
         if not self.told_alone(text, state):
@@ -84,26 +74,15 @@ class Values:
             return False
         if ("." in text or "->" in text) and not names.isdisjoint(state.structs()):
             return False
+        if state.tables and not names.isdisjoint(map(variable_of, state.tables)):
+            return False
         if state.masked or EMPTY in state.env or LINKS in state.env:
             return "(" not in text and "i_size" not in text and "i_nlink" not in text
         return True
 
-    def constant(self, name: str) -> Value:
-        """The value of a constant; a variable of this function may have the name of one elsewhere."""
-        return UNKNOWN if name in self.variables else self.program.constant(name)
-
     def read(self, text: str, state: State) -> Value:
         """The value of an expression that has to be looked at."""
         node = cexpr.parse(text)
-        several = [
-            name
-            for name in _names(text)
-            if name[0] == "=" and name in state.env and text.count(name[1:-1]) > 1
-        ]
-        if several:  # asked with several arguments: the answer is that of the last call
-            state = state.copy()
-            for name in several:
-                del state.env[name]
         if node[0] == "c" and "GFP_" in text:
             return self.either_flags(node, state)
         return self.evaluate(node, state)
@@ -157,8 +136,16 @@ class Values:
                 # Where it is set for the whole superblock every dentry has it.
                 default = self.interpreter.domain(self.context.domain).names(DEFAULT_D_OP)
                 return TRUE if default else UNKNOWN
+            if self.settled and (self.function, self.last(name)) in self.settled:
+                return NONZERO
+            if self.instances.members:
+                return self.of_table(name, state)
             return self.operation_exists(name)
-        return self.constant(name)
+        return self.program.constant(name)
+
+    def last(self, name: str) -> str:
+        """The last member of ``name``."""
+        return name.rpartition(">")[2].rpartition(".")[2].removesuffix("[]")
 
     def directory_mask(self) -> Value:
         """The flags of the mappings of directories where the subject gives some others."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ring3.audit.conditions import DUMPS
 from ring3.audit.contexts import Context, Edge, Site
 from ring3.audit.findings import Finding, Level, Step
 from ring3.audit.graph import (
@@ -14,6 +15,7 @@ from ring3.audit.graph import (
     Node,
     Reach,
     Spread,
+    any_of_several,
     beyond_evict,
     doubts,
     long_way,
@@ -24,6 +26,7 @@ from ring3.audit.program import Program, flatten
 from ring3.audit.tables import (
     BLOCK_OPS,
     DOUBTED_OPS,
+    QUEUE,
     RESCUED,
     SIGNALLERS,
     SUBMITTED_HERE,
@@ -36,7 +39,6 @@ RULE = "wait-in-reclaim"
 _WORK = re.compile(
     r"^(?:__)?INIT_(?:DELAYED_|DEFERRABLE_|RCU_)?WORK(?:_ONSTACK)?$|^kthread_init_work$"
 )
-_QUEUE = re.compile(r"^(?:mod|queue)_(?:delayed_)?work(?:_on)?$|^kthread_queue_work$")
 #: Stands for the queue that a function is handed, whichever it is.
 _HANDED = "*"
 #: Work queued so many calls below an operation is the operation's own.
@@ -102,6 +104,7 @@ def _wait(
         if steps:
             doubted = [
                 *doubts([*before, *steps]),
+                *any_of_several([*before, *steps]),
                 *filter(
                     None,
                     [
@@ -196,7 +199,7 @@ def _others(program: Program, unit: str) -> dict[str, list[Other]]:
             if _WORK.match(name) and len(args) > 1:
                 how = f"the work set up by {declared.name}()"
                 _add(program, found, args[0], function, args[1], how)
-            elif _QUEUE.match(name) and len(args) > 1:
+            elif QUEUE.match(name) and len(args) > 1:
                 wq, work = (
                     (args[1], args[2]) if name.endswith("_on") and len(args) > 2 else args[:2]
                 )
@@ -236,7 +239,7 @@ def _add(
 def _declared(program: Program, chains: Chains, graph: Graph, unit: str) -> list[Finding]:
     """Operations that reclaim always waits for: block I/O, GPU jobs.  They run in tasks of their own."""
     found: list[Finding] = []
-    seen: set[tuple[str, int]] = set()
+    seen: set[tuple[str, str, str]] = set()
     others: dict[str, list[Other]] | None = None
     for struct, field, needs, path, name in _operations(program, graph, unit):
         function = program.resolve(name, path)
@@ -311,16 +314,18 @@ def _queued(
     for node in spread.ways:
         function = node[0]
         declared = program.functions[function]
-        if program.unit[function] != unit or not any(map(_QUEUE.match, declared.callees)):
+        if program.unit[function] != unit or not any(map(QUEUE.match, declared.callees)):
             continue
-        if len(chains.to(spread.ways, node)[0]) > _NEAR:
+        steps, _ = chains.to(spread.ways, node)
+        if len(steps) > _NEAR or any_of_several(steps):
             continue
         for event in flatten(program.body(function)[1]):
-            if event[0] == "c" and _QUEUE.match(event[2]) and len(event[3]) > 1:
+            if event[0] == "c" and QUEUE.match(event[2]) and len(event[3]) > 1:
                 work = event[3][2 if event[2].endswith("_on") and len(event[3]) > 2 else 1]
                 for kind in _works(program, function, work):
                     for other in others.get(kind, ()):
-                        if not other.line:
+                        name = program.functions[other.function].name
+                        if not other.line and not DUMPS.search(name):
                             found.setdefault(other.function, other.how)
     return found
 
@@ -335,9 +340,12 @@ def _allocations(
     struct: str,
     needs: str,
     why: tuple[str, ...],
-    seen: set[tuple[str, int]],
+    seen: set[tuple[str, str, str]],
 ) -> Iterator[Finding]:
-    """What is allocated along ``spread`` in the subject and may enter the reclaim that waits."""
+    """What is allocated along ``spread`` in the subject and may enter the reclaim that waits.
+
+    Of equal calls of one function the first is told.
+    """
     for node in spread.ways:
         if program.unit[node[0]] != unit or program.functions[node[0]].macro:
             continue
@@ -345,13 +353,17 @@ def _allocations(
             if site.kind != "alloc" or not _enters(program, site, needs):
                 continue
             at = chains.step(node, site)
-            if (at.file, at.line) in seen:
+            if (at.file, at.function, at.call) in seen:
                 continue
-            seen.add((at.file, at.line))
+            seen.add((at.file, at.function, at.call))
             steps, _ = chains.to(spread.ways, node)
             steps.append(at)
             flags = program.flag_names(site.flags)
-            doubted = [*doubts(steps), *filter(None, [long_way(steps), DOUBTED_OPS.get(struct)])]
+            doubted = [
+                *doubts(steps),
+                *any_of_several(steps),
+                *filter(None, [long_way(steps), DOUBTED_OPS.get(struct)]),
+            ]
             yield Finding(
                 rule=RULE,
                 level="note" if doubted or len(steps) > 8 else "warning",

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from ring3.audit import cexpr
 from ring3.audit.calls import Calls
 from ring3.audit.cexpr import ALL, FALSE, NONZERO, TRUE, UNKNOWN, Value
+from ring3.audit.conditions import LAST_REFERENCE
 from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Lock, Walked
 from ring3.audit.forms import Event
 from ring3.audit.primitives import JOURNAL_INFO
 from ring3.audit.program import PER_INODE, WORD, flatten
-from ring3.audit.state import TASK_FLAGS, State, join
+from ring3.audit.state import TASK_FLAGS, State, forget, join
 from ring3.audit.values import EMPTY, LINKS, MASK, no_call
 
 if TYPE_CHECKING:
@@ -65,9 +66,11 @@ class Walk(Calls):
                 state.env[names[index]] = value
         for index, member, value in self.context.fields:
             state.env[f"{names[index]}->{member}"] = value
-        state.private = self.interpreter.structs(self.function).union(
-            names[index] for index, _, _ in self.context.fields
-        )
+        state.tables = {
+            f"{names[index]}->{member}": tables
+            for index, member, tables in self.context.tables
+            if index < len(names)
+        }
         state.own = frozenset(names[index] for index in self.context.own if index < len(names))
         if self.context.empty:
             state.env[EMPTY] = TRUE
@@ -132,7 +135,7 @@ class Walk(Calls):
                 # A label that nothing above jumps to, after code that does not come here, is not reached.
                 state = self.meet(state, self.labels.pop(event[2], None))
                 if state is not None and event[2] in self.repeated:
-                    self.forget(state, events[at + 1 :])
+                    forget(state, events[at + 1 :])
                 continue
             if state is None:
                 if depth > 100 or not _has_label(event):
@@ -162,7 +165,7 @@ class Walk(Calls):
                 skipped = state.copy()
                 if kind == "loop" and cexpr.truth(self.value(event[2], state)) is False:
                     continue
-                self.forget(state, event[3])
+                forget(state, event[3])
                 self.breaks.append([])
                 after = self.block(event[3], state, depth + 1)
                 for out in self.breaks.pop():
@@ -242,7 +245,7 @@ class Walk(Calls):
             special = _SPECIAL.search(condition)
             if special and special.group(1) in state.own and "&&" not in condition:
                 chosen = special.group(2) == "!=" if "||" not in condition else chosen
-        if chosen is None and _NEVER_TRUE.match(condition):
+        if chosen is None and (_NEVER_TRUE.match(condition) or self.last_of_device(condition)):
             chosen = False
         if chosen is not None:
             return self.block(then if chosen else otherwise, state, depth + 1)
@@ -268,11 +271,21 @@ class Walk(Calls):
             marks |= {lock.name: _opposite(mark) for lock in two.held if lock.sure}
             joined.held = tuple(
                 lock._replace(when=marks.get(lock.name, ""))
-                if not lock.sure and not lock.when and lock.name not in before
+                if not lock.sure
+                and lock.name not in before
+                and (not lock.when or lock.name in marks)
                 else lock
                 for lock in joined.held
             )
         return joined
+
+    def last_of_device(self, condition: str) -> bool:
+        """Whether, for ``condition``, the last reference to a block device goes in the midst of its I/O."""
+        last = self.context.reclaim and LAST_REFERENCE.match(condition)
+        if not last:
+            return False
+        struct = self.program.type_of(last.group(1), self.function)
+        return "gendisk*" in self.program.members(struct, self.program.unit[self.function]).values()
 
     def narrow(self, condition: str, then: State, otherwise: State) -> None:
         """What each side of an undecided branch knows more."""
@@ -293,6 +306,8 @@ class Walk(Calls):
                 self._narrow(part, *both, changed)
         else:
             subject = node[2] if node[0] == "b" else node
+            if self.instances.members:
+                self.tell(node, then, otherwise)
             if subject[0] != "v" or subject[1] in changed or not WORD.fullmatch(subject[1]):
                 return
             name = subject[1]
@@ -345,6 +360,8 @@ class Walk(Calls):
             default = default or label is None
             entered = rest if label is None else possible.intersection(wanted) or not wanted
             entry = state.copy() if entered or not possible else None
+            if entry is not None and label is not None and self.instances.members:
+                self.tell(cexpr.parse(f"{subject} == {label}"), entry, State())
             after = self.block(body, join(after, entry), depth + 1)
         for out in self.breaks.pop():
             after = join(after, out)
@@ -370,7 +387,6 @@ class Walk(Calls):
             # What a call answers is another inode, unless it is a cast (F2FS_I(inode)).
             same = state.is_masked(right) and ("(" not in right or right[0].isupper())
             state.masked = state.masked | {left} if same else state.masked - {left}
-        self.named_anew(left, right, state)
         key = left.replace(" ", "")
         if key.endswith("->i_size") and key[:-8] in state.own:
             state.env.pop(EMPTY, None)
@@ -384,15 +400,11 @@ class Walk(Calls):
             value = cexpr.evaluate(
                 node, lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
             )
-        if WORD.fullmatch(key):
-            if key not in self.variables:
-                value = UNKNOWN  # anybody assigns it
-            elif key not in self.interpreter.structs(self.function):
-                state.private -= {key}
         state.set(key, value)
+        if operator == "=" and self.instances.several:
+            self.settle(key, right, state)
         if operator == "=" and WORD.fullmatch(key) and self.zeroed(right):
             state.env[f"{key}->*"] = FALSE
-            state.private |= {key}
         if self.context.reclaim and _FROM_LIST.match(right) and self.context.domain[:3] == "fs/":
             # What a filesystem's shrinker takes off its list has no other user.
             state.own = state.own | {left}
