@@ -222,7 +222,8 @@ FIXES: tuple[Fix, ...] = (
         "fs/ubifs",
         "ubifs_info.commit_sem",
         (Edit("fs/ubifs/journal.c", KERNEL),),
-        missed="not since values are followed: the cause is not found yet",
+        missed="all of them allocate before make_reservation() takes the lock; what is evicted under it "
+        "(iput() in ubifs_jnl_write_inode()) is an attribute's inode, which writes nothing (ui->xattr)",
     ),
     Fix(
         "f2fs: GFP_NOFS for segments under curseg_mutex",
@@ -235,7 +236,6 @@ FIXES: tuple[Fix, ...] = (
         "fs/f2fs",
         "curseg_info.journal_rwsem",
         (Edit("fs/f2fs/node.c", KERNEL),),
-        missed="not since values are followed: the cause is not found yet",
     ),
     Fix(
         "ext4: GFP_NOFS for buddies under the locality group's lock",
@@ -254,6 +254,42 @@ FIXES: tuple[Fix, ...] = (
         "fs/ntfs3",
         "wnd_bitmap.rw_lock",
         (Edit("fs/ntfs3/frecord.c", KERNEL),),
+    ),
+    Fix(
+        "jfs: GFP_NOFS for the log's bios under the log's lock",
+        "fs/jfs",
+        "jfs_log.loglock",
+        (Edit("fs/jfs/jfs_logmgr.c", KERNEL, "lbmStartIO"),),
+    ),
+    Fix(
+        "ubifs: GFP_NOFS for orphans under commit_sem",
+        "fs/ubifs",
+        "ubifs_info.commit_sem",
+        (Edit("fs/ubifs/orphan.c", KERNEL),),
+    ),
+    Fix(
+        "ubifs: GFP_NOFS in the log under the write buffer's lock",
+        "fs/ubifs",
+        "ubifs_wbuf.io_mutex",
+        (Edit("fs/ubifs/log.c", KERNEL),),
+    ),
+    Fix(
+        "exfat: GFP_NOFS for discards under the bitmap's lock",
+        "fs/exfat",
+        "exfat_sb_info.bitmap_lock",
+        (Edit("fs/exfat/balloc.c", KERNEL), Edit("fs/exfat/fatent.c", KERNEL)),
+    ),
+    Fix(
+        "ntfs3: GFP_NOFS for discards under the bitmap's lock",
+        "fs/ntfs3",
+        "wnd_bitmap.rw_lock",
+        (Edit("fs/ntfs3/super.c", KERNEL, "ntfs_discard"),),
+    ),
+    Fix(
+        "ocfs2: GFP_NOFS for cached blocks under a refcount tree's lock",
+        "fs/ocfs2",
+        "ocfs2_refcount_tree.rf_sem",
+        (Edit("fs/ocfs2/uptodate.c", KERNEL),),
     ),
     # -- known to be missed
     Fix(

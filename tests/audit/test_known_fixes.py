@@ -54,12 +54,20 @@ def without(tree: Path, edits: tuple[Edit, ...]) -> dict[str, bytes]:
     return {name: text.encode() for name, text in changed.items()}
 
 
+def locks(one: Finding) -> set[str]:
+    """The lock of a finding, and those that it names besides: of an allocation under many four are told."""
+    also = [
+        reason.removeprefix("also under ").split(", ") for reason in one.why if "also u" in reason
+    ]
+    return {one.lock}.union(*also)
+
+
 def shown(fix: Fix, these: list[Finding]) -> set[tuple[str, str]]:
     """What a user sees by default of the fix's bug: (function, identity)."""
     return {
         (one.at.function, one.id)
         for one in these
-        if one.level != "note" and one.lock == fix.lock and one.rule == fix.rule
+        if one.level != "note" and fix.lock in locks(one) and one.rule == fix.rule
     }
 
 
@@ -77,4 +85,4 @@ def test_most_are_found() -> None:
     for fixes in (FIXES, UPSTREAM):
         found = [fix for fix in fixes if not fix.missed]
         assert len(fixes) >= 30
-        assert len(found) / len(fixes) > 0.7
+        assert len(found) / len(fixes) > 0.8

@@ -36,9 +36,8 @@ UPSTREAM: tuple[Fix, ...] = (
     Fix(
         "btrfs: compression's workspaces are made in a NOFS scope",
         "fs/btrfs",
-        "btrfs_transaction.cache_write_mutex",
+        "btrfs_root.delalloc_mutex",
         (Edit(BTRFS + "compression.c", NOFS), Edit(BTRFS + "zstd.c", NOFS)),
-        missed="not since values are followed: the cause is not found yet",
     ),
     Fix(
         "btrfs: a tree is made in a NOFS scope",
@@ -51,7 +50,6 @@ UPSTREAM: tuple[Fix, ...] = (
         "fs/btrfs",
         "btrfs_block_group.free_space_lock",
         (Edit(BTRFS + "free-space-tree.c", NOFS),),
-        missed="not since values are followed: the cause is not found yet",
     ),
     Fix(
         "btrfs: a free space cache's inode is read in a NOFS scope",
@@ -111,9 +109,10 @@ UPSTREAM: tuple[Fix, ...] = (
                 "fs/gfs2/super.c",
                 ("unlikely(current->flags & PF_MEMALLOC) &&", "0 &&"),
             ),
+            # Who comes to the deletion all the same is turned away there.
+            Edit("fs/gfs2/super.c", ("WARN_ON_ONCE(current->flags & PF_MEMALLOC)", "0")),
         ),
         rule="nofail-in-reclaim",
-        missed="not since values are followed: the cause is not found yet",
     ),
     Fix(
         "fsnotify: a group's mark_mutex is held in a NOFS scope",

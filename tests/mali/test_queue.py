@@ -7,6 +7,7 @@ import struct
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mali_machine import STORE_R0, TABLES, Compute
 
 from ring3.errors import BadInput
 from ring3.mali import (
@@ -19,6 +20,7 @@ from ring3.mali import (
     QueueState,
 )
 from ring3.mali.cs.table import OPS, assemble, disassemble, encode
+from ring3.mali.mmu import AddressSpace
 
 BUF = 0x4000_0000
 
@@ -173,6 +175,28 @@ def test_reset_forgets_everything(bench):
     machine.gpu.reset()
     assert machine.gpu.run() == 0 and machine.gpu.slots[0].group is None
     assert machine.gpu.address_spaces[1].page_table is None
+
+
+@pytest.mark.parametrize("slices", [13, 14])  # of which twelve prepare RUN_COMPUTE
+def test_a_job_goes_on_under_another_number_of_its_address_space(bench, slices):
+    job = Compute(bench, "MOV.i32 r0, r60\n" + STORE_R0)
+    machine, gpu = job.machine, job.machine.gpu
+    gpu.slice = 1
+    job.run(4, 16, run=False)
+    gpu.step(slices)
+    assert not machine.group.state[0].between, "in the middle of the job"
+    group = gpu.slots[0].suspend()
+    machine.space.disable()
+    gpu.place(2, machine.space)
+    gpu.place(
+        1, AddressSpace(1, machine.memory)
+    )  # somebody else has the number, and nothing mapped
+    machine.space.enable(TABLES)
+    group.address_space = 2
+    gpu.slots[0].resume(group)
+    gpu.run(10_000)
+    assert machine.of(QueueFault) == []
+    assert job.words(64) == list(range(64))
 
 
 _WORDS = st.builds(

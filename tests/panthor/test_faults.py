@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from errno import ECANCELED, EINVAL, ETIMEDOUT
 
 import pytest
+from mali_machine import STORE_R0
 
 from ring3.dma_buf.sync_file import SyncFile
 from ring3.drm.file import DrmFile
 from ring3.kernel import Kernel
 from ring3.mali import ExceptionCode, GpuConfig, MmuFault, QueueFault, TilerOutOfMemory
 from ring3.mali.cs.table import encode
+from ring3.mali.isa.asm import assemble
 from ring3.panthor import uapi
 from ring3.panthor.device import PanthorDevice
 from ring3.panthor.sched import TICK
@@ -236,6 +239,40 @@ def test_more_vms_than_address_spaces(device: PanthorDevice) -> None:
             client.store(100 * turn + number, signals=[done])
             client.wait(done)
             assert client.value() == 100 * turn + number
+
+
+SHADER = 0x40_0000
+
+
+def compute(client: Store, value: int, instructions: int) -> int:
+    """One thread works for so long, then stores ``value`` at DATA; what it signals."""
+    size = 4096 + 8 * (instructions + 4) + 4096 & -4096
+    bo = client.bo_create(size, client.vm)
+    client.map(client.vm, bo, SHADER, size, 0)
+    memory = client.bo_map(bo)
+    listing = "MOV.i32 r0, u2\n" + "MOV.i32 r1, r1\n" * instructions + STORE_R0
+    memory.write(0, struct.pack("<IIQ16x", 8 | 1 << 4, 0xFFFF, SHADER + 4096))
+    memory.write(64, struct.pack("<QQ", DATA, value))
+    memory.write(4096, assemble(listing))
+    registers = {0: 0, 8: SHADER + 64, 9: 2 << 24, 16: SHADER, 24: 0, 33: 0}
+    registers |= dict.fromkeys((34, 35, 36), 0) | dict.fromkeys((37, 38, 39), 1)
+    words = [encode("MOVE", d=24), encode("MOVE", d=16), encode("MOVE", d=0)]
+    words += [encode("MOVE32", d=register, imm=held) for register, held in registers.items()]
+    words += [encode("RUN_COMPUTE", task_increment=1)]
+    done = client.syncobj()
+    client.run(*client.stream(0, words), signals=[done])
+    return done
+
+
+def test_a_job_that_is_suspended_goes_on_in_its_own_vm(device: PanthorDevice) -> None:
+    """While it waits for a slot others have the number of its address space, and it gets another."""
+    device.gpu.slice = 1  # so that a job takes longer than a turn
+    clients = [Store(device, f"client{n}") for n in range(len(device.gpu.address_spaces) + 2)]
+    done = [compute(client, 100 + number, 3000) for number, client in enumerate(clients)]
+    for client, sync in zip(clients, done, strict=True):
+        client.wait(sync)
+    assert [client.value() for client in clients] == [100 + n for n in range(len(clients))]
+    assert device.kernel.log == []
 
 
 def test_a_heap_grows_until_it_may_not(store: Store) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
 from ring3.audit.cexpr import ALL, NONZERO, UNKNOWN, Value
 from ring3.audit.conditions import OWN_SUPERBLOCK
 from ring3.audit.contexts import Context, Edge
-from ring3.audit.program import PARENT, PER_INODE, WORD
+from ring3.audit.forms import Event
+from ring3.audit.program import PARENT, PER_INODE, flatten
 from ring3.audit.state import State, variable_of
-from ring3.audit.tables import PLAIN
+from ring3.audit.tables import PLAIN, SHARERS
 from ring3.audit.values import EMPTY, LINKS, MASK, Values
 
 if TYPE_CHECKING:
     from ring3.audit.flow import Interpreter
+
+#: What gives an object another name: ``&x``, ``&x->member`` or ``x`` alone on the right.
+_ANOTHER_NAME = re.compile(r"\(*&\s*(\w+)(?:(?:->|\.)\w+)*\)*$|(\w+)$")
 
 
 class Arguments(Values):
@@ -139,21 +144,70 @@ class Arguments(Values):
         return any(params[index][0] != "gfp_t" and value[1] == ALL for index, value in context.args)
 
     def change(self, callees: list[int], args: tuple[str, ...], state: State) -> None:
-        """Forget what the callees may assign through pointers that they are handed."""
+        """Forget what the callees may assign through pointers that they are handed, or know already."""
+        if not state.env:
+            return
         structs = state.structs()
+        handed = set()
         for index, arg in enumerate(args):
             variable = arg.lstrip("&")
-            if arg[:1] == "&" and not WORD.fullmatch(variable):
-                state.set(variable, UNKNOWN)
-            elif arg[:1] == "&":
-                state.env.pop(variable, None)
-            if variable not in structs:
+            if arg[:1] == "&":
+                if state.star(variable):
+                    state.env[variable] = UNKNOWN
+                else:
+                    state.env.pop(variable, None)
+            elif arg in state.env and any(
+                self.interpreter.changes.assigns(one, index) for one in callees
+            ):
+                state.set(arg, UNKNOWN)
+            if not structs or (base := variable_of(variable)) not in structs:
                 continue
+            handed.add(base)
+            if arg[:1] == "&" and self.program.type_of(variable, self.function) in SHARERS:
+                state.drop(base, None)
             changed: frozenset[str] | None = frozenset() if callees else None
             for callee in callees:
-                more = self.interpreter.changed(callee, index)
+                more = self.interpreter.changes.through(callee, index)
                 changed = None if changed is None or more is None else changed | more
             state.drop(variable, changed)
+        if structs and not all(map(self.interpreter.changes.nothing, callees or (-1,))):
+            self.others_change(state, structs - handed)
+
+    @staticmethod
+    def others_change(state: State, structs: set[str]) -> None:
+        """Others may have assigned members of those of ``structs`` that they know."""
+        for variable in structs - state.private:
+            state.drop(variable, None)
+
+    def forget(self, state: State, events: list[Event]) -> None:
+        """What ``events`` assign may have been assigned already, the time before."""
+        for event in flatten(events):
+            if event[0] == "=":
+                self.named_anew(event[2], event[4], state)
+                state.set(event[2].replace(" ", ""), UNKNOWN)
+            elif event[0] == "c":
+                if event[4]:
+                    state.set(event[4].replace(" ", ""), UNKNOWN)
+                if state.env:
+                    direct = self.program.resolve(event[2], self.path)
+                    self.change([] if direct is None else [direct], event[3], state)
+
+    def named_anew(self, left: str, right: str, state: State) -> None:
+        """``left`` is another name of ``right`` from now on, or of what it points to: nothing is believed
+        of the members of either that is assigned by the other."""
+        if left[:1] in "*(":
+            state.drop(left.strip("*() "), None)
+        other = _ANOTHER_NAME.match(right)
+        if other and (name := other.group(1) or other.group(2)) in self.variables:
+            state.private -= {name}
+            if other.group(1) or name in state.structs():
+                state.drop(name, None)
+        key = left.replace(" ", "")
+        if "->" in key and state.env and variable_of(key) not in state.private:
+            member = key.rpartition("->")[2].rpartition(".")[2]
+            for known in [one for one in state.env if one.endswith((f"->{member}", f".{member}"))]:
+                if variable_of(known) not in state.private:
+                    del state.env[known]
 
     def scope(self, state: State) -> int:
         bits = self.context.scope

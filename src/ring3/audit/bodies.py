@@ -46,6 +46,8 @@ _STATEMENTS = frozenset(
     )
 )
 
+_QUALIFIERS = frozenset({"storage_class_specifier", "type_qualifier"})
+
 
 class Bodies(Declarations):
     """Reads functions: what they call, lock and assign."""
@@ -177,9 +179,11 @@ class Bodies(Declarations):
 
     def declaration(self, node: Any, out: list[Event]) -> None:
         """Local variables, and what their initial values call."""
+        words = {self.text(child) for child in node.children if kind_of(child) in _QUALIFIERS}
+        kept = "static" in words and "const" not in words
         for typename, variable, value, line in self.declared(node):
             self.locals[variable] = typename
-            if value is not None:
+            if value is not None and not kept:  # it has what the last call left
                 self.expression(value, out, 0, variable)
                 if kind_of(value) != "initializer_list":
                     out.append(("=", line, variable, "=", self.text(value)[:300]))

@@ -93,6 +93,7 @@ class Calls(Arguments):
             return None
         if name in SPIN:
             state.spinning = max(0, state.spinning + SPIN[name])
+            self.others_change(state, state.structs())
             return state
         if (plain in _KNOWN or name.startswith(_GUARD_CALLS)) and self.primitive(event, state):
             return state
@@ -133,6 +134,7 @@ class Calls(Arguments):
         allocation = ALLOCATIONS.get(plain)
         if allocation is not None:
             self.allocate(line, plain, args, state)
+            self.change([], tuple(arg for arg in args if arg[:1] == "&"), state)
             return True
         if name == "memset" and len(args) == 3 and args[1] == "0":
             star = f"{args[0][1:]}.*" if args[0][:1] == "&" else f"{args[0]}->*"
@@ -140,6 +142,7 @@ class Calls(Arguments):
             state.env[star] = FALSE
             return True
         if name in ACQUIRE:
+            self.others_change(state, state.structs())
             index, mode = ACQUIRE[name]
             when = f"!{self.answer_is}" if _MAY_FAIL.search(name) else ""
             self.acquire(line, self.named(name, index, args), mode, state, blocking=True, when=when)
@@ -199,6 +202,7 @@ class Calls(Arguments):
         if name in _ERRORS:
             return True
         if name in WAITS:
+            self.others_change(state, state.structs())
             waited = args[WAITS[name]] if len(args) > WAITS[name] else ""
             self.site(
                 Site("wait", line, f"{name}({waited})", UNKNOWN, state.held, state.released), state

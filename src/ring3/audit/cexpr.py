@@ -380,6 +380,8 @@ def _binary(operator: str, a: Value, b: Value) -> Value:
         nothing = a == FALSE and operator in ("*", "/", "%", "<<", ">>")
         return FALSE if nothing or (b == FALSE and operator == "*") else UNKNOWN
     x, y = _signed(a[0]), _signed(b[0])
+    if operator in ("<", ">", "<=", ">=") and _of_two_minds(operator, x, y):
+        return UNKNOWN
     if operator in ("<<", ">>"):
         if not 0 <= y < 64:
             return UNKNOWN
@@ -388,7 +390,8 @@ def _binary(operator: str, a: Value, b: Value) -> Value:
     if operator in ("/", "%"):
         if y == 0:
             return UNKNOWN
-        return (int(x / y) & ALL if operator == "/" else x - y * int(x / y) & ALL, ALL)
+        quotient = abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)
+        return (quotient & ALL if operator == "/" else x - y * quotient & ALL, ALL)
     if operator in _ARITHMETIC:
         return (_ARITHMETIC[operator](x, y) & ALL, ALL)
     return TRUE if _COMPARE[operator](x, y) else FALSE
@@ -407,6 +410,16 @@ _COMPARE: dict[str, Callable[[int, int], bool]] = {
     "<=": lambda x, y: x <= y,
     ">=": lambda x, y: x >= y,
 }
+
+
+def _of_two_minds(operator: str, x: int, y: int) -> bool:
+    """Whether a comparison depends on a type that we do not know: -1 may be the largest number.
+
+    Nobody asks whether what has no sign is less than 0; other negative numbers are errors.
+    """
+    if (x, y)[operator in ("<", ">=")] == 0:
+        return False
+    return any(number < 0 and not -4096 < number < -1 for number in (x, y))
 
 
 def _signed(bits: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from ring3.audit.cexpr import UNKNOWN, Value
+from ring3.audit.changes import Changes
 from ring3.audit.conditions import TRUNCATES
 from ring3.audit.contexts import Context, Net, Walked
 from ring3.audit.instances import Guides
@@ -57,7 +58,9 @@ class Interpreter:
         self._telling: dict[int, tuple[tuple[int, str, bool, bool, bool], ...]] = {}
         self._decisive: dict[int, frozenset[int]] = {}
         self._tested: dict[tuple[int, int], frozenset[str]] = {}
-        self._changed: dict[tuple[int, int], frozenset[str] | None] = {}
+        self.changes = Changes(program)
+        self._variables: dict[int, frozenset[str]] = {}
+        self._structs: dict[int, frozenset[str]] = {}
         self._helpers: dict[int, list[tuple[str, int]]] = {}
         self.operations: dict[str, Operations] = {}
 
@@ -237,45 +240,22 @@ class Interpreter:
         self._tested[key] = frozenset(found)
         return self._tested[key]
 
-    def changed(self, function: int, index: int, depth: int = 0) -> frozenset[str] | None:
-        """Members that ``function`` assigns through parameter ``index``, itself or below; None: any."""
-        key = (function, index)
-        if key in self._changed:
-            return self._changed[key]
-        self._changed[key] = frozenset()  # a recursion changes nothing more
-        declared = self.program.functions[function]
-        name = declared.params[index][1] if index < len(declared.params) else ""
-        found: set[str] | None = (
-            self._assigned(function, name, depth) if WORD.fullmatch(name) else None
-        )
-        self._changed[key] = None if found is None else frozenset(found)
-        return self._changed[key]
+    def variables(self, function: int) -> frozenset[str]:
+        """The names of parameters and local variables of ``function``."""
+        found = self._variables.get(function)
+        if found is None:
+            params = self.program.functions[function].params
+            names = [*(name for _, name in params), *self.program.body(function)[0]]
+            found = self._variables[function] = frozenset(names)
+        return found
 
-    def _assigned(self, function: int, name: str, depth: int) -> set[str] | None:
-        found: set[str] = set()
-        path = self.program.file[function]
-        member = re.compile(rf"\(?{name}\)?\s*->\s*(\w+)")
-        for event in flatten(self.program.body(function)[1]):
-            if event[0] == "=":
-                if assigned := member.match(event[2]):
-                    found.add(assigned.group(1))
-                elif event[4].strip("()& ") == name or event[2].strip("(* )") == name:
-                    return None  # another name for it
-            elif event[0] == "c":
-                for at, arg in enumerate(event[3]):
-                    shown = arg.strip("() ")
-                    if shown == name:
-                        callee = self.program.resolve(event[2], path)
-                        more = (
-                            self.changed(callee, at, depth + 1)
-                            if callee is not None and depth < 8
-                            else None
-                        )
-                        if more is None:
-                            return None
-                        found |= more
-                    elif shown[:1] == "&" and (assigned := member.match(shown[1:].strip("( "))):
-                        found.add(assigned.group(1))
+    def structs(self, function: int) -> frozenset[str]:
+        """Local variables of ``function`` that are no pointers."""
+        found = self._structs.get(function)
+        if found is None:
+            found = self._structs[function] = frozenset(
+                name for name, kind in self.program.body(function)[0].items() if kind[-1:] != "*"
+            )
         return found
 
     def repeated(self, function: int) -> frozenset[str]:

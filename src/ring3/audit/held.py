@@ -314,9 +314,12 @@ def _few_locks(findings: list[Finding]) -> list[Finding]:
     kept = []
     for several in places.values():
         several.sort(key=lambda one: (LEVELS.index(one.level), len(one.chain), one.lock))
-        more = ", ".join(one.lock for one in several[MOST_LOCKS:])
-        for one in several[:MOST_LOCKS]:
-            kept.append(replace(one, why=(*one.why, f"also under {more}")) if more else one)
+        more = several[MOST_LOCKS:]
+        clear = ", ".join(one.lock for one in more if one.level != "note")
+        doubted = ", ".join(one.lock for one in more if one.level == "note")
+        others = [f"also under {clear}"] if clear else []
+        others += [f"perhaps under {doubted}"] if doubted else []
+        kept += [replace(one, why=(*one.why, *others)) for one in several[:MOST_LOCKS]]
     return kept
 
 

@@ -164,6 +164,7 @@ class Instances:
         self.declared = self.program.functions[function]
         self.path = self.program.file[function]
         self.context = context
+        self.variables = interpreter.variables(function)
         domain = interpreter.domain(context.domain)
         self.instances, self.settled = domain.instances, domain.settled
 

@@ -7,8 +7,7 @@ import re
 from ring3.audit import cexpr
 from ring3.audit.cexpr import Value
 from ring3.audit.contexts import Lock
-from ring3.audit.forms import Event
-from ring3.audit.program import SHARED_BY_ALL, WORD, flatten
+from ring3.audit.program import SHARED_BY_ALL, WORD
 
 _SEPARATOR = re.compile(r"->|\.")
 _INDEX = re.compile(r"\[[^\[\]]*\]")
@@ -30,19 +29,14 @@ def variable_of(text: str) -> str:
 
 class State:
     __slots__ = (
-        "env",
-        "failed",
-        "held",
-        "masked",
-        "own",
-        "released",
-        "scopes",
-        "spinning",
-        "tables",
+        *("env", "failed", "held", "masked", "own", "private", "released", "scopes"),
+        *("spinning", "tables"),
     )
 
     def __init__(self) -> None:
         self.env: dict[str, Value] = {}
+        #: Variables that are, or point to, a struct that nobody knows who was not handed it by a call.
+        self.private: frozenset[str] = frozenset()
         self.held: tuple[Lock, ...] = ()
         self.released: frozenset[str] = frozenset()
         self.scopes: tuple[tuple[str, int], ...] = ()
@@ -78,19 +72,28 @@ class State:
         return value
 
     def structs(self) -> set[str]:
-        """Variables of whose members something is known."""
-        return {variable_of(name) for name in self.env if "." in name or "->" in name}
+        """Variables of whose members, or of what they point to, something is known."""
+        return {
+            variable_of(name.lstrip("*"))
+            for name in self.env
+            if name[0] == "*" or (("." in name or "->" in name) and name[0] != "=")
+        }
 
     def star(self, name: str) -> str:
         """The key that tells the rest of the struct ``name`` is a member of (``x.*``), or ""."""
+        rest = ""
         for found in _SEPARATOR.finditer(name):
+            if rest and self.env.get(name[: found.start()]) == cexpr.UNKNOWN:
+                rest = ""  # a part of which nothing is known
             if name[: found.end()] + "*" in self.env and "->" not in name[found.end() :]:
-                return name[: found.end()] + "*"
-        return ""
+                rest = name[: found.end()] + "*"
+        return rest
 
     def set(self, name: str, value: Value) -> None:
         """``name`` has been assigned ``value``."""
-        if self.env and name.isidentifier():
+        if "[" in name and name[-2:] != "[]":  # one of them; an initialiser tells of all
+            name, value = _INDEX.sub("[]", name), cexpr.UNKNOWN
+        if self.env:
             self.drop(name, None)
         if value != cexpr.UNKNOWN or self.star(name):
             self.env[name] = value
@@ -105,19 +108,30 @@ class State:
             }
 
     def drop(self, variable: str, members: frozenset[str] | None) -> None:
-        """Forget ``members`` (None: all) of the struct that ``variable`` is or points to."""
+        """Forget ``members`` (None: all) of the struct that ``variable`` is or points to.
+
+        Of a member ``m->`` only what it points to is forgotten.
+        """
         begins = (f"{variable}.", f"{variable}->")
-        for key in [key for key in self.env if key.startswith(begins)]:
-            member = key[len(variable) :].lstrip("->.")
-            if members is None or member.partition(".")[0] in members:
+        for key in [key for key in self.env if key.lstrip("*").startswith(begins)]:
+            member = key.lstrip("*")[len(variable) :].lstrip("->.")
+            first = _SEPARATOR.split(member, 1)[0]
+            if members is None or first in members or (first != member and f"{first}->" in members):
                 del self.env[key]
+        if members is None:
+            self.env.pop(f"*{variable}", None)
         for sign in (".", "->") if members else ():
             if f"{variable}{sign}*" in self.env:
-                self.env.update((f"{variable}{sign}{one}", cexpr.UNKNOWN) for one in members or ())
+                self.env.update(
+                    (f"{variable}{sign}{one}", cexpr.UNKNOWN)
+                    for one in members or ()
+                    if one[-1] != ">"
+                )
 
     def copy(self) -> State:
         other = State()
         other.env = dict(self.env)
+        other.private = self.private
         other.held, other.released = self.held, self.released
         other.scopes, other.own, other.masked = self.scopes, self.own, self.masked
         other.failed, other.spinning = self.failed, self.spinning
@@ -144,10 +158,19 @@ def join(a: State | None, b: State | None) -> State | None:
             lock if lock.name in theirs else lock._replace(sure=False) for lock in a.held
         ) + tuple(lock._replace(sure=False) for lock in b.held if lock.name not in mine)
     out.released = a.released | b.released
-    scopes, others = (
-        (a.scopes, b.scopes) if len(a.scopes) >= len(b.scopes) else (b.scopes, a.scopes)
-    )
-    out.scopes = tuple(scope for scope in scopes if scope[0] != TASK_FLAGS or scope in others)
+    out.private = a.private & b.private
+    if a.scopes != b.scopes:
+        scopes, others = (
+            (a.scopes, b.scopes) if len(a.scopes) >= len(b.scopes) else (b.scopes, a.scopes)
+        )
+        # What was begun on one side alone keeps nothing out, and yet is ended later; but where one side
+        # has a lock more, that side is what is asked about.
+        alone = a.held == b.held
+        out.scopes = tuple(
+            (scope[0], 0) if alone and scope not in others else scope
+            for scope in scopes
+            if scope[0] != TASK_FLAGS or scope in others
+        )
     out.own = a.own | b.own
     out.masked = a.masked | b.masked
     out.failed = a.failed and b.failed
@@ -155,12 +178,3 @@ def join(a: State | None, b: State | None) -> State | None:
     if a.tables != b.tables:
         out.tables = {key: a.tables[key] | b.tables[key] for key in a.tables if key in b.tables}
     return out
-
-
-def forget(state: State, events: list[Event]) -> None:
-    """What ``events`` assign may have been assigned already, the time before."""
-    for event in flatten(events):
-        if event[0] == "=":
-            state.set(event[2].replace(" ", ""), cexpr.UNKNOWN)
-        elif event[0] == "c" and event[4]:
-            state.set(event[4].replace(" ", ""), cexpr.UNKNOWN)

@@ -378,6 +378,8 @@ NO_LOCKS = frozenset(
 PLAIN = frozenset(
     {"", "int", "void", "bool", "long", "unsigned", "size_t", "ssize_t", "u32", "u64"}
 )
+#: Parts of a struct by which others get at all of it.
+SHARERS = frozenset(words("work_struct delayed_work rcu_work kthread_work completion timer_list"))
 #: Operations of which a subject has several tables, one a kind of file; which is meant is not followed.
 TOLD_APART = frozenset(
     words(

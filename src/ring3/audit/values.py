@@ -53,7 +53,7 @@ class Values(Instances):
     def value(self, text: str, state: State) -> Value:
         if text.isidentifier():
             value = state.env.get(text) or _WORDS.get(text)
-            return self.program.constant(text) if value is None else value
+            return self.constant(text) if value is None else value
         if text.isdigit() and text[0] != "0":
             return (int(text) & cexpr.ALL, cexpr.ALL)
         if not self.told_alone(text, state):
@@ -80,9 +80,22 @@ class Values(Instances):
             return "(" not in text and "i_size" not in text and "i_nlink" not in text
         return True
 
+    def constant(self, name: str) -> Value:
+        """The value of a constant; a variable of this function may have the name of one elsewhere."""
+        return UNKNOWN if name in self.variables else self.program.constant(name)
+
     def read(self, text: str, state: State) -> Value:
         """The value of an expression that has to be looked at."""
         node = cexpr.parse(text)
+        several = [
+            name
+            for name in _names(text)
+            if name[0] == "=" and name in state.env and text.count(name[1:-1]) > 1
+        ]
+        if several:  # asked with several arguments: the answer is that of the last call
+            state = state.copy()
+            for name in several:
+                del state.env[name]
         if node[0] == "c" and "GFP_" in text:
             return self.either_flags(node, state)
         return self.evaluate(node, state)
@@ -141,7 +154,7 @@ class Values(Instances):
             if self.instances.members:
                 return self.of_table(name, state)
             return self.operation_exists(name)
-        return self.program.constant(name)
+        return self.constant(name)
 
     def last(self, name: str) -> str:
         """The last member of ``name``."""

@@ -18,7 +18,7 @@ from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Lock, Walked
 from ring3.audit.forms import Event
 from ring3.audit.primitives import JOURNAL_INFO
 from ring3.audit.program import PER_INODE, WORD, flatten
-from ring3.audit.state import TASK_FLAGS, State, forget, join
+from ring3.audit.state import TASK_FLAGS, State, join
 from ring3.audit.values import EMPTY, LINKS, MASK, no_call
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ class Walk(Calls):
                 state.env[names[index]] = value
         for index, member, value in self.context.fields:
             state.env[f"{names[index]}->{member}"] = value
+        state.private = self.interpreter.structs(self.function).union(
+            names[index] for index, _, _ in self.context.fields
+        )
         state.tables = {
             f"{names[index]}->{member}": tables
             for index, member, tables in self.context.tables
@@ -135,7 +138,7 @@ class Walk(Calls):
                 # A label that nothing above jumps to, after code that does not come here, is not reached.
                 state = self.meet(state, self.labels.pop(event[2], None))
                 if state is not None and event[2] in self.repeated:
-                    forget(state, events[at + 1 :])
+                    self.forget(state, events[at + 1 :])
                 continue
             if state is None:
                 if depth > 100 or not _has_label(event):
@@ -165,7 +168,7 @@ class Walk(Calls):
                 skipped = state.copy()
                 if kind == "loop" and cexpr.truth(self.value(event[2], state)) is False:
                     continue
-                forget(state, event[3])
+                self.forget(state, event[3])
                 self.breaks.append([])
                 after = self.block(event[3], state, depth + 1)
                 for out in self.breaks.pop():
@@ -387,6 +390,7 @@ class Walk(Calls):
             # What a call answers is another inode, unless it is a cast (F2FS_I(inode)).
             same = state.is_masked(right) and ("(" not in right or right[0].isupper())
             state.masked = state.masked | {left} if same else state.masked - {left}
+        self.named_anew(left, right, state)
         key = left.replace(" ", "")
         if key.endswith("->i_size") and key[:-8] in state.own:
             state.env.pop(EMPTY, None)
@@ -400,11 +404,17 @@ class Walk(Calls):
             value = cexpr.evaluate(
                 node, lambda n: self.lookup(n, state), lambda n, a: self.called(n, a, state)
             )
+        if WORD.fullmatch(key):
+            if key not in self.variables:
+                value = UNKNOWN  # anybody assigns it
+            elif key not in self.interpreter.structs(self.function):
+                state.private -= {key}
         state.set(key, value)
         if operator == "=" and self.instances.several:
             self.settle(key, right, state)
         if operator == "=" and WORD.fullmatch(key) and self.zeroed(right):
             state.env[f"{key}->*"] = FALSE
+            state.private |= {key}
         if self.context.reclaim and _FROM_LIST.match(right) and self.context.domain[:3] == "fs/":
             # What a filesystem's shrinker takes off its list has no other user.
             state.own = state.own | {left}

@@ -12,7 +12,8 @@ from ring buffers, and tells the driver what happened::
     gpu.slots[0].doorbell(0, insert=64)         # bytes since the ring began
     gpu.run()                                   # or step(n) between other work of the simulated kernel
 
-After the driver changes page tables: ``address_spaces[n].flush()``.  Answer to
+After the driver changes page tables: ``address_spaces[n].flush()``.  Before it resumes a group under another
+number: ``place(n, space)`` with the :class:`AddressSpace` that the group had.  Answer to
 ``TilerOutOfMemory``: ``gpu.slots[s].queues[q].grant_chunk(address | size >> 12)``, 0 for none.  A queue's
 ``extract``, ``state`` and ``show()`` (PC, instruction, registers) may be read at any time.
 

@@ -139,9 +139,19 @@ class Gpu:
         self.flush_id = 1
         self.cycles = 0
         self._next = -1  # whose turn it was last
-        self._programs: dict[tuple[int, int], Program] = {}
+        self._programs: dict[tuple[AddressSpace, int], Program] = {}
         self._timed_out: set[tuple[int, int]] = set()
         self._job_began: dict[int, int] = {}
+
+    def place(self, number: int, space: AddressSpace) -> None:
+        """Address space ``number`` is ``space`` from now on.
+
+        Jobs that are suspended know theirs: a group that is resumed under another number keeps it.
+        """
+        if self.address_spaces[space.number] is space:
+            self.address_spaces[space.number] = AddressSpace(space.number, self.memory)
+        space.number = number
+        self.address_spaces[number] = space
 
     def timestamp(self) -> int:
         """GPU_TIMESTAMP: the driver's clock in nanoseconds."""
@@ -202,7 +212,7 @@ class Gpu:
 
     def program(self, space: AddressSpace, start: int) -> Program:
         """The decoded shader at ``start``; decoded again when its code changed."""
-        key = (space.number, start)
+        key = (space, start)
         found = self._programs.get(key)
         if found is None or not found.unchanged():
             if len(self._programs) >= PROGRAMS:

@@ -174,15 +174,15 @@ class PanthorDevice(DrmDevice):
                 self.release_space(oldest)
             vm.space = free[0]
             self._spaces[vm.space] = vm
-        space = self.gpu.address_spaces[vm.space]
-        if space.page_table != vm.pages.root:
-            space.enable(vm.pages.root)
+            self.gpu.place(vm.space, vm.translation)
+        if vm.translation.page_table != vm.pages.root:
+            vm.translation.enable(vm.pages.root)
         return vm.space
 
     def release_space(self, vm: Vm) -> None:
         """Take ``vm``'s address space away."""
         if vm.space is not None:
-            self.gpu.address_spaces[vm.space].disable()
+            vm.translation.disable()
             del self._spaces[vm.space]
             vm.space = None
 

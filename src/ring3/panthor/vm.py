@@ -20,6 +20,7 @@ from ring3.drm.gpuvm import GpuVa, GpuVm, Map, Op, Remap
 from ring3.drm.ranges import RangeAllocator
 from ring3.drm.sched import Entity, GpuScheduler, Job, Priority, TimeoutStatus
 from ring3.kernel import Mutex, Work
+from ring3.mali.mmu import AddressSpace
 from ring3.panthor import uapi
 from ring3.panthor.bo import KernelBo, PanthorBo
 from ring3.panthor.heap import HeapPool
@@ -72,8 +73,9 @@ class Vm:
         self.heaps_lock = Mutex(device.kernel, "panthor_vm.heaps.lock")
         self.refs = 1  # of its handle, one a group, one a bind job and one a call that uses it
         self.release_work = Work(device.kernel, self._release, name="panthor_vm_release")
-        #: The hardware's address space while it has one.
+        #: The number of the hardware's address space while it has one, and what is there then.
         self.space: int | None = None
+        self.translation = AddressSpace(0, device.memory)
         self.last_used = 0
         self._external: list[GemObject] | None = None
         self.evicted: list[PanthorBo] = []
