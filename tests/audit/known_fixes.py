@@ -24,7 +24,10 @@ class Edit:
 
 @dataclass(frozen=True)
 class Fix:
-    """One fix.  ``title`` says in our words what upstream changed; ``folders`` are read, too."""
+    """One fix.  ``title`` says in our words what upstream changed; ``folders`` are read, too.
+
+    ``function``, if given, is where the audit must show it: in two trees more than the fix differs.
+    """
 
     title: str
     subject: str
@@ -33,6 +36,7 @@ class Fix:
     version: str = "7.2"
     fixed: str = ""
     rule: str = "lock-across-reclaim"
+    function: str = ""
     missed: str = ""
     folders: tuple[str, ...] = ()
 

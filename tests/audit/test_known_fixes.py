@@ -12,10 +12,11 @@ from ring3 import linux_source
 from ring3.audit import store
 from ring3.audit.findings import Finding
 from ring3.audit.run import analyse
+from tests.audit.between_trees import BETWEEN
 from tests.audit.known_fixes import FIXES, Edit, Fix
 from tests.audit.upstream_fixes import UPSTREAM
 
-EVERY = (*FIXES, *UPSTREAM)
+EVERY = (*FIXES, *UPSTREAM, *BETWEEN)
 
 pytestmark = [pytest.mark.oracle, pytest.mark.timeout(1800)]
 
@@ -67,7 +68,10 @@ def shown(fix: Fix, these: list[Finding]) -> set[tuple[str, str]]:
     return {
         (one.at.function, one.id)
         for one in these
-        if one.level != "note" and fix.lock in locks(one) and one.rule == fix.rule
+        if one.level != "note"
+        and fix.lock in locks(one)
+        and one.rule == fix.rule
+        and fix.function in ("", one.at.function)
     }
 
 

@@ -57,7 +57,7 @@ def test_locks_around_reclaiming_allocations(toy: Report, marks: Marks) -> None:
         marks,
         *("lock-direct", "lock-helper-site", "lock-scoped-guard", "lock-guard"),
         *("lock-of-superblock", "lock-noted", "lock-if", "journal-info"),
-        *("lock-wrapped", "lock-either-flags"),
+        *("lock-wrapped", "lock-either-flags", "lock-of-handle"),
     )
     assert places(toy, "lock-across-reclaim") == wanted
 

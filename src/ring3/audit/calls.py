@@ -329,7 +329,9 @@ class Calls(Arguments):
             for lock in net.acquired:
                 mark = when if lock.sure else ""
                 state.held = (*state.held, lock._replace(line=line, own=False, when=mark))
-            for name in net.released:
+            # What it has for certain in the end, it gave back on other ways only (a transaction that it
+            # ends to begin the next).
+            for name in net.released - {lock.name for lock in net.acquired if lock.sure}:
                 self.release(name, state)
             if net.scope:
                 state.scopes = (*state.scopes, ("", net.scope))

@@ -14,6 +14,8 @@ _INDEX = re.compile(r"\[[^\[\]]*\]")
 _PARAMETER = re.compile(r"^\(?(\w+)\)(?=->|$)")
 #: In a state's scopes: one that was begun by setting flags of the task.
 TASK_FLAGS = "current->flags"
+#: Known where the task has a transaction already, and with it what beginning one locks.
+NESTED = "@nested"
 
 
 def plain(text: str) -> str:
@@ -154,9 +156,14 @@ def join(a: State | None, b: State | None) -> State | None:
                     out.env[name] = both
     if a.held != b.held:
         mine, theirs = {lock.name for lock in a.held}, {lock.name for lock in b.held}
+        nested = NESTED in a.env or NESTED in b.env
         out.held = tuple(
-            lock if lock.name in theirs else lock._replace(sure=False) for lock in a.held
-        ) + tuple(lock._replace(sure=False) for lock in b.held if lock.name not in mine)
+            lock if nested or lock.name in theirs else lock._replace(sure=False) for lock in a.held
+        ) + tuple(
+            lock if nested else lock._replace(sure=False)
+            for lock in b.held
+            if lock.name not in mine
+        )
     out.released = a.released | b.released
     out.private = a.private & b.private
     if a.scopes != b.scopes:

@@ -367,6 +367,8 @@ NO_LOCKS = frozenset(
         "srcu_struct.dep_map",
         "zspage_lock.dep_map",
         "ocfs2_lock_res.l_lockdep_map",
+        # Whoever is among them is among all writers of a transaction (btrfs_trans_num_writers).
+        "btrfs_fs_info.btrfs_trans_num_extwriters",
         # Told as request_queue.q_usage_counter, which older trees have, too.
         "request_queue.io_lockdep_map",
         "request_queue.q_lockdep_map",

@@ -18,7 +18,7 @@ from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Lock, Walked
 from ring3.audit.forms import Event
 from ring3.audit.primitives import JOURNAL_INFO
 from ring3.audit.program import PER_INODE, WORD, flatten
-from ring3.audit.state import TASK_FLAGS, State, join
+from ring3.audit.state import NESTED, TASK_FLAGS, State, join
 from ring3.audit.values import EMPTY, LINKS, MASK, no_call
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Walk(Calls):
         if known[1] and state.env.setdefault(MASK, known) == known:
             state.masked = state.masked | {"dir"}
         final = self.block(self.program.body(self.function)[1], state, 0)
-        last = final if final is not None else (self.exits[-1][0] if self.exits else None)
+        last = final if final is not None else self.last_exit()
         returned = self.returned[0] if self.returned else UNKNOWN
         for value in self.returned[1:]:
             returned = cexpr.either(returned, value)
@@ -103,6 +103,12 @@ class Walk(Calls):
             self.ended,
             returned,
         )
+
+    def last_exit(self) -> State | None:
+        """The last state in which the function returns, and not because it has failed if it may succeed."""
+        succeeds = [state for state, answer in self.exits if not _ERROR.match(answer)]
+        every = succeeds or [state for state, _ in self.exits]
+        return every[-1] if every else None
 
     def left(self, last: State) -> tuple[tuple[Lock, ...], int]:
         """Locks and scopes that the caller has after the call, if it goes on.
@@ -254,6 +260,8 @@ class Walk(Calls):
             return self.block(then if chosen else otherwise, state, depth + 1)
         other = state.copy()
         self.narrow(condition, state, other)
+        if condition.strip("()") == JOURNAL_INFO:
+            state.env[NESTED] = TRUE
         mark = _condition(condition)
         before = {lock.name for lock in state.held}
         _held_when(state, mark)
@@ -456,7 +464,9 @@ def _condition(text: str) -> str:
         text = text.strip()
         if text[:1] == "!" and text[1:2] != "=":
             rest = text[1:].strip()
-            if not (WORD.fullmatch(rest) or (rest[:1] == "(" and _whole(rest))):
+            inner = _CALL.match(rest)
+            whole = _whole(rest[inner.end() - 1 :]) if inner else rest[:1] == "(" and _whole(rest)
+            if not (whole or WORD.fullmatch(rest)):
                 break
             negated, text = not negated, rest
         elif text[:1] == "(" and _whole(text):

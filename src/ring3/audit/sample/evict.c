@@ -107,6 +107,8 @@ static void toy_evict_inode(struct inode *inode)
 	toy_walk(inode, toy_isolate);
 	mutex_lock(&sbi->table_lock);			/* LINE reclaim-takes */
 	mutex_unlock(&sbi->table_lock);
+	lock_map_acquire(&sbi->handle_map);		/* waits for who has a handle */
+	lock_map_release(&sbi->handle_map);
 	toy_log_begin(sbi);
 	toy_log_end(sbi);
 	toy_gate_enter(&sbi->gate);

@@ -158,3 +158,49 @@ static void toy_either(struct toy_sb_info *sbi, bool wait)
 	kmalloc(16, wait ? GFP_NOFS : GFP_NOWAIT);
 	mutex_unlock(&sbi->table_lock);
 }
+
+static void toy_handle_end(struct toy_sb_info *sbi)
+{
+	lock_map_release(&sbi->handle_map);
+}
+
+static void *toy_handle_begin(struct toy_sb_info *sbi, int blocked)
+{
+	void *handle;
+
+	if (current->journal_info) {			/* it has one already, and the lock */
+		handle = current->journal_info;
+		goto got_it;
+	}
+	if (blocked) {
+		lock_map_acquire(&sbi->handle_map);	/* one that it ends to begin the next */
+		toy_handle_end(sbi);
+	}
+	handle = kmalloc(16, GFP_NOFS);
+	lock_map_acquire(&sbi->handle_map);
+got_it:
+	if (toy_record(sbi, GFP_NOFS))
+		return handle;
+	toy_handle_end(sbi);
+	return ERR_PTR(-EIO);
+}
+
+static void toy_with_handle(struct toy_sb_info *sbi, int blocked)
+{
+	void *handle = toy_handle_begin(sbi, blocked);
+
+	if (IS_ERR(handle))
+		return;
+	kmalloc(16, GFP_KERNEL);			/* LINE lock-of-handle */
+	toy_handle_end(sbi);
+	kmalloc(16, GFP_KERNEL);			/* after its end */
+}
+
+static void toy_handle_if_any(struct toy_sb_info *sbi)
+{
+	void *handle = toy_handle_begin(sbi, 0);
+
+	if (!IS_ERR(handle))
+		toy_handle_end(sbi);
+	kmalloc(16, GFP_KERNEL);			/* who has failed has none */
+}

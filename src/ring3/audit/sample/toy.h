@@ -14,6 +14,7 @@ struct toy_sb_info {
 	struct mutex second_lock;
 	struct mutex shared_lock;
 	struct mutex noted_lock;
+	struct lockdep_map handle_map;
 	struct work_struct flush_work;
 	struct work_struct tidy_work;
 	struct work_struct save_work;
