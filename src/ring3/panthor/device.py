@@ -216,6 +216,6 @@ class PanthorDevice(DrmDevice):
             for _, group in private.groups:
                 with self.sched.lock:
                     group.timedout = True
-                self.sched.wq.queue(group.term_work)
+                group.queue_work(group.term_work)
         self.sched.wq.flush()
         self.hardware.stop_thread()

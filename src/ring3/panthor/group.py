@@ -272,7 +272,7 @@ class Group:
         self.pid, self.comm = process.pid, process.comm
         self.slot: int | None = None
         self.since = 0  # when it came into its slot
-        self.refs = 1  # of its handle, and one a job
+        self.refs = 1  # of its handle, one a job and one each work that is queued
         self._let_go = False
         self.state = State.CREATED
         self.fatal_queues = 0
@@ -296,7 +296,7 @@ class Group:
             raise
         configs = [QueueConfig(q.ring.va, q.ring_size, q.priority) for q in self.queues]
         self.hardware = HwGroup(0, configs, self.priority)
-        self.sync_work = Work(device.kernel, self.check_completion, name="panthor_group_sync_upd")
+        self.sync_work = Work(device.kernel, self._synced, name="panthor_group_sync_upd")
         self.term_work = Work(device.kernel, self._terminated, name="panthor_group_term")
         self.release_work = Work(device.kernel, self.release, name="panthor_group_release")
 
@@ -341,6 +341,17 @@ class Group:
         for queue in self.queues:
             queue.check_completion()
 
+    def queue_work(self, work: Work) -> None:
+        """Have ``sync_work`` or ``term_work`` done: the group lasts until it is (group_queue_work() in
+        panthor_sched.c)."""
+        self.get()
+        if not self.device.sched.wq.queue(work):
+            self.put()
+
+    def _synced(self) -> None:
+        self.check_completion()
+        self.put()
+
     def _terminated(self) -> None:
         """The hardware has let go of the group for good: what it still had fails."""
         self.state = State.TERMINATED
@@ -353,9 +364,10 @@ class Group:
         if self.destroyed and not self._let_go:
             self._let_go = True
             self.put()
+        self.put()
 
     def get(self) -> None:
-        """One more job refers to the group."""
+        """One more job, or work to do, refers to the group."""
         self.refs += 1
 
     def put(self) -> None:

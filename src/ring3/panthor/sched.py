@@ -178,11 +178,11 @@ class Scheduler:
         for queue in group.queues:
             queue.stop_timeout()
         if not group.can_run():
-            self.wq.queue(group.term_work)
+            group.queue_work(group.term_work)
             return
         group.state = State.SUSPENDED
         # What it finished last may not have been told yet, and is told to nobody once it has no slot.
-        self.wq.queue(group.sync_work)
+        group.queue_work(group.sync_work)
         if not group.is_idle():
             self.runnable[group.priority].append(group)
         elif group.is_waiting():
@@ -312,7 +312,7 @@ class Scheduler:
             self.tick()
             return
         self._unlist(group)
-        self.wq.queue(group.term_work)
+        group.queue_work(group.term_work)
 
     def destroy_group(self, group: Group) -> None:
         """GROUP_DESTROY: what it still has fails with ECANCELED."""
