@@ -10,7 +10,7 @@ from ring3.audit.cexpr import UNKNOWN, Value
 from ring3.audit.changes import Changes
 from ring3.audit.conditions import TRUNCATES
 from ring3.audit.contexts import Context, Net, Walked
-from ring3.audit.instances import Guides
+from ring3.audit.instances import Guides, Tables
 from ring3.audit.operations import Operations
 from ring3.audit.primitives import (
     ACQUIRE,
@@ -21,6 +21,7 @@ from ring3.audit.primitives import (
     SCOPE_END,
 )
 from ring3.audit.program import PER_INODE, WORD, Program, flatten
+from ring3.audit.settled import Settled
 from ring3.audit.silence import Silence
 from ring3.audit.tables import (
     ALLOCATIONS,
@@ -63,6 +64,8 @@ class Interpreter:
         self._structs: dict[int, frozenset[str]] = {}
         self._helpers: dict[int, list[tuple[str, int]]] = {}
         self.operations: dict[str, Operations] = {}
+        self._tables: dict[str, Tables] = {}
+        self._settled: dict[str, set[tuple[int, str]]] = {}
 
     def walk(self, function: int, context: Context) -> Walked:
         """Interpret ``function`` entered as ``context`` says, or remember what it does then."""
@@ -85,6 +88,18 @@ class Interpreter:
         if unit not in self.operations:
             self.operations[unit] = Operations(self.program, unit)
         return self.operations[unit]
+
+    def tables(self, unit: str) -> Tables:
+        """The tables of operations of which subject ``unit`` has several."""
+        if unit not in self._tables:
+            self._tables[unit] = Tables(self.program, unit)
+        return self._tables[unit]
+
+    def settled(self, unit: str) -> set[tuple[int, str]]:
+        """What the first initialisation of subject ``unit`` has settled."""
+        if unit not in self._settled:
+            self._settled[unit] = Settled(self.program, unit).guards
+        return self._settled[unit]
 
     def callees(
         self, function: int, name: str, args: tuple[str, ...], answers: Callees

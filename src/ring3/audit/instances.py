@@ -165,8 +165,9 @@ class Instances:
         self.path = self.program.file[function]
         self.context = context
         self.variables = interpreter.variables(function)
-        domain = interpreter.domain(context.domain)
-        self.instances, self.settled = domain.instances, domain.settled
+        self.instances = interpreter.tables(context.domain)
+        #: Guards that are not passed again while the device is in use.
+        self.settled = interpreter.settled(context.domain)
 
     def tables(self, expression: str, state: State, struct: str = "") -> Chosen | None:
         """The tables that the pointer ``expression`` may be at; None: any of its struct, or it is none."""

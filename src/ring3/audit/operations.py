@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from ring3.audit.cexpr import FALSE, TRUE, UNKNOWN, Value
 from ring3.audit.conditions import DROPS_ALL, DROPS_UNLINKED
 from ring3.audit.forms import Event
-from ring3.audit.instances import Tables
 from ring3.audit.program import MEMBER_CALL, WORD, Program, flatten
-from ring3.audit.settled import Settled
 from ring3.audit.tables import KNOWN_CALLS, SHARED
 
 #: Members by which an inode is told what it is.
@@ -23,9 +21,6 @@ class Operations:
     def __init__(self, program: Program, unit: str) -> None:
         self.unit = unit
         self.program = program
-        self.instances = Tables(program, unit)
-        #: Guards that are not passed again while the device is in use.
-        self.settled = Settled(program, unit).guards
         self.fields: dict[tuple[str, str], list[tuple[str, str]]] = {}
         #: Member that is a radix tree -> the flags it was initialised with.
         self.trees: dict[str, str] = {}
