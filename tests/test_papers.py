@@ -53,7 +53,8 @@ def shown() -> list[Shown]:
 
 
 def _case(block: Shown) -> object:
-    marks = [pytest.mark.oracle] if block.word("slow") else []
+    # The slow ones may build a kernel first, beside another test that builds one.
+    marks = [pytest.mark.oracle, pytest.mark.timeout(1800)] if block.word("slow") else []
     return pytest.param(block, id=block.place, marks=marks)
 
 

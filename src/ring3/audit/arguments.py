@@ -31,7 +31,7 @@ class Arguments(Values):
 
     def evicted(self) -> Value | None:
         """Whether an inode that this function gives to evict() in reclaim has links; None: it gives none."""
-        return self.interpreter.domain(self.context.domain).evicted(self.declared.name)
+        return self.operations.evicted(self.declared.name)
 
     def entered(self, callee: int, args: tuple[str, ...], state: State) -> Context:
         """The context of ``callee`` when it is called with ``args`` here."""
@@ -61,7 +61,7 @@ class Arguments(Values):
                 fields += self.fields(callee, index, arg, state)
         masked, mask = self.masked(declared.params, args, state)
         links = state.env.get(LINKS, UNKNOWN) if own else UNKNOWN
-        if declared.name == "evict" and self.context.reclaim:
+        if declared.name == "evict" and self.reclaim:
             own, links = [0], self.evicted() or UNKNOWN
         folder = self.program.file[callee].rpartition("/")[0] + "/"
         return Context(

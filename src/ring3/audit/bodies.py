@@ -46,6 +46,7 @@ _STATEMENTS = frozenset(
     )
 )
 
+_NOTHING = frozenset({"comment", "{", "}"})
 _QUALIFIERS = frozenset({"storage_class_specifier", "type_qualifier"})
 
 
@@ -228,10 +229,13 @@ class Bodies(Declarations):
     def block(self, node: Any, out: list[Event], depth: int) -> None:
         heads = False
         for child in node.children:
-            if heads and kind_of(child) != "comment":
+            kind = kind_of(child)
+            if kind in _NOTHING:
+                continue
+            if heads:
                 out.append(self.each(child, out, depth))
                 heads = False
-            elif kind_of(child) == "compound_statement" and (
+            elif kind == "compound_statement" and (
                 (out and out[-1][0] == "c" and out[-1][2] in LOCK_CLEANUP)
                 or self.data.find(b"guard(", child.start_byte, child.end_byte) >= 0
             ):
@@ -241,11 +245,16 @@ class Bodies(Declarations):
                 out.append(("block", self.line(child), "", inner))
             else:
                 self.statement(child, out, depth + 1)
-                heads = (heads or self.heads_loop(child)) and bool(out) and out[-1][0] == "c"
+                heads = (
+                    kind == "expression_statement"
+                    and bool(out)
+                    and out[-1][0] == "c"
+                    and self.heads_loop(child)
+                )
 
     def heads_loop(self, node: Any) -> bool:
-        """Whether a statement is ``list_for_each(a, b)``, a macro after which the body of a loop comes."""
-        if kind_of(node) != "expression_statement" or not node.children[-1].is_missing:
+        """Whether an expression is ``list_for_each(a, b)``, a macro after which the body of a loop comes."""
+        if not node.children[-1].is_missing:
             return False
         return b"for_each" in self.data[node.start_byte : node.end_byte].partition(b"(")[0]
 

@@ -53,6 +53,11 @@ if TYPE_CHECKING:
 
 _SCOPE_BITS = {"__GFP_FS": NOFS, "__GFP_IO": NOIO, "PF_MEMALLOC": NORECLAIM}
 _ERRORS = frozenset(ERROR_HANDLERS)
+#: Functions that reclaim enters in some cases only, or never.
+_OTHERWISE_IN_RECLAIM = frozenset(
+    {*UMOUNT, *TRUNCATES, *WRITES_BACK, "do_writepages"}
+    | {callee for _, callee in (*NEVER, *ONLY_IF)}
+)
 _MAY_FAIL = re.compile(r"_interruptible|_killable")
 _GUARDS = re.compile(r"^(?:guard|class)\((\w+)\)$")
 _GUARD_CALLS = ("guard(", "class(")
@@ -103,7 +108,7 @@ class Calls(Arguments):
         self.pointer, self.meaning = "", {}
         answers = () if name.isidentifier() else self.answers(name, state)
         callees, inert = self.interpreter.callees(self.function, name, args, answers)
-        if not callees and self.context.domain[:3] != "fs/":
+        if not callees and not self.of_filesystem:
             member = MEMBER_CALL.match(name)
             if member and member.group(2) in FILE_IO:
                 self.alloc_site(
@@ -225,8 +230,7 @@ class Calls(Arguments):
             return ()
         field = member.group(2)
         struct = program.type_of(member.group(1), self.function)
-        owner = self.context.domain
-        operations = self.interpreter.domain(owner)
+        owner, operations = self.domain, self.operations
         if not struct:
             owners = [one for one in program.op_fields[field] if (one, field) in operations.fields]
             if len(owners) != 1:
@@ -256,31 +260,26 @@ class Calls(Arguments):
         step = (self.declared.name, declared.name)
         if step in IMPOSSIBLE:
             return
-        if self.context.reclaim:
+        if declared.name in _OTHERWISE_IN_RECLAIM and self.reclaim:
             if declared.name in UMOUNT or step in NEVER:
                 return
-            operations = self.interpreter.domain(self.context.domain)
-            if step in ONLY_IF and not operations.names(ONLY_IF[step]):
+            if step in ONLY_IF and not self.operations.names(ONLY_IF[step]):
                 return
             if declared.name in TRUNCATES:
                 state.env["@truncated"] = TRUE
             elif declared.name in WRITES_BACK and "@truncated" in state.env:
                 return
             # Inodes that reclaim takes are clean and without pages, or unlinked.
-            linked = (
-                state.env.get(LINKS) == TRUE
-                or self.interpreter.domain(self.context.domain).keeps_unlinked
-            )
-            if linked and declared.name == "do_writepages":
+            if declared.name == "do_writepages" and (
+                state.env.get(LINKS) == TRUE or self.operations.keeps_unlinked
+            ):
                 return
         folder = program.file[callee].rpartition("/")[0] + "/"
-        if folder in REGISTERED and self.context.domain[:3] == "fs/":
-            mine = self.interpreter.domain(self.context.domain)
-            if self.context.domain + "/" != folder and not mine.registers(REGISTERED[folder]):
+        if folder in REGISTERED and self.of_filesystem:
+            mine = self.operations
+            if self.domain + "/" != folder and not mine.registers(REGISTERED[folder]):
                 return
-        outside = program.outside[callee] and program.unit[callee] != self.context.domain
-        if outside and _shared_with(program.file[callee], self.context.domain):
-            outside = False
+        outside = program.outside[callee] and not self.belongs(callee)
         if direct:
             helper = self.interpreter.helper(callee)
             if helper:
@@ -302,7 +301,7 @@ class Calls(Arguments):
             if direct:
                 self.leave(callee, line, state)
             return
-        if declared.name == "evict" and self.context.reclaim and self.evicted() is None:
+        if declared.name == "evict" and self.reclaim and self.evicted() is None:
             return
         if not state.spinning and not self.interpreter.silence.silent(callee):
             context = self.entered(callee, args if direct else (), state)
@@ -311,6 +310,19 @@ class Calls(Arguments):
             )
         if direct:
             self.leave(callee, line, state)
+
+    def belongs(self, callee: int) -> bool:
+        """Whether ``callee``, which is neither a filesystem's nor of the kernel's core, is of this subject's
+        story all the same."""
+        path = self.program.file[callee]
+        if self.of_filesystem:
+            return path.startswith("net/sunrpc") and self.domain.startswith("fs/nfs")
+        if self.domain.startswith("drivers/gpu/drm") and (
+            path.startswith(("drivers/gpu/drm/ttm", "drivers/gpu/drm/scheduler"))
+            or (path.startswith("drivers/gpu/drm/") and path.count("/") == 3)
+        ):
+            return True
+        return self.program.unit[callee] == self.domain
 
     def scope_of(self, name: str, state: State) -> None:
         """The scope that a function told as one lock begins or ends, too (mddev_suspend())."""
@@ -423,13 +435,13 @@ class Calls(Arguments):
                 return
         if name in TREE_FLAGS and args:
             member = args[0].strip("&() ").rpartition("->")[2].rpartition(".")[2]
-            text = self.interpreter.domain(self.context.domain).trees.get(member)
+            text = self.operations.trees.get(member)
             if text is not None:
                 self.alloc_site(line, f"{name}({member})", self.value(text, state), state)
             elif member != args[0] or len(self.declared.callees) < 4:
                 return  # whose tree it is, is not known here
             else:  # a helper that is handed a tree: where all of the subject's are atomic, so is this
-                given = self.interpreter.domain(self.context.domain).trees.values()
+                given = self.operations.trees.values()
                 sleeps = self.program.gfp["DIRECT_RECLAIM"]
                 if not given or any(self.value(one, state)[0] & sleeps for one in given):
                     self.alloc_site(line, name, self.program.constant("GFP_KERNEL"), state)
@@ -450,7 +462,7 @@ class Calls(Arguments):
 
     def socket_flags(self, state: State) -> Value:
         """The flags with which the subject's sockets allocate: of several those that reclaim most."""
-        given = self.interpreter.domain(self.context.domain).socket_flags or ["GFP_KERNEL"]
+        given = self.operations.socket_flags or ["GFP_KERNEL"]
         return self.most([self.value(text, state) for text in given])
 
     def alloc_site(self, line: int, name: str, flags: Value, state: State) -> None:
@@ -460,12 +472,3 @@ class Calls(Arguments):
     def site(self, site: Site, state: State) -> None:
         if not state.spinning:
             self.sites.append(site)
-
-
-def _shared_with(path: str, domain: str) -> bool:
-    """Code outside of ``domain`` that belongs to its story all the same."""
-    if domain.startswith("drivers/gpu/drm"):
-        return path.startswith(("drivers/gpu/drm/ttm", "drivers/gpu/drm/scheduler")) or (
-            path.startswith("drivers/gpu/drm/") and path.count("/") == 3
-        )
-    return domain.startswith("fs/nfs") and path.startswith("net/sunrpc")

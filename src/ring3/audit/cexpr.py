@@ -26,10 +26,13 @@ NONZERO: Value = (1 << 64, 1 << 64)
 TRUE: Value = (1, ALL)
 FALSE: Value = (0, ALL)
 
+#: A number, any other token, what is none.
 _TOKEN = re.compile(
-    r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|([A-Za-z_]\w*)|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\""
-    r"|(->|<<=|>>=|<<|>>|<=|>=|==|!=|&&|\|\||\+\+|--|[-+*/%&|^]=|[-+*/%&|^~!<>=?:,.()\[\]{};]))"
+    r"(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|([A-Za-z_]\w*|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\""
+    r"|->|<<=|>>=|<<|>>|<=|>=|==|!=|&&|\|\||\+\+|--|[-+*/%&|^]=|[-+*/%&|^~!<>=?:,.()\[\]{};])|(\S)"
 )
+#: Most expressions: a variable or a member.
+_PLAIN = re.compile(r"(?!sizeof\b)[A-Za-z_]\w*+(?:(?:->|\.)[A-Za-z_]\w*+)*+")
 _BINARY = {
     **dict.fromkeys(("*", "/", "%"), 10),
     **dict.fromkeys(("+", "-"), 9),
@@ -71,16 +74,11 @@ def parse(text: str) -> Node:
     """
     if len(text) > _LONGEST:
         return ("?",)
-    tokens: list[str] = []
-    position = 0
-    while position < len(text):
-        found = _TOKEN.match(text, position)
-        if not found:
-            if text[position:].strip():
-                return ("?",)
-            break
-        tokens.append(found.group(1) or found.group().strip())
-        position = found.end()
+    if _PLAIN.fullmatch(text):
+        return ("v", text)
+    tokens = [number or token for number, token, _ in _TOKEN.findall(text)]
+    if "" in tokens:
+        return ("?",)
     tokens.append("")
     try:
         parser = _Parser(tokens)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ring3.audit.program import WORD, Program, flatten
+from ring3.audit.program import WORD, Program
 
 
 class Changes:
@@ -36,7 +36,7 @@ class Changes:
         found: set[str] = set()
         path = self.program.file[function]
         member = re.compile(rf"\(?{name}\)?\s*->\s*(\w+)")
-        for event in flatten(self.program.body(function)[1]):
+        for event in self.program.events(function):
             if event[0] == "=":
                 if (
                     event[4].strip("()& ") == name
@@ -77,7 +77,7 @@ class Changes:
             self._assigns[key] = False
             name = declared.params[index][1]
             path = self.program.file[function]
-            for event in flatten(self.program.body(function)[1]):
+            for event in self.program.events(function):
                 if event[0] == "=":
                     self._assigns[key] |= event[2].strip("() ") == name
                 elif event[0] == "c":

@@ -9,6 +9,13 @@ from ring3.audit.cexpr import UNKNOWN, Value
 NOFS, NOIO, NORECLAIM = 1, 2, 4
 #: Flags of the allocation that reclaims, by Context.reclaim.
 RECLAIM_FLAGS = ("", "GFP_KERNEL", "GFP_NOFS", "GFP_NOIO")
+#: How the names of filesystems begin.
+FILESYSTEMS = "fs/"
+#: What a walk may ask of its context.  Without the first it is the same in all of reclaim and outside of it;
+#: without the second in every filesystem.
+ASKS_RECLAIM, ASKS_DOMAIN = 1, 2
+#: Context.reclaim of walks that are the same in each.
+ANY_RECLAIM = -1
 #: How a function is told that answers an operation for which a subject has several: one that few objects
 #: have (or nobody knows how many), the one that most have.
 ONE_OF = ("one of", "the usual of")
@@ -89,6 +96,7 @@ class Walked(NamedTuple):
     scope: int
     ended: bool
     returns: Value = UNKNOWN
+    asks: int = 0  # ASKS_RECLAIM, ASKS_DOMAIN: what of the context has had a part in this
 
 
 def cleared(flags: Value, scope: int, gfp: dict[str, int]) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ring3.audit.program import WORD, Program, flatten
+from ring3.audit.program import WORD, Program
 
 #: Macros in macros so deep; the kernel's deepest (printk, tracepoints) take eight.
 _DEEPEST = 12
@@ -37,7 +37,7 @@ def _calls(
     program: Program, function: int, bound: dict[str, str]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(name, arguments) of the calls in a body, with the macro's parameters replaced by ``bound``."""
-    for event in flatten(program.body(function)[1]):
+    for event in program.events(function):
         if event[0] == "c":
             name = program.alias(_replace(event[2], bound))
             if WORD.fullmatch(name):

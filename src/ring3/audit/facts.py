@@ -19,28 +19,46 @@ from ring3.audit.primitives import words
 #: Larger than this is generated tables.
 LARGEST = 8 << 20
 
-# Attributes that the C grammar cannot know; blanked so that declarations around them parse.
-_ATTRIBUTES = re.compile(
-    rb"(?<!\w)(?=_|asm|no|STATIC)(?:__init|__exit|__user|__rcu|__must_check|__wur|asmlinkage|noinline|__always_inline|noinline_for_stack"
-    rb"|__maybe_unused|__cold|__percpu|__iomem|__force|__bitwise|__read_mostly|__ro_after_init|__initdata"
-    rb"|__packed|__always_unused|__net_init|__net_exit|__sched|__weak|notrace|__used|__init_or_module|__ref"
-    rb"|__private|__randomize_layout|____cacheline_aligned_in_smp|____cacheline_aligned|__no_kasan_or_inline"
-    rb"|__flatten|__pure|__attribute_const__|__malloc|__hot|__init_memblock|__meminit|__noreturn|__cpuidle"
-    rb"|STATIC(?=\s)|(?:__counted_by|__counted_by_ptr|__counted_by_le|__acquires|__releases|__must_hold|__printf|__aligned"
-    rb"|__acquire|__cond_acquires|__alloc_size|__realloc_size|__assume_aligned|__section)\s*\([^()\n]*\))(?!\w)"
+# Attributes that the C grammar cannot know; blanked so that declarations around them parse.  By their first
+# letter: for a set of characters that comes first the regular expression engine searches fast.
+_ATTRIBUTES = {
+    "_": "_init _exit _user _rcu _must_check _wur _always_inline _maybe_unused _cold _percpu _iomem _force "
+    "_bitwise _read_mostly _ro_after_init _initdata _packed _always_unused _net_init _net_exit _sched _weak "
+    "_used _init_or_module _ref _private _randomize_layout ___cacheline_aligned_in_smp ___cacheline_aligned "
+    "_no_kasan_or_inline _flatten _pure _attribute_const__ _malloc _hot _init_memblock _meminit _noreturn "
+    "_cpuidle",
+    "a": "smlinkage",
+    "n": "oinline oinline_for_stack otrace",
+    "S": r"TATIC(?=\s)",
+}
+_WITH_ARGUMENTS = (
+    "_counted_by _counted_by_ptr _counted_by_le _acquires _releases _must_hold _printf _aligned _acquire "
+    "_cond_acquires _alloc_size _realloc_size _assume_aligned _section"
+)
+_ATTRIBUTE = re.compile(
+    r"[_anS](?<!\w[_anS])(?:{}|(?<=_)(?:{})\s*\([^()\n]*\))(?!\w)".format(
+        "|".join(
+            f"(?<={first})(?:{rest.replace(' ', '|')})" for first, rest in _ATTRIBUTES.items()
+        ),
+        _WITH_ARGUMENTS.replace(" ", "|"),
+    ).encode()
 )
 # struct TAG as a macro's argument (kmalloc_obj(struct foo, ...), container_of(p, struct foo, m)) is no
-# expression; without the keyword it is one.
-_TAG_ARGUMENT = re.compile(rb"([(,]\s*)(?:struct|union|enum)(\s+\w+\s*)(?:(?=[,)])|\*+(?=\s*,))")
-# A type that points, as a macro's argument: kmalloc_objs(loff_t *, n).
-_POINTER_ARGUMENT = re.compile(rb"([(,]\s*\w+\s*)\*+(?=\s*,)")
+# expression; without the keyword it is one.  So is a type that points, without the stars:
+# kmalloc_objs(loff_t *, n).
+_TYPE_ARGUMENT = re.compile(
+    rb"([(,]\s*+)(?:(?:struct|union|enum)(\s+\w+\s*+)(?:(?=[,)])|\*+(?=\s*,))|(\w++\s*+)\*+(?=\s*,))"
+)
 # The grammar knows offsetof(type, member), not offsetof(type, member[n]): a call like any other.
 _OFFSET = re.compile(rb"\boffsetof(?=\s*\([^()]*\[)")
+#: Nothing of interest is in long tables of numbers.
+_TABLE = re.compile(rb"\{(?:[\s,/*-]++|\d\w*+){60,}+\}")
+_DECLARES = re.compile(rb";|#[ \t]*define[ \t]+\w+\(")
 _UNDEFINED = re.compile(rb"^[ \t]*#[ \t]*undef[ \t]+(\w+)", re.M)
 _CONDITIONAL = re.compile(rb"^[ \t]*#[ \t]*(ifdef|ifndef|if|elif\w*|else|endif)\b[ \t]*(\w*)", re.M)
 _SUPPRESS = re.compile(rb"ring3:\s*allow\s+([\w, -]+)")
 _CONSTANT = re.compile(
-    rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+((?:[^\n\"'\\]|\\\n){1,600})$",
+    rb"#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+((?:[^\n\"'\\]|\\\n){1,600})$",
     re.M,
 )
 _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
@@ -81,22 +99,22 @@ def extract(data: bytes, header: bool = False) -> Facts:
         (data.count(b"\n", 0, found.start()) + 1, found.group(1).decode().strip())
         for found in _SUPPRESS.finditer(data)
     )
-    blanked = _ATTRIBUTES.sub(_blank, _without_dead(data))
-    blanked = _TAG_ARGUMENT.sub(_untag, blanked)
+    blanked = _ATTRIBUTE.sub(_blank, _without_dead(data))
+    blanked = _TYPE_ARGUMENT.sub(_as_expression, blanked)
     if b"offsetof" in blanked:
         blanked = _OFFSET.sub(b"Offsetof", blanked)
-    if b"*," in blanked or b"* ," in blanked:
-        blanked = _POINTER_ARGUMENT.sub(lambda found: found[1].ljust(len(found[0])), blanked)
     if b"\r" in blanked:
         blanked = blanked.replace(b"\r", b" ")
+    blanked = _TABLE.sub(_emptied, blanked)
     reader = _Reader(blanked)
-    tree = parser().parse(blanked)
-    reader.top(tree.root_node, 0)
+    if not (header and _only_constants(data)):
+        reader.top(parser().parse(blanked).root_node, 0)
     constants = {
         found.group(1).decode(): _COMMENT.sub(b"", found.group(2).replace(b"\\\n", b" "))
         .decode("utf-8", "replace")
         .strip()
         for found in _CONSTANT.finditer(blanked)
+        if not blanked[blanked.rfind(b"\n", 0, found.start()) + 1 : found.start()].strip()
     }
     return Facts(
         tuple(reader.functions),
@@ -107,6 +125,13 @@ def extract(data: bytes, header: bool = False) -> Facts:
         suppressed,
         reader.problem,
     )
+
+
+def _only_constants(header: bytes) -> bool:
+    """Whether ``header`` defines constants, which are read without the grammar, or nothing but traces."""
+    if b"trace/define_trace.h>" in header:
+        return True
+    return b"{" not in header and not _DECLARES.search(_COMMENT.sub(b"", header))
 
 
 def _without_dead(data: bytes) -> bytes:
@@ -132,13 +157,19 @@ def _without_dead(data: bytes) -> bytes:
     return b"".join([*parts, data[at:]])
 
 
+def _emptied(found: re.Match[bytes]) -> bytes:
+    return b"{" + b"\n" * found.group().count(b"\n") + b"}"
+
+
 def _blank(found: re.Match[bytes]) -> bytes:
-    return re.sub(rb"\S", b" ", found.group())
+    text = found.group()
+    return b" " * len(text) if b"\n" not in text else re.sub(rb"\S", b" ", text)
 
 
-def _untag(found: re.Match[bytes]) -> bytes:
-    before, name = found.groups()
-    return before + name.rjust(len(found.group()) - len(before), b" ")
+def _as_expression(found: re.Match[bytes]) -> bytes:
+    before, tag, name = found.groups()
+    size = len(found.group())
+    return before + tag.rjust(size - len(before)) if tag else (before + name).ljust(size)
 
 
 class _Reader(Bodies):

@@ -8,8 +8,16 @@ from functools import cached_property
 
 from ring3.audit.cexpr import UNKNOWN, Value
 from ring3.audit.changes import Changes
-from ring3.audit.conditions import TRUNCATES
-from ring3.audit.contexts import Context, Net, Walked
+from ring3.audit.conditions import OWN_SUPERBLOCK, TRUNCATES
+from ring3.audit.contexts import (
+    ANY_RECLAIM,
+    ASKS_DOMAIN,
+    ASKS_RECLAIM,
+    FILESYSTEMS,
+    Context,
+    Net,
+    Walked,
+)
 from ring3.audit.instances import Guides, Tables
 from ring3.audit.operations import Operations
 from ring3.audit.primitives import (
@@ -20,7 +28,7 @@ from ring3.audit.primitives import (
     SCOPE_BEGIN,
     SCOPE_END,
 )
-from ring3.audit.program import PER_INODE, WORD, Program, flatten
+from ring3.audit.program import PER_INODE, WORD, Program
 from ring3.audit.settled import Settled
 from ring3.audit.silence import Silence
 from ring3.audit.tables import (
@@ -45,15 +53,20 @@ class Interpreter:
         self.nets: dict[int, Net] = {}
         #: Walks of the subject at hand, outside of every scope.
         self.walks: dict[tuple[int, Context], Walked] = {}
+        #: The same for any reclaim (ANY_RECLAIM) or filesystem (FILESYSTEMS) where they asked for neither.
+        self._general: dict[tuple[int, Context], Walked] = {}
+        #: What the walk at hand has asked of its context: ASKS_RECLAIM, ASKS_DOMAIN.
+        self.asked = 0
         #: How often an answer or a net was not to be had: its question was being asked already.
         self._unanswered = 0
         self._busy: set[int] = set()
-        self._answers: dict[tuple[int, Context], Value | None] = {}
+        self._answers: dict[tuple[int, Context], tuple[Value, int] | None] = {}
         self._answering: list[int] = []
         self._callees: dict[tuple[int, str, tuple[str, ...], Callees], tuple[Callees, bool]] = {}
         self._expressions: dict[int, str | None] = {}
-        #: (expression, function, domain, reclaim) -> its value where the state has no part in it.
-        self.alone: dict[tuple[str, int, str, int], Value] = {}
+        #: (expression, function, domain, reclaim) -> its value where the state has no part in it, and what
+        #: that asked of the context.
+        self.alone: dict[tuple[str, int, str, int], tuple[Value, int]] = {}
         self.guides = Guides(program)
         self._repeated: dict[int, frozenset[str]] = {}
         self._telling: dict[int, tuple[tuple[int, str, bool, bool, bool], ...]] = {}
@@ -72,16 +85,56 @@ class Interpreter:
         key = (function, context)
         found = self.walks.get(key)
         if found is None:
-            before = self._unanswered
-            found = Walk(self, function, context).run()
-            if self._unanswered == before:
-                self.walks[key] = found
+            found = self._alike(function, context)
+            if found is None:
+                unanswered, asked = self._unanswered, self.asked
+                self.asked = 0
+                found = Walk(self, function, context).run()._replace(asks=self.asked)
+                self.asked = asked
+                if self._unanswered != unanswered:
+                    return found
+                self._keep(function, context, found)
+            self.walks[key] = found
         return found
 
+    def _keep(self, function: int, context: Context, walked: Walked) -> None:
+        """Keep ``walked`` for all contexts in which it is the same."""
+        general = context
+        if not walked.asks & ASKS_RECLAIM:
+            general = general._replace(reclaim=ANY_RECLAIM)
+        if not walked.asks & ASKS_DOMAIN and self._shared(function, context):
+            general = general._replace(domain=FILESYSTEMS)
+        if general is not context:
+            self._general[function, general] = _entered_by(walked, context, general)
+
+    def _alike(self, function: int, context: Context) -> Walked | None:
+        """The walk for ``context``, told from one for another reclaim or filesystem that is the same."""
+        domains = [context.domain]
+        if self._shared(function, context):
+            domains.append(FILESYSTEMS)
+        for domain in domains:
+            for reclaim in (ANY_RECLAIM, context.reclaim):
+                general = context._replace(domain=domain, reclaim=reclaim)
+                found = self._general.get((function, general))
+                if found is not None:
+                    return _entered_by(found, general, context)
+        return None
+
+    def _shared(self, function: int, context: Context) -> bool:
+        """Whether ``function`` is code that other filesystems have, too."""
+        return (
+            context.domain.startswith(FILESYSTEMS)
+            and self.program.unit[function] != context.domain
+            and f"{context.domain}/" not in OWN_SUPERBLOCK
+        )
+
     def forget(self) -> None:
-        """Another subject begins: what was walked for the last one is of no more use."""
+        """Another subject begins: what was walked for the last one alone is of no more use."""
         self.walks.clear()
         self._answers.clear()
+        self._general = {
+            key: walked for key, walked in self._general.items() if key[1].domain == FILESYSTEMS
+        }
 
     def domain(self, unit: str) -> Operations:
         """The operations that subject ``unit`` registers."""
@@ -177,7 +230,7 @@ class Interpreter:
             return out
 
         path = program.file[function]
-        for event in flatten(program.body(function)[1]):
+        for event in program.events(function):
             kind = event[0]
             if kind in ("if", "switch", "loop", "do"):
                 chosen |= carried(event[2])
@@ -232,7 +285,7 @@ class Interpreter:
         self._tested[key] = frozenset()
         declared = self.program.functions[function]
         name = declared.params[index][1] if index < len(declared.params) else ""
-        events = flatten(self.program.body(function)[1]) if WORD.fullmatch(name) else []
+        events = self.program.events(function) if WORD.fullmatch(name) else []
         members = re.compile(rf"\b{name}\s*->\s*([\w.]+)(?!\w|\s*(?:->|\())")
         conditions = [
             event[2] for event in events if event[0] in ("if", "switch", "loop", "do", "ret")
@@ -279,7 +332,7 @@ class Interpreter:
         if found is None:
             seen: set[str] = set()
             again: set[str] = set()
-            for event in flatten(self.program.body(function)[1]):
+            for event in self.program.events(function):
                 if event[0] == "label":
                     seen.add(event[2])
                 elif event[0] == "goto" and event[2] in seen:
@@ -297,13 +350,15 @@ class Interpreter:
                 return UNKNOWN
             self._answers[key] = None
             self._answering.append(function)
-            self._answers[key] = self.walk(function, context).returns
+            walked = self.walk(function, context)
+            self._answers[key] = walked.returns, walked.asks
             self._answering.pop()
         answer = self._answers[key]
         if answer is None:
             self._unanswered += 1
             return UNKNOWN
-        return answer
+        self.asked |= answer[1]
+        return answer[0]
 
     def expression_of(self, function: int) -> str | None:
         """The expression of a function that only returns one of its arguments; None for any other."""
@@ -416,7 +471,7 @@ class Interpreter:
     def _by_helpers(self, function: int) -> Iterator[tuple[str, int]]:
         program = self.program
         names = [name for _, name in program.functions[function].params]
-        for event in flatten(program.body(function)[1]):
+        for event in program.events(function):
             if event[0] != "c" or not any(arg in names for arg in event[3]):
                 continue
             callee = program.resolve(event[2], program.file[function])
@@ -433,6 +488,22 @@ class Interpreter:
             for function, declared in enumerate(self.program.functions)
             if not declared.macro and self._handed_lock(function) and self.helper(function)
         )
+
+
+def _entered_by(walked: Walked, context: Context, other: Context) -> Walked:
+    """``walked``, which was in ``context``, as it is in ``other``: what it calls is there, too."""
+    edges = tuple(
+        edge._replace(
+            context=edge.context._replace(
+                reclaim=other.reclaim,
+                domain=other.domain
+                if edge.context.domain == context.domain
+                else edge.context.domain,
+            )
+        )
+        for edge in walked.edges
+    )
+    return walked._replace(edges=edges)
 
 
 def _unbalanced(program: Program) -> frozenset[str]:

@@ -23,7 +23,7 @@ from ring3.audit.contexts import (
 )
 from ring3.audit.findings import Step
 from ring3.audit.flow import Interpreter
-from ring3.audit.program import Program, flatten
+from ring3.audit.program import Program
 from ring3.audit.tables import SHARED
 
 #: A walk over more nodes than this is cut there, and its subject says so.
@@ -374,7 +374,7 @@ def rare_step(steps: Iterable[Step]) -> str:
 
 
 def _line_of_call(program: Program, function: int, callee: str) -> int:
-    for event in flatten(program.body(function)[1]):
+    for event in program.events(function):
         if event[0] == "c" and (event[2] == callee or event[2].endswith("->scan_objects")):
             return int(event[1])
     return 0

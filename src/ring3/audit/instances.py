@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
 from ring3.audit.cexpr import FALSE, NONZERO, UNKNOWN, Value
-from ring3.audit.contexts import ANY_OF, Context
+from ring3.audit.contexts import ANY_OF, ASKS_DOMAIN, ASKS_RECLAIM, FILESYSTEMS, Context
 from ring3.audit.forms import Event
-from ring3.audit.program import MEMBER_CALL, WORD, Program, flatten
+from ring3.audit.operations import Operations
+from ring3.audit.program import MEMBER_CALL, WORD, Program
 from ring3.audit.state import State, plain
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Tables:
         for function in program.unit_functions.get(unit, ()) if self.several else ():
             if program.functions[function].macro:
                 continue
-            events = flatten(program.body(function)[1])
+            events = program.events(function)
             for event in events:
                 if event[0] != "=" or event[3] != "=":
                     continue
@@ -140,7 +141,7 @@ class Guides:
             name: at for at, (_, name) in enumerate(program.functions[function].params) if name
         }
         told: set[tuple[int, str]] = set()
-        for event in flatten(program.body(function)[1]) if names else ():
+        for event in program.events(function) if names else ():
             if event[0] in ("c", "if", "switch", "loop", "do", "="):
                 for name, member in _POINTER.findall(event[4 if event[0] == "=" else 2]):
                     if name in names:
@@ -168,6 +169,25 @@ class Instances:
         self.instances = interpreter.tables(context.domain)
         #: Guards that are not passed again while the device is in use.
         self.settled = interpreter.settled(context.domain)
+        self.of_filesystem = context.domain[:3] == FILESYSTEMS
+        if not self.of_filesystem:  # what it has and has settled is asked all the time
+            interpreter.asked |= ASKS_DOMAIN
+
+    @property
+    def reclaim(self) -> int:
+        """``Context.reclaim``, where it makes a difference."""
+        self.interpreter.asked |= ASKS_RECLAIM
+        return self.context.reclaim
+
+    @property
+    def domain(self) -> str:
+        """``Context.domain``, where it makes a difference which filesystem that is."""
+        self.interpreter.asked |= ASKS_DOMAIN
+        return self.context.domain
+
+    @property
+    def operations(self) -> Operations:
+        return self.interpreter.domain(self.domain)
 
     def tables(self, expression: str, state: State, struct: str = "") -> Chosen | None:
         """The tables that the pointer ``expression`` may be at; None: any of its struct, or it is none."""

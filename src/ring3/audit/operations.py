@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ring3.audit.cexpr import FALSE, TRUE, UNKNOWN, Value
 from ring3.audit.conditions import DROPS_ALL, DROPS_UNLINKED
 from ring3.audit.forms import Event
-from ring3.audit.program import MEMBER_CALL, WORD, Program, flatten
+from ring3.audit.program import MEMBER_CALL, WORD, Program
 from ring3.audit.tables import KNOWN_CALLS, SHARED
 
 #: Members by which an inode is told what it is.
@@ -39,6 +39,8 @@ class Operations:
         self.requests: set[str] = set()
         #: The flags that its sockets are given.
         self.socket_flags: list[str] = []
+        self._answers: dict[tuple[str, str], list[int]] = {}
+        self._names: dict[tuple[str, ...], bool] = {}
         #: Table of operations -> at how many places code of the subject assigns it or hands it on.
         self.assigned: Counter[str] = Counter()
         referred: set[str] = set()
@@ -47,7 +49,7 @@ class Operations:
                 continue
             body = program.body(index)[1]
             self.directory_masks += _masks(body, directories, KNOWN_CALLS["mapping_gfp_mask"])
-            for event in flatten(body):
+            for event in program.events(index):
                 if event[0] == "=" and event[3] == "=":
                     right = event[4].lstrip("& (")
                     referred.update(WORD.findall(right)[:3])
@@ -91,7 +93,7 @@ class Operations:
             event[0] == "if" and "PF_MEMALLOC" in event[2] and "i_nlink" in event[2]
             for function in self.answer("super_operations", "drop_inode")
             if program.unit[function] == unit
-            for event in flatten(program.body(function)[1])
+            for event in program.events(function)
         )
 
     def has(self, struct: str, field: str) -> Value:
@@ -133,20 +135,24 @@ class Operations:
 
     def names(self, marks: tuple[str, ...]) -> bool:
         """Whether code of the subject calls or names one of ``marks``."""
-        sought = [mark.encode() for mark in marks]
-        return any(
-            mark in self.program.functions[function].body
-            for function in self.program.unit_functions.get(self.unit, ())
-            for mark in sought
-        )
+        if marks not in self._names:
+            sought = [mark.encode() for mark in marks]
+            self._names[marks] = any(
+                mark in self.program.functions[function].body
+                for function in self.program.unit_functions.get(self.unit, ())
+                for mark in sought
+            )
+        return self._names[marks]
 
     def answer(self, struct: str, field: str) -> list[int]:
         """The functions behind ``field`` of ``struct`` here."""
-        found = []
-        for path, name in self.fields.get((struct, field), ()):
-            function = self.program.resolve(name, path)
-            if function is not None and function not in found:
-                found.append(function)
+        found = self._answers.get((struct, field))
+        if found is None:
+            found = self._answers[struct, field] = []
+            for path, name in self.fields.get((struct, field), ()):
+                function = self.program.resolve(name, path)
+                if function is not None and function not in found:
+                    found.append(function)
         return found
 
 

@@ -88,6 +88,7 @@ class Program:
         self._resolved: dict[tuple[str, str], int | None] = {}
         self.unit_functions: dict[str, list[int]] = defaultdict(list)
         self._bodies: dict[int, tuple[dict[str, str], list[Event]]] = {}
+        self._events: dict[int, list[Event]] = {}
         # Headers of include/ last, so that theirs is the definition that everybody sees.
         for path in sorted(facts, key=lambda name: name.startswith("include/linux/")):
             self._add(path, facts[path])
@@ -139,7 +140,16 @@ class Program:
         if found is None:
             if len(self._bodies) >= _MOST_BODIES:
                 self._bodies.clear()
+                self._events.clear()
             found = self._bodies[function] = self.functions[function].read()
+        return found
+
+    def events(self, function: int) -> list[Event]:
+        """All events of ``function``, nested ones too, in source order."""
+        found = self._events.get(function)
+        if found is None:
+            events = self.body(function)[1]
+            found = self._events[function] = flatten(events)
         return found
 
     def resolve(self, name: str, path: str) -> int | None:
@@ -410,7 +420,7 @@ class Program:
         marks = (b"scan_objects", b"count_objects")
         for index, function in enumerate(self.functions):
             if any(mark in function.body for mark in marks):
-                for event in flatten(self.body(index)[1]):
+                for event in self.events(index):
                     if event[0] == "=" and event[3] == "=":
                         member = MEMBER_CALL.match(event[2])
                         right = event[4].strip("& ")

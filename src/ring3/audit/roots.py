@@ -12,7 +12,7 @@ from ring3.audit.findings import Step
 from ring3.audit.flow import Interpreter
 from ring3.audit.graph import Chains, Graph, Node, Spread
 from ring3.audit.primitives import ACQUIRE
-from ring3.audit.program import PER_OBJECT, Program, flatten
+from ring3.audit.program import PER_OBJECT, Program
 from ring3.audit.tables import NO_LOCKS, TRANSPORTS, WAITED_OPS
 
 #: (function, struct, field) of an operation that reclaim calls; struct "" for a function by name.
@@ -189,7 +189,7 @@ class Roots:
 
     def _tainted(self, function: int, found: dict[str, Taken]) -> None:
         program = self.program
-        for event in flatten(program.body(function)[1]):
+        for event in program.events(function):
             if event[0] != "c" or event[2] not in self.tainters:
                 continue
             at = self.tainters[event[2]]
@@ -258,7 +258,7 @@ class Roots:
         at: int | None = function
         while at is not None:
             line = next(
-                (e[1] for e in flatten(program.body(at)[1]) if e[0] == "c" and e[2] == name),
+                (e[1] for e in program.events(at) if e[0] == "c" and e[2] == name),
                 program.functions[at].line,
             )
             steps.append(

@@ -28,6 +28,18 @@ _FEW = 4
 SAMPLE = Path(__file__).parent / "sample"
 
 
+@contextlib.contextmanager
+def _not_collecting() -> Iterator[None]:
+    """Facts are millions of small tuples that stay: looking for cycles among them is a third of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 @dataclass
 class Report:
     """The answer.
@@ -48,6 +60,7 @@ class Report:
     overlay: Mapping[str, bytes] = field(default_factory=dict)  # laid over the tree
 
 
+@_not_collecting()
 def audit(
     root: Path,
     *,
@@ -85,6 +98,7 @@ def audit(
     return report
 
 
+@_not_collecting()
 def analyse(
     root: Path,
     loaded: store.Loaded,
@@ -184,25 +198,18 @@ def _walk(
     progress("walking from reclaim", 0, len(units))
     entries = walk.subjects()
     found = {}
-    # Millions of small tuples that stay: looking for cycles among them takes a third of the time.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        if len(units) < _FEW:
-            for unit in units:
-                found[unit] = walk.run(unit, entries[unit])
+    if len(units) < _FEW:
+        for unit in units:
+            found[unit] = walk.run(unit, entries[unit])
+            progress("walking from reclaim", len(found), len(units))
+    else:
+        walk.prepare()
+        sizes = {unit: len(walk.program.unit_functions[unit]) for unit in units}
+        largest_first = sorted(units, key=lambda unit: -sizes[unit])
+        with forked((walk, entries), workers) as pool:
+            for unit, blob in each(pool, _walk_one, largest_first):
+                found[unit] = results.unpack(blob)
                 progress("walking from reclaim", len(found), len(units))
-        else:
-            walk.prepare()
-            sizes = {unit: len(walk.program.unit_functions[unit]) for unit in units}
-            largest_first = sorted(units, key=lambda unit: -sizes[unit])
-            with forked((walk, entries), workers) as pool:
-                for unit, blob in each(pool, _walk_one, largest_first):
-                    found[unit] = results.unpack(blob)
-                    progress("walking from reclaim", len(found), len(units))
-    finally:
-        if collecting:
-            gc.enable()
     return found
 
 

@@ -45,7 +45,7 @@ class Settled:
             for name in program.functions[function].callees:
                 self.callers[name].append(function)
             made: set[str] = set()  # what is tested after that is whether it could be made
-            for event in flatten(program.body(function)[1]):
+            for event in program.events(function):
                 if event[0] == "if":
                     for member, called in self._guarded(function, event):
                         if member not in made:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ring3.audit.primitives import ACQUIRE, GUARD, MIGHT
-from ring3.audit.program import MEMBER_CALL, WORD, Program, flatten
+from ring3.audit.program import MEMBER_CALL, WORD, Program
 from ring3.audit.tables import (
     ALLOCATIONS,
     DEFERRED,
@@ -71,7 +71,7 @@ class Silence:
         queues = path.startswith("drivers/")
         # From a header anything may be called that a subject has itself.
         boundary = not path.startswith("include/")
-        for event in flatten(program.body(function)[1]):
+        for event in program.events(function):
             if event[0] != "c":
                 continue
             name, args = event[2], event[3]
@@ -141,7 +141,7 @@ class Silence:
             if name and name in declared.callees:
                 self._invokes[key] = True
             elif name and depth < 5:
-                for event in flatten(self.program.body(function)[1]):
+                for event in self.program.events(function):
                     if event[0] != "c" or name not in event[3] or event[2] in _DEFERRED:
                         continue
                     callee = self.program.resolve(event[2], self.program.file[function])
@@ -156,7 +156,7 @@ class Silence:
         if found is None:
             self._unlocks[function] = found = False
             path = self.program.file[function]
-            for event in flatten(self.program.body(function)[1]):
+            for event in self.program.events(function):
                 if event[0] != "c":
                     continue
                 if event[2] in SPIN:

@@ -64,8 +64,12 @@ class Values(Instances):
         if found is None:
             if len(alone) > _MOST_ALONE:
                 alone.clear()
-            found = alone[key] = self.read(text, state)
-        return found
+            before, self.interpreter.asked = self.interpreter.asked, 0
+            value = self.read(text, state)
+            found = alone[key] = value, self.interpreter.asked
+            self.interpreter.asked = before
+        self.interpreter.asked |= found[1]
+        return found[0]
 
     def told_alone(self, text: str, state: State) -> bool:
         """Whether nothing that the state knows has a part in ``text``: it is worth the same everywhere."""
@@ -130,24 +134,20 @@ class Values(Instances):
         if "->" in name or "." in name:
             if name == "current->flags":
                 mask = self.program.memalloc
-                return (mask if self.context.reclaim else 0, mask)
-            if (
-                name.endswith("gfp_mask")
-                and self.context.reclaim
-                and name.startswith(("sc->", "ctl->"))
-            ):
-                return self.program.constant(RECLAIM_FLAGS[self.context.reclaim])
-            if name.endswith("->s_flags") and self.context.reclaim:
+                return (mask if self.reclaim else 0, mask)
+            if name.endswith("gfp_mask") and self.reclaim and name.startswith(("sc->", "ctl->")):
+                return self.program.constant(RECLAIM_FLAGS[self.reclaim])
+            if name.endswith("->s_flags") and self.reclaim:
                 # The shrinkers hold s_umount of a superblock that is born and not dying.
                 active = self.program.constant("SB_ACTIVE")[0]
                 return (active, active)
-            if name.endswith("i_nlink") and self.context.reclaim:
-                if self.interpreter.domain(self.context.domain).keeps_unlinked:
+            if name.endswith("i_nlink") and self.reclaim:
+                if self.operations.keeps_unlinked:
                     return TRUE
                 return state.env[LINKS] if LINKS in state.env and state.owns(name) else UNKNOWN
             if name.endswith("->d_op"):
                 # Where it is set for the whole superblock every dentry has it.
-                default = self.interpreter.domain(self.context.domain).names(DEFAULT_D_OP)
+                default = self.operations.names(DEFAULT_D_OP)
                 return TRUE if default else UNKNOWN
             if self.settled and (self.function, self.last(name)) in self.settled:
                 return NONZERO
@@ -162,7 +162,7 @@ class Values(Instances):
 
     def directory_mask(self) -> Value:
         """The flags of the mappings of directories where the subject gives some others."""
-        masks = self.interpreter.domain(self.context.domain).directory_masks
+        masks = self.operations.directory_masks
         return self.most([self.value(text, State()) for text in masks]) if masks else UNKNOWN
 
     def operation_exists(self, name: str) -> Value:
@@ -173,7 +173,7 @@ class Values(Instances):
         struct = self.program.type_of(found.group(1), self.function)
         if struct not in ("super_operations", "dentry_operations"):
             return UNKNOWN
-        return self.interpreter.domain(self.context.domain).has(struct, found.group(2))
+        return self.operations.has(struct, found.group(2))
 
     def called(
         self, name: str, args: tuple[cexpr.Node, ...], state: State, depth: int = 0
@@ -193,14 +193,14 @@ class Values(Instances):
         if name in GIVEN_UP:
             return FALSE
         if name == "current_is_kswapd":
-            return UNKNOWN if self.context.reclaim else FALSE
+            return UNKNOWN if self.reclaim else FALSE
         if name in ("BIT", "BIT_ULL"):
             return self.program._constant_call(name, args)
         known = self.program.known_call(name)
         if known is not None:
             if args and args[0][0] == "v" and state.is_masked(args[0][1]):
                 return state.env.get(MASK, UNKNOWN)
-            if self.interpreter.domain(self.context.domain).lowers_mask:
+            if self.operations.lowers_mask:
                 either = self.program.gfp["FS"] | self.program.gfp["IO"]
                 return (known[0] & ~either, known[1] & ~either)
             return known

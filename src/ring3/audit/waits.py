@@ -22,7 +22,7 @@ from ring3.audit.graph import (
     one_of_several,
     rare_step,
 )
-from ring3.audit.program import Program, flatten
+from ring3.audit.program import Program
 from ring3.audit.tables import (
     BLOCK_OPS,
     DOUBTED_OPS,
@@ -189,7 +189,7 @@ def _others(program: Program, unit: str) -> dict[str, list[Other]]:
         declared = program.functions[function]
         if declared.macro or not any(mark in declared.body for mark in _MARKS):
             continue
-        for event in flatten(program.body(function)[1]):
+        for event in program.events(function):
             if event[0] == "=" and event[4].startswith(("kthread_run(", "kthread_create(")):
                 name = event[4].partition("(")[2].partition(",")[0].strip()
                 _add(program, found, event[2], function, name, "the thread")
@@ -221,7 +221,7 @@ def _works(program: Program, function: int, text: str) -> list[str]:
     """The classes of the work items that ``text`` may be; of a variable those it is assigned."""
     assigned = [
         event[4]
-        for event in flatten(program.body(function)[1])
+        for event in program.events(function)
         if event[0] == "=" and event[2] == text and event[4][:1] == "&"
     ]
     return [program.lock_class(one, function) for one in assigned or [text]]
@@ -282,7 +282,7 @@ def _rescued(program: Program, unit: str, others: dict[str, list[Other]] | None)
         declared = program.functions[function]
         if not declared.macro and RESCUED.encode() in declared.body:
             made: set[str] = set()  # it may be kept in a variable until it is known not to be NULL
-            for event in flatten(program.body(function)[1]):
+            for event in program.events(function):
                 if event[0] == "=" and RESCUED in event[4] and "workqueue(" in event[4]:
                     made.add(event[2])
                 elif event[0] != "=" or event[4] not in made:
@@ -319,7 +319,7 @@ def _queued(
         steps, _ = chains.to(spread.ways, node)
         if len(steps) > _NEAR or any_of_several(steps):
             continue
-        for event in flatten(program.body(function)[1]):
+        for event in program.events(function):
             if event[0] == "c" and QUEUE.match(event[2]) and len(event[3]) > 1:
                 work = event[3][2 if event[2].endswith("_on") and len(event[3]) > 2 else 1]
                 for kind in _works(program, function, work):

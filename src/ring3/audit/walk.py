@@ -204,7 +204,7 @@ class Walk(Calls):
         """The two ways to a label joined: what is locked for certain on one of them, is where the
         answer says so."""
         if a is not None and b is not None and a.held != b.held:
-            events = flatten(self.program.body(self.function)[1])
+            events = self.program.events(self.function)
             answers = {event[2] for event in events if event[0] == "ret"}
             for one, other in ((a, b), (b, a)):
                 theirs = {lock.name for lock in other.held}
@@ -292,8 +292,8 @@ class Walk(Calls):
 
     def last_of_device(self, condition: str) -> bool:
         """Whether, for ``condition``, the last reference to a block device goes in the midst of its I/O."""
-        last = self.context.reclaim and LAST_REFERENCE.match(condition)
-        if not last:
+        last = LAST_REFERENCE.match(condition)
+        if not last or not self.reclaim:
             return False
         struct = self.program.type_of(last.group(1), self.function)
         return "gendisk*" in self.program.members(struct, self.program.unit[self.function]).values()
@@ -423,7 +423,7 @@ class Walk(Calls):
         if operator == "=" and WORD.fullmatch(key) and self.zeroed(right):
             state.env[f"{key}->*"] = FALSE
             state.private |= {key}
-        if self.context.reclaim and _FROM_LIST.match(right) and self.context.domain[:3] == "fs/":
+        if _FROM_LIST.match(right) and self.of_filesystem and self.reclaim:
             # What a filesystem's shrinker takes off its list has no other user.
             state.own = state.own | {left}
         elif state.own and WORD.fullmatch(left):
