@@ -62,7 +62,8 @@ def findings(of: Tree, subjects: frozenset[str], edits: tuple[Edit, ...] = ()) -
     tree, facts = loaded(*of)
     if edits:
         facts = facts.overlaid(without(tree, edits))
-    return analyse(tree, facts, tuple(subjects), (), lambda what, done, total: None).findings
+    report = analyse(tree, facts, tuple(subjects), (), lambda what, done, total: None)
+    return [*report.findings, *report.behind]
 
 
 def as_it_is(of: Tree) -> list[Finding]:
@@ -102,7 +103,7 @@ def locks(one: Finding) -> set[str]:
 
 
 def shown(fix: Fix, these: list[Finding]) -> set[tuple[str, str]]:
-    """What a user sees by default of the fix's bug: (function, identity)."""
+    """What a user sees of the fix's bug where two states are compared: (function, identity)."""
     return {
         (one.at.function, one.id)
         for one in these

@@ -21,13 +21,22 @@ def difference(
     """(added, removed): findings only in ``new``, and only in ``old``.
 
     One that differs in the allocator's name alone is neither: kernels rename theirs, and every caller's
-    finding would be removed and added.
+    finding would be removed and added.  Of one behind another that is told, nothing is said.
     """
     before, after = list(old), list(new)
     known, left = ({one.id for one in these} for these in (before, after))
     added = [one for one in after if one.id not in known]
     removed = [one for one in before if one.id not in left]
-    return _without(added, removed), _without(removed, added)
+    return _nearest(_without(added, removed)), _nearest(_without(removed, added))
+
+
+def _nearest(these: list[Finding]) -> list[Finding]:
+    told = {_call_under_lock(one) for one in these if not one.behind}
+    return [one for one in these if not one.behind or _call_under_lock(one) not in told]
+
+
+def _call_under_lock(one: Finding) -> tuple[str, ...]:
+    return one.subject, one.lock, one.chain[0].function, one.chain[1].call
 
 
 def _without(these: list[Finding], those: list[Finding]) -> list[Finding]:

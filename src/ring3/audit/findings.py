@@ -82,6 +82,7 @@ class Finding:
     """One finding.  ``chain`` leads to the allocation or wait; ``other`` shows how reclaim gets the lock.
 
     ``subject`` is the filesystem or driver; ``lock`` the lock's class or ""; ``why`` is the evidence.
+    ``behind``: under the same lock another allocation is nearer, which stands for this one.
     """
 
     rule: str
@@ -95,6 +96,7 @@ class Finding:
     why: tuple[str, ...] = ()
     others: int = 0
     id: str = field(default="")
+    behind: bool = False
 
     @staticmethod
     def identity(rule: str, subject: str, *parts: str) -> str:
@@ -104,10 +106,13 @@ class Finding:
 
 
 def told_apart(findings: list[Finding]) -> list[Finding]:
-    """``findings`` with no identity twice: of those that share one, the first in the source keeps it."""
+    """``findings`` with no identity twice: of those that share one, the first in the source keeps it.
+
+    None is taken from those that are not behind another.
+    """
     numbers: Counter[str] = Counter()
     out = []
-    for one in sorted(findings, key=lambda one: (one.at.file, one.at.line)):
+    for one in sorted(findings, key=lambda one: (one.behind, one.at.file, one.at.line)):
         numbers[one.id] += 1
         out.append(replace(one, id=nth_identity(one.id, numbers[one.id])))
     return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ring3.audit.conditions import CGROUP_ONLY, LAST_PUT, LAZYTIME, OWN_SUPERBLOCK, TESTS
@@ -70,11 +70,15 @@ class Held:
         self.spread = self.graph.spread(entered)
 
     def findings(self) -> list[Finding]:
-        """One finding for every place of the subject that allocates under a lock of ``taken``."""
+        """One finding for every place of the subject that allocates under a lock of ``taken``.
+
+        With them what is behind them.
+        """
         found: list[Finding] = []
         for name in sorted(self.holders):
             found += self._under(self.taken[name], name, self.holders[name])
-        return _few_locks(found)
+        shown = _few_locks([one for one in found if not one.behind])
+        return shown + _few_locks([one for one in found if one.behind])
 
     def waited_for(self) -> dict[str, Taken]:
         """Locks for which a task waits while it holds one that reclaim takes: reclaim waits for them, too."""
@@ -201,7 +205,73 @@ class Held:
         for key, (_, holder) in sorted(best.items(), key=lambda item: item[0]):
             steps, site = self.chains.onward(reach, holder.node, holder.what)
             found.append(self._finding(taken, name, key, holder, steps, site, count[key]))
+        calls = [
+            holder
+            for holder in holders
+            if isinstance(holder.what, Edge)
+            and not (evicting and self._evicts(holder.what))
+            and not self._protected(holder.node, taken)
+        ]
+        return found + self._behind(taken, name, calls, reach, ends, set(best), evicting)
+
+    def _behind(
+        self,
+        taken: Taken,
+        name: str,
+        calls: list[Holder],
+        reach: Reach,
+        ends: dict[Node, tuple[tuple[str, int] | None, int]],
+        told: set[tuple[str, int]],
+        evicting: bool,
+    ) -> list[Finding]:
+        """What is allocated further on under the lock than at the places ``told``; only what is no note."""
+        first: dict[Node, Holder] = {}
+        for holder in sorted(calls, key=lambda one: (not one.lock.sure, not one.lock.when)):
+            if isinstance(holder.what, Edge):
+                node = (holder.what.callee, holder.what.context)
+                if node in reach:
+                    first.setdefault(node, holder)
+        ways: Ways = dict.fromkeys(first)
+        queue = deque(first)
+        found: list[Finding] = []
+        while queue:
+            node = queue.popleft()
+            for what in self._onward(taken, name, node, reach, evicting):
+                if isinstance(what, Edge):
+                    following = (what.callee, what.context)
+                    if following not in ways:
+                        ways[following] = (node, what)
+                        queue.append(following)
+                    if self._end(reach, following, ends)[0]:
+                        continue  # the subject's place comes later
+                place = self._place(node, what.line)
+                if place is None or place in told:
+                    continue
+                told.add(place)
+                steps, begin = self.chains.to(ways, node)
+                holder = first[begin]
+                more, site = self.chains.onward(reach, node, what)
+                steps = [self.chains.step(holder.node, holder.what), *steps, *more]
+                one = self._finding(taken, name, place, holder, steps, site, 1)
+                if one.level != "note":
+                    found.append(replace(one, behind=True))
         return found
+
+    def _onward(
+        self, taken: Taken, name: str, node: Node, reach: Reach, evicting: bool
+    ) -> Iterator[Edge | Site]:
+        """What happens in ``node`` under the lock and is, or leads to, an allocation that enters reclaim."""
+        walked = self.graph.at(node)
+        for site in walked.sites:
+            if site.kind == "alloc" and name not in site.released and self._enters(taken, site):
+                yield site
+        for edge in walked.edges:
+            if (
+                (edge.callee, edge.context) in reach
+                and name not in edge.released
+                and not (evicting and self._evicts(edge))
+            ):
+                yield edge
 
     def _evicts(self, edge: Edge) -> bool:
         return self.program.functions[edge.callee].name in LAST_PUT

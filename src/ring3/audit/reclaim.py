@@ -85,10 +85,13 @@ class Audit:
         taken.update(self.roots.everywhere(unit))
         held = Held(self.program, self.chains, graph, unit, taken)
         subject.findings += held.findings()
-        told = {(one.at.file, one.at.line) for one in subject.findings if one.lock}
+        told = {(one.at.file, one.at.line, one.behind) for one in subject.findings if one.lock}
         second = Held(self.program, self.chains, graph, unit, held.waited_for())
         subject.findings += [
-            one for one in second.findings() if (one.at.file, one.at.line) not in told
+            one
+            for one in second.findings()
+            if (one.at.file, one.at.line, False) not in told
+            and (one.at.file, one.at.line, one.behind) not in told
         ]
         subject.cut = spread.cut or held.spread.cut or second.spread.cut
         subject.nodes = len(graph.walked)

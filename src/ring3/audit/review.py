@@ -33,7 +33,7 @@ def review_trees(old: Path, new: Path, **options: object) -> Review:
     before = audit(old, strict=False, **options)  # type: ignore[arg-type]
     after = audit(new, strict=False, **options)  # type: ignore[arg-type]
     require(options.get("subjects", ()), [*before.subjects, *after.subjects], new)  # type: ignore[arg-type]
-    return Review(before, after, *difference(before.findings, after.findings))
+    return Review(before, after, *difference(_every(before), _every(after)))
 
 
 def review_patch(
@@ -69,7 +69,11 @@ def review_patch(
     after = analyse(
         root, loaded.overlaid(changed), wanted, roots, report, strict=False, workers=workers
     )
-    return Review(before, after, *difference(before.findings, after.findings))
+    return Review(before, after, *difference(_every(before), _every(after)))
+
+
+def _every(report: Report) -> list[Finding]:
+    return [*report.findings, *report.behind]
 
 
 #: Filesystems that stand for all when a patch changes what they share: small ones with every kind of

@@ -45,10 +45,12 @@ class Report:
     """The answer.
 
     ``problems`` are (file, why) of what was left out; ``cut`` are subjects too large to finish.
+    ``behind`` are allocations that others stand for (:attr:`Finding.behind`): they matter in comparisons.
     """
 
     root: Path
     findings: list[Finding]
+    behind: list[Finding] = field(default_factory=list)
     subjects: dict[str, int] = field(default_factory=dict)  # unit -> nodes walked
     problems: list[tuple[str, str]] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
@@ -135,14 +137,15 @@ def analyse(
     kept = [one for one in findings if not _suppressed(one, facts)]
     return Report(
         root,
-        ranked(kept),
+        ranked([one for one in kept if not one.behind]),
+        [one for one in kept if one.behind],
         subjects={unit: found[unit].nodes for unit in wanted},
         problems=[
             *((name, fact.problem) for name, fact in facts.items() if fact.problem),
             *_allowed_nothing(facts, findings, complete=not subjects),
         ],
         cut=[unit for unit in wanted if found[unit].cut],
-        suppressed=len(findings) - len(kept),
+        suppressed=sum(not one.behind for one in findings) - sum(not one.behind for one in kept),
         files=len(facts),
         functions=sum(len(fact.functions) for fact in facts.values()),
     )

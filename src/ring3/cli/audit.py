@@ -143,7 +143,7 @@ def audit(
         findings = compare.not_in_baseline(findings, baseline)
         report.known = len(_at_least(report.findings, level)) - len(findings)
     if explain is not None:
-        _explain(report.findings, explain, as_json)
+        _explain([*report.findings, *report.behind], explain, as_json)
     elif write_baseline:
         compare.write_baseline(write_baseline, findings)
     else:
