@@ -36,7 +36,7 @@ def _nearest(these: list[Finding]) -> list[Finding]:
 
 
 def _call_under_lock(one: Finding) -> tuple[str, ...]:
-    return one.subject, one.lock, one.chain[0].function, one.chain[1].call
+    return one.subject, one.lock, one.chain[0].function, *(step.call for step in one.chain[1:2])
 
 
 def _without(these: list[Finding], those: list[Finding]) -> list[Finding]:
