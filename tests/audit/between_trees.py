@@ -192,14 +192,12 @@ BETWEEN: tuple[Fix, ...] = (
         "fs/btrfs",
         "btrfs_fs_info.btrfs_trans_num_writers",
         (Edit("fs/btrfs/acl.c", NOFS),),
-        missed="of what one call under a lock comes to, the nearest allocation is told, which is another",
     ),
     Fix(
         "btrfs: zones are reset and finished in NOFS scopes",
         "fs/btrfs",
         "btrfs_fs_info.chunk_mutex",
         (Edit("fs/btrfs/zoned.c", NOFS),),
-        missed="what blkdev_zone_mgmt() allocates is in the block layer, which filesystems do not enter",
     ),
     Fix(
         "xfs: the log is written back in a NOFS scope",
@@ -325,7 +323,6 @@ BETWEEN: tuple[Fix, ...] = (
         "",
         (Edit("block/bio-integrity-auto.c", KERNEL_IO),),
         rule=WAIT,
-        missed=SUBMITTED,
     ),
     Fix(
         "block: disks come and go in NOIO scopes under update_nr_hwq_lock",

@@ -327,8 +327,8 @@ FIXES: tuple[Fix, ...] = (
     Fix(
         "f2fs: zones are reset in a NOFS scope",
         "fs/f2fs",
-        "f2fs_sb_info.cp_global_sem",
+        "f2fs_sb_info.gc_lock",
         (Edit("fs/f2fs/segment.c", NOFS),),
-        missed="only during roll-forward recovery, when the superblock has no shrinker yet",
+        function="__f2fs_issue_discard_zone",
     ),
 )

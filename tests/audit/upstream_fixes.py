@@ -206,12 +206,13 @@ UPSTREAM: tuple[Fix, ...] = (
         folders=MD,
     ),
     Fix(
-        "dm-zoned: zones are reported in a NOIO scope",
+        "dm-zoned: zones are reported and reset in NOIO scopes",
         "drivers/md",
-        "dmz_metadata.map_lock",
+        "",
         (Edit("drivers/md/dm-zoned-metadata.c", NOIO),),
+        rule=WAIT,
+        function="dmz_reset_zone",
         folders=MD,
-        missed="what blkdev_report_zones() allocates is in drivers",
     ),
     Fix(
         "nbd: a timeout allocates with GFP_NOIO",

@@ -17,7 +17,18 @@ from ring3.audit.conditions import (
     UMOUNT,
     WRITES_BACK,
 )
-from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, ONE_OF, Context, Edge, Lock, Site, cleared
+from ring3.audit.contexts import (
+    FILESYSTEMS,
+    NOFS,
+    NOIO,
+    NORECLAIM,
+    ONE_OF,
+    Context,
+    Edge,
+    Lock,
+    Site,
+    cleared,
+)
 from ring3.audit.forms import Event
 from ring3.audit.primitives import (
     ACQUIRE,
@@ -293,11 +304,13 @@ class Calls(Arguments):
                             self.release(self.lock_class(args[index]), state)
         if outside:
             if direct and not declared.name.startswith(NO_ALLOCATION):
+                flags = program.own_flags(callee)
                 for index, (kind, _) in enumerate(declared.params):
                     if kind == "gfp_t" and index < len(args):
                         flags = self.value(args[index], state)
-                        self.alloc_site(line, declared.name, flags, state)
                         break
+                if flags != UNKNOWN or program.takes_flags(callee):
+                    self.alloc_site(line, declared.name, flags, state)
             if direct:
                 self.leave(callee, line, state)
             return
@@ -315,12 +328,14 @@ class Calls(Arguments):
         """Whether ``callee``, which is neither a filesystem's nor of the kernel's core, is of this subject's
         story all the same."""
         path = self.program.file[callee]
-        if self.of_filesystem:
-            return path.startswith("net/sunrpc") and self.domain.startswith("fs/nfs")
+        if self.of_filesystem and not path.startswith((FILESYSTEMS, "net/sunrpc")):
+            return False  # whichever filesystem asks
         if self.domain.startswith("drivers/gpu/drm") and (
             path.startswith(("drivers/gpu/drm/ttm", "drivers/gpu/drm/scheduler"))
             or (path.startswith("drivers/gpu/drm/") and path.count("/") == 3)
         ):
+            return True
+        if self.domain.startswith("fs/nfs") and path.startswith("net/sunrpc"):
             return True
         return self.program.unit[callee] == self.domain
 

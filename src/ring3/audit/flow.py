@@ -197,7 +197,10 @@ class Interpreter:
             and not self.helper(function)
             and not (
                 self.program.outside[function]
-                and any(kind == "gfp_t" for kind, _ in declared.params)
+                and (
+                    self.program.takes_flags(function)
+                    or self.program.own_flags(function) != UNKNOWN
+                )
             )
         )
 

@@ -14,7 +14,14 @@ from ring3.audit import cexpr
 from ring3.audit.cexpr import ALL, UNKNOWN, Value
 from ring3.audit.forms import Event, Facts, Function
 from ring3.audit.primitives import ACQUIRE, words
-from ring3.audit.tables import BOUNDARY, FILE_IS_UNIT, GFP, KNOWN_CALLS
+from ring3.audit.tables import (
+    ALLOCATIONS,
+    BOUNDARY,
+    FILE_IS_UNIT,
+    GFP,
+    KNOWN_CALLS,
+    NO_ALLOCATION,
+)
 
 WORD = re.compile(r"[A-Za-z_]\w*")
 MEMBER_CALL = re.compile(r"^(.*?)(?:->|\.)\s*(\w+)$", re.S)
@@ -89,6 +96,7 @@ class Program:
         self.unit_functions: dict[str, list[int]] = defaultdict(list)
         self._bodies: dict[int, tuple[dict[str, str], list[Event]]] = {}
         self._events: dict[int, list[Event]] = {}
+        self._own_flags: dict[int, Value] = {}
         # Headers of include/ last, so that theirs is the definition that everybody sees.
         for path in sorted(facts, key=lambda name: name.startswith("include/linux/")):
             self._add(path, facts[path])
@@ -151,6 +159,43 @@ class Program:
             events = self.body(function)[1]
             found = self._events[function] = flatten(events)
         return found
+
+    def own_flags(self, function: int) -> Value:
+        """The GFP flags with which ``function``, or one of its file that it calls, allocates whatever its
+        caller says; UNKNOWN where it is handed flags, or allocates on some ways only."""
+        found = self._own_flags.get(function)
+        if found is None:
+            self._own_flags[function] = found = UNKNOWN  # a recursion adds nothing
+            if not self.functions[function].macro and not self.takes_flags(function):
+                found = self._flags_of(self.body(function)[1], self.file[function])
+                self._own_flags[function] = found
+        return found
+
+    def _flags_of(self, events: list[Event], path: str) -> Value:
+        for event in events:
+            found = UNKNOWN
+            if event[0] == "if" and any(inner[0] == "goto" for inner in flatten([event])):
+                break  # what follows may have been done already
+            if event[0] in ("loop", "do", "block"):
+                found = self._flags_of(event[3], path)
+            elif event[0] == "c" and not event[2].startswith(NO_ALLOCATION):
+                _, _, name, args, _ = event
+                callee = self.resolve(name, path)
+                text = next((arg for arg in args if arg.startswith("GFP_")), "")
+                allocation = ALLOCATIONS.get(name.removesuffix("_noprof"))
+                if allocation is not None and (allocation.flags or 0) >= len(args):
+                    text = text or allocation.default
+                if text and (allocation or (callee is not None and self.takes_flags(callee))):
+                    found = cexpr.evaluate(cexpr.parse(text), self.constant, self._constant_call)
+                elif callee is not None and self.file[callee] == path:
+                    found = self.own_flags(callee)
+            if found[0] & found[1] & self.gfp["DIRECT_RECLAIM"]:
+                return found
+        return UNKNOWN
+
+    def takes_flags(self, function: int) -> bool:
+        """Whether ``function`` is handed GFP flags."""
+        return any(kind == "gfp_t" for kind, _ in self.functions[function].params)
 
     def resolve(self, name: str, path: str) -> int | None:
         """The function or macro that ``name`` means in file ``path``; None when the tree has none."""

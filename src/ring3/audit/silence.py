@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ring3.audit.cexpr import UNKNOWN
 from ring3.audit.primitives import ACQUIRE, GUARD, MIGHT
 from ring3.audit.program import MEMBER_CALL, WORD, Program
 from ring3.audit.tables import (
@@ -95,7 +96,7 @@ class Silence:
                 and boundary
                 and program.unit[callee] != program.unit[function]
             ):
-                if any(kind == "gfp_t" for kind, _ in program.functions[callee].params):
+                if program.takes_flags(callee) or program.own_flags(callee) != UNKNOWN:
                     return None
             else:
                 found.append(callee)

@@ -160,6 +160,7 @@ NO_ALLOCATION = (
     "shrink_",
     "bio_init",
     "cond_",
+    "node_zonelist",
 )
 
 #: These take their flags from the tree they insert into, which is not followed to where it is initialised.
@@ -301,7 +302,11 @@ DOUBTED_OPS: dict[str, str] = {
     ),
 }
 #: Of these the work is done when they return; what they queue besides is not waited for.
-SUBMITTED_HERE = frozenset(words("address_space_operations bio rpc_xprt_ops scsi_host_template"))
+SUBMITTED_HERE = frozenset(
+    words("address_space_operations bio rpc_xprt_ops scsi_host_template submission")
+)
+#: Where the block layer's own way of a bio begins.
+SUBMISSIONS = ("submit_bio_noacct", "__blk_crypto_submit_bio")
 #: A filesystem whose mappings say this is not waited for by reclaim.
 UNWAITED = "mapping_set_writeback_may_deadlock_on_reclaim"
 
@@ -353,6 +358,7 @@ SIGNALLERS: dict[str, str] = {
     "scsi_host_template": "reclaim waits for pages written through this host",
     "rpc_xprt_ops": "->release_folio() of NFS waits for pages written through this transport",
     "bio": "reclaim waits for the I/O that this ends",
+    "submission": "reclaim waits for folios whose bios go this way",
     "drm_sched_backend_ops": (
         "MMU notifiers and shrinkers wait in reclaim for the fences that this job signals "
         "(Documentation/driver-api/dma-buf.rst)"

@@ -29,6 +29,7 @@ from ring3.audit.tables import (
     QUEUE,
     RESCUED,
     SIGNALLERS,
+    SUBMISSIONS,
     SUBMITTED_HERE,
     TRANSPORTS,
     UNWAITED,
@@ -243,7 +244,8 @@ def _declared(program: Program, chains: Chains, graph: Graph, unit: str) -> list
     others: dict[str, list[Other]] | None = None
     for struct, field, needs, path, name in _operations(program, graph, unit):
         function = program.resolve(name, path)
-        if function is None or unit == "block":  # only pass-through queues, never swap
+        # The block layer's own queues are pass-through ones, never swap's.
+        if function is None or (unit == "block" and struct != "submission"):
             continue
         if struct == "address_space_operations" and graph.interpreter.domain(unit).names(
             (UNWAITED,)
@@ -383,6 +385,9 @@ def _operations(
     for struct, field, path, name in program.unit_ops.get(unit, ()):
         if field in WAITED_OPS.get(struct, ()):
             yield struct, f"{struct}.{field}", WAITED_OPS[struct][field], path, name
+    if unit == "block":
+        for name in SUBMISSIONS:
+            yield "submission", "where a bio's way begins", "__GFP_IO", "block/", name
     # Assigned to each object, not in a table.  A block driver's own bios end those handed to it.
     domain = graph.interpreter.domain(unit)
     struct = next((struct for struct in BLOCK_OPS if domain.registers(struct)), "bio")
