@@ -44,11 +44,14 @@ class Operations:
         #: Table of operations -> at how many places code of the subject assigns it or hands it on.
         self.assigned: Counter[str] = Counter()
         referred: set[str] = set()
-        for index in program.unit_functions.get(unit, ()):
+        functions = program.unit_functions.get(unit, ())
+        any_masks = any(b"mapping_set_gfp_mask" in program.functions[one].body for one in functions)
+        for index in functions:
             if program.functions[index].macro:
                 continue
             body = program.body(index)[1]
-            self.directory_masks += _masks(body, directories, KNOWN_CALLS["mapping_gfp_mask"])
+            if any_masks:
+                self.directory_masks += _masks(body, directories, KNOWN_CALLS["mapping_gfp_mask"])
             for event in program.events(index):
                 if event[0] == "=" and event[3] == "=":
                     right = event[4].lstrip("& (")
@@ -74,9 +77,10 @@ class Operations:
                     if event[2] == "INIT_RADIX_TREE" and len(event[3]) == 2:
                         member = event[3][0].strip("&() ").rpartition("->")[2].rpartition(".")[2]
                         self.trees[member] = event[3][1]
-                    handed = [arg[1:] for arg in event[3] if arg[:1] == "&"]
-                    referred.update(handed)
-                    self.assigned.update(handed)
+                    for arg in event[3]:
+                        if arg[:1] == "&":
+                            referred.add(arg[1:])
+                            self.assigned[arg[1:]] += 1
         if any_kind or not self.lowers_mask:
             self.directory_masks = []
         entries = list(program.unit_ops.get(unit, ()))
