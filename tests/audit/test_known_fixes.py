@@ -11,6 +11,7 @@ import pytest
 
 from ring3 import linux_source
 from ring3.audit import store
+from ring3.audit.compare import difference
 from ring3.audit.findings import Finding
 from ring3.audit.run import analyse
 from tests.audit.between_trees import BETWEEN
@@ -103,7 +104,7 @@ def locks(one: Finding) -> set[str]:
 
 
 def shown(fix: Fix, these: list[Finding]) -> set[tuple[str, str]]:
-    """What a user sees of the fix's bug where two states are compared: (function, identity)."""
+    """What of ``these`` is the fix's bug: (function, identity)."""
     return {
         (one.at.function, one.id)
         for one in these
@@ -123,12 +124,14 @@ def test_the_bug_is_found_without_its_fix_and_not_with_it(fix: Fix, batch: list[
     tree = (fix.version, fix.folders)
     edits = tuple(edit for other in batch for edit in other.edits)
     subjects = frozenset(other.subject for other in batch)
-    broken = shown(fix, findings(tree, subjects, edits) if fix.edits else as_it_is(tree))
-    mended = shown(fix, as_it_is((fix.fixed or fix.version, fix.folders)))
+    broken = findings(tree, subjects, edits) if fix.edits else as_it_is(tree)
+    mended = as_it_is((fix.fixed or fix.version, fix.folders))
+    # As --diff tells it, and --patch.
+    found = shown(fix, difference(mended, broken)[0])
     if fix.missed:
-        assert broken <= mended, "it is found now: say so in known_fixes.py"
+        assert not found, "it is found now: say so in known_fixes.py"
     else:
-        assert broken - mended
+        assert found
 
 
 def test_most_are_found() -> None:

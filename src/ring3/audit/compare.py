@@ -21,18 +21,31 @@ def difference(
     """(added, removed): findings only in ``new``, and only in ``old``.
 
     One that differs in the allocator's name alone is neither: kernels rename theirs, and every caller's
-    finding would be removed and added.  Of one behind another that is told, nothing is said.
+    finding would be removed and added.  Nothing is said of one behind another that is told, nor of one
+    whose place is told of both: under which of its locks an allocation is behind another changes easily.
     """
     before, after = list(old), list(new)
     known, left = ({one.id for one in these} for these in (before, after))
     added = [one for one in after if one.id not in known]
     removed = [one for one in before if one.id not in left]
-    return _nearest(_without(added, removed)), _nearest(_without(removed, added))
+    return (
+        _nearest(_without(added, removed), before),
+        _nearest(_without(removed, added), after),
+    )
 
 
-def _nearest(these: list[Finding]) -> list[Finding]:
+def _nearest(these: list[Finding], others: list[Finding]) -> list[Finding]:
     told = {_call_under_lock(one) for one in these if not one.behind}
-    return [one for one in these if not one.behind or _call_under_lock(one) not in told]
+    places = {_allocation(one) for one in others}
+    return [
+        one
+        for one in these
+        if not one.behind or (_call_under_lock(one) not in told and _allocation(one) not in places)
+    ]
+
+
+def _allocation(one: Finding) -> tuple[str, ...]:
+    return one.subject, one.at.file, one.at.function, one.at.call
 
 
 def _call_under_lock(one: Finding) -> tuple[str, ...]:
