@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ring3.audit.boundary import Boundary
 from ring3.audit.cexpr import UNKNOWN
 from ring3.audit.facts import extract
 from ring3.audit.program import Program
@@ -20,6 +21,8 @@ _HELPERS = """
     [
         ("kmalloc(8, GFP_KERNEL);", "GFP_KERNEL"),
         ("kzalloc_obj(*p);", "GFP_KERNEL"),
+        ("alloc_percpu(int);", "GFP_KERNEL"),
+        ("pagecache_get_page(mapping, 0, 0, GFP_KERNEL);", ""),
         ("while (n--) p = handed(GFP_NOFS | __GFP_NOFAIL);", "GFP_NOFS|__GFP_NOFAIL"),
         ("if (n) return; helper();", "GFP_KERNEL"),
         ("again();", "GFP_NOIO"),
@@ -34,7 +37,8 @@ _HELPERS = """
 def test_flags_that_no_caller_decides(body: str, flags: str) -> None:
     source = f"{_HELPERS} void f(int n) {{ {body} }}\n#define g(n) kmalloc(8, GFP_KERNEL)"
     program = Program({"lib/f.c": extract(source.encode())})
-    found = program.own_flags(program.by_name["f"][0])
+    boundary = Boundary(program)
+    found = boundary.own_flags(program.by_name["f"][0])
     assert ("" if found == UNKNOWN else program.flag_names(found)) == flags
     for other in ("handed", "g"):
-        assert program.own_flags(program.by_name[other][0]) == UNKNOWN
+        assert boundary.own_flags(program.by_name[other][0]) == UNKNOWN

@@ -304,12 +304,12 @@ class Calls(Arguments):
                             self.release(self.lock_class(args[index]), state)
         if outside:
             if direct and not declared.name.startswith(NO_ALLOCATION):
-                flags = program.own_flags(callee)
+                flags = self.interpreter.boundary.own_flags(callee)
                 for index, (kind, _) in enumerate(declared.params):
                     if kind == "gfp_t" and index < len(args):
                         flags = self.value(args[index], state)
                         break
-                if flags != UNKNOWN or program.takes_flags(callee):
+                if self.interpreter.boundary.allocates(callee):
                     self.alloc_site(line, declared.name, flags, state)
             if direct:
                 self.leave(callee, line, state)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from ring3.audit import balance
 from ring3.audit.cexpr import UNKNOWN, Value
 from ring3.audit.changes import Changes
 from ring3.audit.conditions import OWN_SUPERBLOCK, TRUNCATES
@@ -25,8 +26,6 @@ from ring3.audit.primitives import (
     CLASSED,
     JOURNAL_INFO,
     RELEASE,
-    SCOPE_BEGIN,
-    SCOPE_END,
 )
 from ring3.audit.program import PER_INODE, WORD, Program
 from ring3.audit.settled import Settled
@@ -50,6 +49,7 @@ class Interpreter:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.silence = Silence(program)
+        self.boundary = self.silence.boundary
         self.nets: dict[int, Net] = {}
         #: Walks of the subject at hand, outside of every scope.
         self.walks: dict[tuple[int, Context], Walked] = {}
@@ -163,7 +163,7 @@ class Interpreter:
         found = self._callees.get(key)
         if found is None:
             callees = list(answers)
-            direct = None if callees else self._resolved(name, self.program.file[function])
+            direct = None if callees else self.program.called(name, self.program.file[function])
             if direct is not None:
                 callees.append((direct, ""))
             first = callees[0][0] if callees else None
@@ -178,15 +178,6 @@ class Interpreter:
             found = self._callees[key] = tuple(callees), inert
         return found
 
-    def _resolved(self, name: str, path: str) -> int | None:
-        program = self.program
-        found = program.resolve(name, path) if name.isidentifier() else None
-        if found is not None and program.functions[found].macro:
-            # Allocation profiling wraps the function of this name in a macro without types.
-            behind = program.resolve(f"{name}_noprof", path)
-            found = found if behind is None else behind
-        return found
-
     def inert(self, function: int) -> bool:
         """Whether a call of ``function`` changes nothing but what its caller knows of values."""
         declared = self.program.functions[function]
@@ -195,13 +186,7 @@ class Interpreter:
             and declared.name not in self.unbalanced
             and declared.name not in TRUNCATES
             and not self.helper(function)
-            and not (
-                self.program.outside[function]
-                and (
-                    self.program.takes_flags(function)
-                    or self.program.own_flags(function) != UNKNOWN
-                )
-            )
+            and not (self.program.outside[function] and self.boundary.allocates(function))
         )
 
     def decisive(self, function: int) -> frozenset[int]:
@@ -381,7 +366,7 @@ class Interpreter:
     @cached_property
     def unbalanced(self) -> frozenset[str]:
         """Names of functions that may return with a lock or scope more, or fewer."""
-        return _unbalanced(self.program)
+        return balance.unbalanced(self.program)
 
     def net(self, function: int) -> Net | None:
         """What ``function`` leaves locked or begun; None when it is balanced."""
@@ -411,29 +396,7 @@ class Interpreter:
 
     @cached_property
     def given_back_later(self) -> frozenset[tuple[str, str]]:
-        """Semaphores, as subject and member, that no function which is called by name gives back, but a
-        handler at the end of an I/O: who has taken one has no part in that."""
-        program = self.program
-        giving = {
-            function.name
-            for function in program.functions
-            if any(name == "up" for name, _ in function.locks)
-        }
-        called = {
-            name
-            for function in program.functions
-            if not giving.isdisjoint(function.callees)
-            for name in function.callees
-        }
-        kept: set[tuple[str, str]] = set()
-        given: set[tuple[str, str]] = set()
-        for index, function in enumerate(program.functions):
-            taken = {arg for name, arg in function.locks if name[:4] == "down" and "_" not in name}
-            back = {arg for name, arg in function.locks if name == "up"}
-            for found, args in ((kept, taken - back), (given, back - taken)):
-                if found is kept or function.name in called:
-                    found.update((program.unit[index], WORD.findall(arg)[-1]) for arg in args)
-        return frozenset(kept - given)
+        return balance.given_back_later(self.program)
 
     def leaving(self, callees: tuple[str, ...], path: str) -> list[Net]:
         """What those of ``callees`` that are unbalanced leave behind."""
@@ -507,46 +470,3 @@ def _entered_by(walked: Walked, context: Context, other: Context) -> Walked:
         for edge in walked.edges
     )
     return walked._replace(edges=edges)
-
-
-def _unbalanced(program: Program) -> frozenset[str]:
-    """Names of functions that may return with a lock or scope more, or fewer, than they came with."""
-    gives: set[str] = set()
-    takes: set[str] = set()
-    both: set[str] = set()
-    for index, function in enumerate(program.functions):
-        if not function.locks or program.file[index].startswith(
-            ("kernel/locking", "include/linux/m")
-        ):
-            continue
-        begun = sum(name in ACQUIRE or name in SCOPE_BEGIN for name, _ in function.locks)
-        ended = sum(name in RELEASE or name in SCOPE_END for name, _ in function.locks)
-        if begun and ended:
-            both.add(function.name)
-        elif begun:
-            takes.add(function.name)
-        elif ended:
-            gives.add(function.name)
-        if "current_set_flags_nested" in function.callees:
-            takes.add(function.name)
-        if "current_restore_flags_nested" in function.callees:
-            gives.add(function.name)
-    for _ in range(5):
-        more_takes, more_gives = set(), set()
-        for function in program.functions:
-            if function.name in takes or function.name in gives or function.name in both:
-                continue
-            callees = function.callees
-            if len(callees) > 60:
-                continue
-            has_take = not takes.isdisjoint(callees)
-            has_give = not gives.isdisjoint(callees)
-            if has_take and not has_give:
-                more_takes.add(function.name)
-            elif has_give and not has_take:
-                more_gives.add(function.name)
-        if not more_takes and not more_gives:
-            break
-        takes |= more_takes
-        gives |= more_gives
-    return frozenset(takes | gives | both)

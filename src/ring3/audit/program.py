@@ -14,14 +14,7 @@ from ring3.audit import cexpr
 from ring3.audit.cexpr import ALL, UNKNOWN, Value
 from ring3.audit.forms import Event, Facts, Function
 from ring3.audit.primitives import ACQUIRE, words
-from ring3.audit.tables import (
-    ALLOCATIONS,
-    BOUNDARY,
-    FILE_IS_UNIT,
-    GFP,
-    KNOWN_CALLS,
-    NO_ALLOCATION,
-)
+from ring3.audit.tables import BOUNDARY, FILE_IS_UNIT, GFP, KNOWN_CALLS
 
 WORD = re.compile(r"[A-Za-z_]\w*")
 MEMBER_CALL = re.compile(r"^(.*?)(?:->|\.)\s*(\w+)$", re.S)
@@ -96,7 +89,6 @@ class Program:
         self.unit_functions: dict[str, list[int]] = defaultdict(list)
         self._bodies: dict[int, tuple[dict[str, str], list[Event]]] = {}
         self._events: dict[int, list[Event]] = {}
-        self._own_flags: dict[int, Value] = {}
         # Headers of include/ last, so that theirs is the definition that everybody sees.
         for path in sorted(facts, key=lambda name: name.startswith("include/linux/")):
             self._add(path, facts[path])
@@ -160,49 +152,22 @@ class Program:
             found = self._events[function] = flatten(events)
         return found
 
-    def own_flags(self, function: int) -> Value:
-        """The GFP flags with which ``function``, or one of its file that it calls, allocates whatever its
-        caller says; UNKNOWN where it is handed flags, or allocates on some ways only."""
-        found = self._own_flags.get(function)
-        if found is None:
-            self._own_flags[function] = found = UNKNOWN  # a recursion adds nothing
-            if not self.functions[function].macro and not self.takes_flags(function):
-                found = self._flags_of(self.body(function)[1], self.file[function])
-                self._own_flags[function] = found
-        return found
-
-    def _flags_of(self, events: list[Event], path: str) -> Value:
-        for event in events:
-            found = UNKNOWN
-            if event[0] == "if" and any(inner[0] == "goto" for inner in flatten([event])):
-                break  # what follows may have been done already
-            if event[0] in ("loop", "do", "block"):
-                found = self._flags_of(event[3], path)
-            elif event[0] == "c" and not event[2].startswith(NO_ALLOCATION):
-                _, _, name, args, _ = event
-                callee = self.resolve(name, path)
-                text = next((arg for arg in args if arg.startswith("GFP_")), "")
-                allocation = ALLOCATIONS.get(name.removesuffix("_noprof"))
-                if allocation is not None and (allocation.flags or 0) >= len(args):
-                    text = text or allocation.default
-                if text and (allocation or (callee is not None and self.takes_flags(callee))):
-                    found = cexpr.evaluate(cexpr.parse(text), self.constant, self._constant_call)
-                elif callee is not None and self.file[callee] == path:
-                    found = self.own_flags(callee)
-            if found[0] & found[1] & self.gfp["DIRECT_RECLAIM"]:
-                return found
-        return UNKNOWN
-
-    def takes_flags(self, function: int) -> bool:
-        """Whether ``function`` is handed GFP flags."""
-        return any(kind == "gfp_t" for kind, _ in self.functions[function].params)
-
     def resolve(self, name: str, path: str) -> int | None:
         """The function or macro that ``name`` means in file ``path``; None when the tree has none."""
         key = (name, path)
         if key not in self._resolved:
             self._resolved[key] = self._resolve(name, path)
         return self._resolved[key]
+
+    def called(self, name: str, path: str) -> int | None:
+        """The function or macro that a call of ``name`` in file ``path`` enters; None when it is no name,
+        or the tree has none."""
+        found = self.resolve(name, path) if name.isidentifier() else None
+        if found is not None and self.functions[found].macro:
+            # Allocation profiling wraps the function of this name in a macro without types.
+            behind = self.resolve(f"{name}_noprof", path)
+            found = found if behind is None else behind
+        return found
 
     def _resolve(self, name: str, path: str) -> int | None:
         candidates = self.by_name.get(name)
@@ -279,18 +244,18 @@ class Program:
             text = self.constants.get(name)
             value = UNKNOWN
             if text is not None:
-                value = cexpr.evaluate(cexpr.parse(text), self.constant, self._constant_call)
+                value = cexpr.evaluate(cexpr.parse(text), self.constant, self.constant_call)
             if value[1] == 0 and name in GFP and text != GFP[name]:
-                value = cexpr.evaluate(cexpr.parse(GFP[name]), self.constant, self._constant_call)
+                value = cexpr.evaluate(cexpr.parse(GFP[name]), self.constant, self.constant_call)
             self._values[name] = value
         return value
 
-    def _constant_call(self, name: str, args: tuple[cexpr.Node, ...]) -> Value:
+    def constant_call(self, name: str, args: tuple[cexpr.Node, ...]) -> Value:
         if name in ("BIT", "BIT_ULL", "_BITUL", "_BITULL", "BIT_MASK") and len(args) == 1:
-            shift = cexpr.evaluate(args[0], self.constant, self._constant_call)
+            shift = cexpr.evaluate(args[0], self.constant, self.constant_call)
             return (1 << shift[0], ALL) if shift[1] == ALL and shift[0] < 64 else UNKNOWN
         if name in ("__force", "gfp_t") and len(args) == 1:
-            return cexpr.evaluate(args[0], self.constant, self._constant_call)
+            return cexpr.evaluate(args[0], self.constant, self.constant_call)
         return UNKNOWN
 
     @cached_property

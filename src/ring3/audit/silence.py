@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ring3.audit.cexpr import UNKNOWN
+from ring3.audit.boundary import Boundary
 from ring3.audit.primitives import ACQUIRE, GUARD, MIGHT
-from ring3.audit.program import MEMBER_CALL, WORD, Program
+from ring3.audit.program import MEMBER_CALL, Program
 from ring3.audit.tables import (
     ALLOCATIONS,
     DEFERRED,
@@ -26,6 +26,7 @@ class Silence:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.boundary = Boundary(program)
         self._silent: dict[int, bool] = {}
         self._unlocks: dict[int, bool] = {}
         self._invokes: dict[tuple[int, int], bool] = {}
@@ -84,7 +85,7 @@ class Silence:
                 continue
             if queues and QUEUE.match(name):
                 return None
-            callee = program.resolve(name, path) if WORD.fullmatch(name) else None
+            callee = program.called(name, path)
             if callee is None:
                 member = MEMBER_CALL.match(name.strip("()* "))
                 if name in IMPORTED or (
@@ -96,13 +97,10 @@ class Silence:
                 and boundary
                 and program.unit[callee] != program.unit[function]
             ):
-                if program.takes_flags(callee) or program.own_flags(callee) != UNKNOWN:
+                if self.boundary.allocates(callee):
                     return None
             else:
                 found.append(callee)
-                behind = program.functions[callee].macro and program.resolve(f"{name}_noprof", path)
-                if behind:
-                    found.append(behind)
             found += (callback for callback, _ in self.handed(function, name, args, callee))
         return found
 

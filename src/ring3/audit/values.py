@@ -195,7 +195,7 @@ class Values(Instances):
         if name == "current_is_kswapd":
             return UNKNOWN if self.reclaim else FALSE
         if name in ("BIT", "BIT_ULL"):
-            return self.program._constant_call(name, args)
+            return self.program.constant_call(name, args)
         known = self.program.known_call(name)
         if known is not None:
             if args and args[0][0] == "v" and state.is_masked(args[0][1]):
