@@ -14,7 +14,6 @@ NOFAIL = "nofail-in-reclaim"
 REGION = "lock-of-nofs-region"
 FROZEN = "request_queue.q_usage_counter"
 RESCUER = "whether a queue that is flushed has a thread for when memory is short is not asked"
-SUBMITTED = "block's own way of a bio is not followed as something that reclaim waits for"
 
 BETWEEN: tuple[Fix, ...] = (
     # -- from 6.1 to 6.12
@@ -315,7 +314,6 @@ BETWEEN: tuple[Fix, ...] = (
             Edit("block/blk-crypto-fallback.c", KERNEL_IO),
         ),
         rule=WAIT,
-        missed=SUBMITTED,
     ),
     Fix(
         "bio-integrity: checksums are allocated with GFP_NOIO",

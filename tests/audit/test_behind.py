@@ -82,3 +82,26 @@ def test_a_place_known_under_another_lock_is_nothing_new_behind(compared) -> Non
     review = compared((_KERNEL, _KERNEL, _NONE), (_KERNEL, _KERNEL, "far_away(toy);"))
     assert {one.lock for one in review.new.behind} == {"toy.lock", "toy.other"}
     assert not review.added
+
+
+def test_what_falls_below_the_level_is_removed_and_what_rises_to_it_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, holds in (("old", ""), ("new", "if (toy) ")):
+        (tmp_path / name).mkdir()
+        text = _SOURCE.format(near=_KERNEL, far=_NONE, third=_NONE)
+        lock = "\tmutex_lock(&toy->lock);\n\tnear"
+        assert lock in text
+        text = text.replace(lock, f"\t{holds}mutex_lock(&toy->lock);\n\tif (rare) near")
+        (tmp_path / name / "toy.c").write_text(text)
+    trees = tmp_path / "old", tmp_path / "new"
+    assert not review_trees(*trees).removed
+    (sure,), (doubted,) = (
+        [one for one in report.findings if one.lock == "toy.lock"]
+        for report in (review_trees(*trees).old, review_trees(*trees).new)
+    )
+    assert (sure.level, sure.id) == ("error", doubted.id)
+    assert doubted.level == "warning"
+    assert functions(review_trees(*trees, level="error").removed) == ["near"]
+    assert functions(review_trees(*trees[::-1], level="error").added) == ["near"]

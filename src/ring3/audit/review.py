@@ -9,7 +9,7 @@ from pathlib import Path
 from ring3.audit import patch as patches
 from ring3.audit import store
 from ring3.audit.compare import difference
-from ring3.audit.findings import Finding
+from ring3.audit.findings import Finding, Level, at_least
 from ring3.audit.program import unit_of
 from ring3.audit.run import Progress, Report, analyse, audit, require
 from ring3.audit.tables import SHARED
@@ -25,15 +25,15 @@ class Review:
     removed: list[Finding]
 
 
-def review_trees(old: Path, new: Path, **options: object) -> Review:
+def review_trees(old: Path, new: Path, level: Level = "note", **options: object) -> Review:
     """Compare two trees; ``options`` as for :func:`ring3.audit.run.audit`.
 
-    A subject may be in one of them only.
+    A subject may be in one of them only.  What rises to ``level`` is added, what falls below it removed.
     """
     before = audit(old, strict=False, **options)  # type: ignore[arg-type]
     after = audit(new, strict=False, **options)  # type: ignore[arg-type]
     require(options.get("subjects", ()), [*before.subjects, *after.subjects], new)  # type: ignore[arg-type]
-    return Review(before, after, *difference(_every(before), _every(after)))
+    return _compared(before, after, level)
 
 
 def review_patch(
@@ -43,13 +43,15 @@ def review_patch(
     folders: tuple[str, ...] | None = None,
     subjects: tuple[str, ...] = (),
     roots: tuple[str, ...] = (),
+    level: Level = "note",
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Review:
     """What the patches ``made``, applied in turn, add to the findings of ``root``, and what they remove.
 
-    Only the subjects of the changed files are walked.  A change to shared code (the VFS, mm, headers) is
-    judged by ``subjects``, or by the filesystems named in :data:`SAMPLE` when none are given.
+    ``level`` as for :func:`review_trees`.  Only the subjects of the changed files are walked.  A change
+    to shared code (the VFS, mm, headers) is judged by ``subjects``, or by the filesystems named in
+    :data:`SAMPLE` when none are given.
     """
     report = progress or (lambda what, done, total: None)
     changed = patches.overlay(root, made)
@@ -69,11 +71,12 @@ def review_patch(
     after = analyse(
         root, loaded.overlaid(changed), wanted, roots, report, strict=False, workers=workers
     )
-    return Review(before, after, *difference(_every(before), _every(after)))
+    return _compared(before, after, level)
 
 
-def _every(report: Report) -> list[Finding]:
-    return [*report.findings, *report.behind]
+def _compared(before: Report, after: Report, level: Level) -> Review:
+    old, new = (at_least([*each.findings, *each.behind], level) for each in (before, after))
+    return Review(before, after, *difference(old, new))
 
 
 #: Filesystems that stand for all when a patch changes what they share: small ones with every kind of

@@ -178,6 +178,7 @@ def _review(
         "folders": folders,
         "subjects": subjects,
         "roots": roots,
+        "level": level,
         "workers": workers,
     }
     with _bars() as advance:
@@ -187,21 +188,20 @@ def _review(
             assert newer is not None
             answer = review.review_trees(tree, newer, progress=advance, **options)
     _problems(answer.new)
-    added, removed = _at_least(answer.added, level), _at_least(answer.removed, level)
     if as_json:
         emit_json(
             {
-                "added": [shown.finding_json(one) for one in added],
-                "removed": [shown.finding_json(one) for one in removed],
+                "added": [shown.finding_json(one) for one in answer.added],
+                "removed": [shown.finding_json(one) for one in answer.removed],
             }
         )
     else:
-        for title, findings in (("added", added), ("removed", removed)):
+        for title, findings in (("added", answer.added), ("removed", answer.removed)):
             click.echo(f"{title}: {len(findings)}")
             if findings:
                 click.echo(shown.text(findings, chains=not brief and title == "added"))
         click.echo(shown.reviewed(answer.new), err=True)
-    if added:
+    if answer.added:
         finding()
 
 
