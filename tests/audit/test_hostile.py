@@ -105,6 +105,55 @@ def test_deep_nesting_is_read_up_to_a_depth() -> None:
     assert "a" in facts.functions[0].callees
 
 
+_SUBJECT = """
+    static void {name}_evict_inode(struct inode *inode)
+    {{ kmalloc(1, GFP_NOFS | __GFP_NOFAIL); {calls} }}
+    static const struct super_operations {name}_ops = {{ .evict_inode = {name}_evict_inode }};
+"""
+
+
+def test_long_chains_of_calls_are_walked(tmp_path: Path) -> None:
+    many = 2_000
+    chains = {
+        "fs/toy/values.c": "static int f{0}(int a, struct toy *t) {{ if (a) return f{1}(a, t); return 0; }}",
+        "fs/toy/locks.c": "static void g{0}(struct rw_semaphore *sem, struct toy *t) {{ g{1}(sem, t); }}",
+        "fs/toy/macros.c": "#define h{0}(a) h{1}(a)",
+        "fs/toy/spin.c": "static void s{0}(struct toy *t) {{ s{1}(t); }}",
+        "lib/flags.c": "static void l{0}(void) {{ l{1}(); }}",
+    }
+    for name, line in chains.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("\n".join(line.format(at, at + 1) for at in range(many)))
+    calls = (
+        "spin_lock(&T(inode)->spin); s0(T(inode)); spin_unlock(&T(inode)->spin); "
+        "T(inode)->x = f0(1, T(inode)); g0(&T(inode)->sem, T(inode)); h0(inode); l0();"
+    )
+    (tmp_path / "fs/toy/toy.c").write_text(_SUBJECT.format(name="toy", calls=calls))
+    report = audit(tmp_path)
+    assert [one.rule for one in report.findings] == ["nofail-in-reclaim"]
+    assert not report.cut
+
+
+def test_a_subject_that_is_nested_too_deep_is_named_and_the_others_are_walked(
+    tmp_path: Path,
+) -> None:
+    many = 80
+    begin, end = "if (t->a) { " * 60, "}" * 60
+    text = "".join(
+        f"static void g{at}(struct toy *t) {{ {begin} mutex_lock(&t->l{at}); g{at + 1}(t); {end} }}\n"
+        for at in range(many)
+    )
+    for name, calls in (("deep", "g0(T(inode));"), ("fine", "")):
+        (tmp_path / "fs" / name).mkdir(parents=True)
+        source = (text if calls else "") + _SUBJECT.format(name=name, calls=calls)
+        (tmp_path / "fs" / name / "it.c").write_text(source)
+    report = audit(tmp_path)
+    assert report.cut == ["fs/deep"]
+    assert [(one.subject, one.rule) for one in report.findings] == [
+        ("fs/fine", "nofail-in-reclaim")
+    ]
+
+
 def test_an_empty_or_missing_tree_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no C source"):
         audit(tmp_path)

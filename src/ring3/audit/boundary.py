@@ -5,7 +5,7 @@ from __future__ import annotations
 from ring3.audit import cexpr
 from ring3.audit.cexpr import UNKNOWN, Value
 from ring3.audit.forms import Event
-from ring3.audit.program import Program, flatten
+from ring3.audit.program import DEEPEST, Program, flatten
 from ring3.audit.tables import ALLOCATIONS, NO_ALLOCATION, TREE_FLAGS
 
 
@@ -20,31 +20,32 @@ class Boundary:
         """Whether ``function`` may allocate, with flags that it is handed or with its own."""
         return self.takes_flags(function) or self.own_flags(function) != UNKNOWN
 
-    def own_flags(self, function: int) -> Value:
+    def own_flags(self, function: int, depth: int = 0) -> Value:
         """The GFP flags with which ``function``, or one of its file that it calls, allocates whatever its
         caller says; UNKNOWN where it is handed flags, or allocates on some ways only."""
         found = self._own_flags.get(function)
         if found is None:
             self._own_flags[function] = found = UNKNOWN  # a recursion adds nothing
-            if not self.program.functions[function].macro and not self.takes_flags(function):
-                found = self._flags_of(self.program.body(function)[1], self.program.file[function])
+            declared, path = self.program.functions[function], self.program.file[function]
+            if depth < DEEPEST and not declared.macro and not self.takes_flags(function):
+                found = self._flags_of(self.program.body(function)[1], path, depth)
                 self._own_flags[function] = found
         return found
 
-    def _flags_of(self, events: list[Event], path: str) -> Value:
+    def _flags_of(self, events: list[Event], path: str, depth: int) -> Value:
         for event in events:
             found = UNKNOWN
             if event[0] == "if" and any(inner[0] == "goto" for inner in flatten([event])):
                 break  # what follows may have been done already
             if event[0] in ("loop", "do", "block"):
-                found = self._flags_of(event[3], path)
+                found = self._flags_of(event[3], path, depth)
             elif event[0] == "c" and not event[2].startswith(NO_ALLOCATION):
-                found = self._flags_of_call(event, path)
+                found = self._flags_of_call(event, path, depth)
             if found[0] & found[1] & self.program.gfp["DIRECT_RECLAIM"]:
                 return found
         return UNKNOWN
 
-    def _flags_of_call(self, event: Event, path: str) -> Value:
+    def _flags_of_call(self, event: Event, path: str, depth: int) -> Value:
         _, _, name, args, _ = event
         program = self.program
         callee = program.resolve(name, path)
@@ -57,7 +58,7 @@ class Boundary:
                 text = text or allocation.default
         elif callee is None or not self.takes_flags(callee):
             if callee is not None and program.file[callee] == path:
-                return self.own_flags(callee)
+                return self.own_flags(callee, depth + 1)
             return UNKNOWN
         return cexpr.evaluate(cexpr.parse(text), program.constant, program.constant_call)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ring3.audit.program import WORD, Program
+from ring3.audit.program import DEEPEST, WORD, Program
 
 
 class Changes:
@@ -67,7 +67,7 @@ class Changes:
                         found |= more
         return found
 
-    def assigns(self, function: int, index: int) -> bool:
+    def assigns(self, function: int, index: int, depth: int = 0) -> bool:
         """Whether ``function`` is a macro that assigns its parameter ``index``."""
         declared = self.program.functions[function]
         if not declared.macro or index >= len(declared.params):
@@ -84,7 +84,9 @@ class Changes:
                     self._assigns[key] |= event[4].strip("() ") == name
                     for at, arg in enumerate(event[3]):
                         callee = self.program.resolve(event[2], path) if arg == name else None
-                        if callee is not None and self.assigns(callee, at):
+                        if callee is not None and (
+                            depth > DEEPEST or self.assigns(callee, at, depth + 1)
+                        ):
                             self._assigns[key] = True
         return self._assigns[key]
 

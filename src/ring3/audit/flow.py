@@ -27,7 +27,7 @@ from ring3.audit.primitives import (
     JOURNAL_INFO,
     RELEASE,
 )
-from ring3.audit.program import PER_INODE, WORD, Program
+from ring3.audit.program import DEEPEST, PER_INODE, WORD, Program
 from ring3.audit.settled import Settled
 from ring3.audit.silence import Silence
 from ring3.audit.tables import (
@@ -189,11 +189,13 @@ class Interpreter:
             and not (self.program.outside[function] and self.boundary.allocates(function))
         )
 
-    def decisive(self, function: int) -> frozenset[int]:
+    def decisive(self, function: int, depth: int = 0) -> frozenset[int]:
         """Parameters whose value can select a branch or flags here or below; others are not kept apart."""
         found = self._decisive.get(function)
         if found is not None:
             return found
+        if depth > DEEPEST:
+            return frozenset(range(len(self.program.functions[function].params)))
         self._decisive[function] = frozenset()  # a recursion decides nothing by itself
         program = self.program
         declared = program.functions[function]
@@ -242,7 +244,7 @@ class Interpreter:
                         callee = program.resolve(event[2], path)
                         if callee is None or program.outside[callee]:
                             break
-                    if at in self.decisive(callee):
+                    if at in self.decisive(callee, depth + 1):
                         chosen |= more
         self._decisive[function] = frozenset(chosen)
         return self._decisive[function]
@@ -265,11 +267,11 @@ class Interpreter:
             found = self._telling[function] = tuple(row for row in rows if any(row[2:]))
         return found
 
-    def tested(self, function: int, index: int) -> frozenset[str]:
+    def tested(self, function: int, index: int, depth: int = 0) -> frozenset[str]:
         """Members of the struct that parameter ``index`` points to that select a branch here or below."""
         key = (function, index)
-        if key in self._tested:
-            return self._tested[key]
+        if key in self._tested or depth > DEEPEST:
+            return self._tested.get(key, frozenset())
         self._tested[key] = frozenset()
         declared = self.program.functions[function]
         name = declared.params[index][1] if index < len(declared.params) else ""
@@ -290,7 +292,7 @@ class Interpreter:
                     continue
                 for at, arg in enumerate(event[3]):
                     if arg == name:
-                        found |= self.tested(callee, at)
+                        found |= self.tested(callee, at, depth + 1)
                     elif at in self.decisive(callee):
                         found.update(members.findall(arg))
         self._tested[key] = frozenset(found)
@@ -410,7 +412,7 @@ class Interpreter:
                 found.append(net)
         return found
 
-    def helper(self, function: int) -> list[tuple[str, int]]:
+    def helper(self, function: int, depth: int = 0) -> list[tuple[str, int]]:
         """Lock primitives that ``function`` applies to its own bare parameters: (name, index).
 
         Itself, or by handing a parameter to such a helper (f2fs_down_read_trace()).
@@ -425,8 +427,8 @@ class Interpreter:
                     if index is not None:
                         found.append((primitive, index))
             self._helpers[function] = found
-            if not declared.locks and self._handed_lock(function):
-                found += self._by_helpers(function)
+            if not declared.locks and self._handed_lock(function) and depth < DEEPEST:
+                found += self._by_helpers(function, depth)
         return found
 
     def _handed_lock(self, function: int) -> bool:
@@ -434,7 +436,7 @@ class Interpreter:
         params = self.program.functions[function].params
         return any(kind.rstrip("*") in self.program.wrappers for kind, _ in params)
 
-    def _by_helpers(self, function: int) -> Iterator[tuple[str, int]]:
+    def _by_helpers(self, function: int, depth: int) -> Iterator[tuple[str, int]]:
         program = self.program
         names = [name for _, name in program.functions[function].params]
         for event in program.events(function):
@@ -442,7 +444,7 @@ class Interpreter:
                 continue
             callee = program.resolve(event[2], program.file[function])
             if callee is not None and self._handed_lock(callee):
-                for primitive, index in self.helper(callee):
+                for primitive, index in self.helper(callee, depth + 1):
                     if index < len(event[3]) and event[3][index] in names:
                         yield primitive, names.index(event[3][index])
 

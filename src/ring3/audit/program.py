@@ -31,6 +31,8 @@ SHARED_BY_ALL = re.compile(
 PARENT = "->d_parent"
 #: Structs that are one inode or its mapping.
 PER_INODE = re.compile(r"(?:inode|_inode_info|_inode_t|_vnode)$|^address_space$|^ntfs_inode$")
+#: Calls are followed so deep where what is asked of a function is asked of those that it calls, too.
+DEEPEST = 50
 #: So many bodies are kept, of 5 KiB each.
 _MOST_BODIES = 10_000
 #: A struct's initial value: struct, path, variable, (member, text) with "*" where more is set.

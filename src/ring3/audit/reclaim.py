@@ -42,9 +42,13 @@ class Audit:
 
     def __init__(self, program: Program, extra_roots: tuple[str, ...] = ()) -> None:
         self.program = program
-        self.interpreter = Interpreter(program)
+        self.extra_roots = extra_roots
         self.chains = Chains(program)
-        self.roots = Roots(program, self.interpreter, extra_roots)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.interpreter = Interpreter(self.program)
+        self.roots = Roots(self.program, self.interpreter, self.extra_roots)
 
     def subjects(self) -> dict[str, list[Root]]:
         """Unit -> its reclaim roots."""
@@ -64,7 +68,14 @@ class Audit:
         self.roots.everywhere("")
 
     def run(self, unit: str, roots: list[Root]) -> Subject:
-        """Everything about subject ``unit``."""
+        """Everything about subject ``unit``; nothing, and cut, where its code is nested too deep."""
+        try:
+            return self._run(unit, roots)
+        except RecursionError:
+            self._begin()  # half of an answer may be kept somewhere
+            return Subject(unit, cut=True)
+
+    def _run(self, unit: str, roots: list[Root]) -> Subject:
         subject = Subject(unit)
         self.interpreter.forget()
         graph = Graph(self.interpreter)

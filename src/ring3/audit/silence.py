@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ring3.audit.boundary import Boundary
 from ring3.audit.primitives import ACQUIRE, GUARD, MIGHT
-from ring3.audit.program import MEMBER_CALL, Program
+from ring3.audit.program import DEEPEST, MEMBER_CALL, Program
 from ring3.audit.tables import (
     ALLOCATIONS,
     DEFERRED,
@@ -149,7 +149,7 @@ class Silence:
                         break
         return self._invokes[key]
 
-    def unlocks(self, function: int) -> bool:
+    def unlocks(self, function: int, depth: int = 0) -> bool:
         """Whether ``function`` first gives back a spinning lock, one of its caller's, itself or below."""
         found = self._unlocks.get(function)
         if found is None:
@@ -162,7 +162,7 @@ class Silence:
                     found = SPIN[event[2]] < 0
                     break
                 callee = self.program.resolve(event[2], path)
-                if callee is not None and self.unlocks(callee):
+                if callee is not None and depth < DEEPEST and self.unlocks(callee, depth + 1):
                     found = True
                     break
             self._unlocks[function] = found

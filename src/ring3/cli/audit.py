@@ -262,7 +262,7 @@ def _problems(report: Report) -> None:
     for name, problem in report.problems:
         click.echo(visible(f"{name}: {problem}"), err=True)
     for name in report.cut:
-        click.echo(f"{name}: too many ways, walked in part", err=True)
+        click.echo(f"{name}: too many ways, or nested too deep: walked in part", err=True)
 
 
 @contextmanager
