@@ -12,6 +12,13 @@ def test_a_header_of_constants_has_them() -> None:
     assert extract(source, header=True).constants == (("A", "1"), ("B", "(A |    2)"))
 
 
+def test_a_comment_that_goes_on_is_no_part_of_a_constant() -> None:
+    source = (
+        b"#define A 0x1\t/* begins here\n\t\t\t and ends here */\n#define B 2 // b\n#define C '\n"
+    )
+    assert extract(source).constants == (("A", "0x1"), ("B", "2"))
+
+
 @pytest.mark.parametrize(
     "more",
     [

@@ -58,10 +58,10 @@ _UNDEFINED = re.compile(rb"^[ \t]*#[ \t]*undef[ \t]+(\w+)", re.M)
 _CONDITIONAL = re.compile(rb"^[ \t]*#[ \t]*(ifdef|ifndef|if|elif\w*|else|endif)\b[ \t]*(\w*)", re.M)
 _SUPPRESS = re.compile(rb"ring3:\s*allow\s+([\w, -]+)")
 _CONSTANT = re.compile(
-    rb"#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+((?:[^\n\"'\\]|\\\n){1,600})$",
+    rb"#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+((?:[^\n\"'\\]|\\\n){1,600}+)($)?",
     re.M,
 )
-_COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
+_COMMENT = re.compile(rb"/\*.*?(?:\*/|\Z)|//[^\n]*", re.S)
 _SYSCALL = re.compile(r"^(?:COMPAT_)?SYSCALL_DEFINE\d$")
 # Tables of register numbers: megabytes of defines that no branch of interest looks at.
 _TABLE_OF_DEFINES = 200_000
@@ -114,7 +114,8 @@ def extract(data: bytes, header: bool = False) -> Facts:
         .decode("utf-8", "replace")
         .strip()
         for found in _CONSTANT.finditer(blanked)
-        if not blanked[blanked.rfind(b"\n", 0, found.start()) + 1 : found.start()].strip()
+        if found.group(3) is not None
+        and not blanked[blanked.rfind(b"\n", 0, found.start()) + 1 : found.start()].strip()
     }
     return Facts(
         tuple(reader.functions),
