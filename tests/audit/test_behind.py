@@ -62,6 +62,7 @@ def test_one_behind_another_is_told_in_comparisons(compared) -> None:
     assert functions(review.old.findings) == functions(review.new.findings) == ["near", "third"]
     assert functions(review.new.behind) == ["far_away"]
     assert functions(review.added) == ["far_away"]
+    assert "nearer" in review.added[0].why[-1]
     assert not review.removed
 
 

@@ -35,6 +35,9 @@ MOST_LOCKS = 4
 _DEEPEST = 6
 
 
+_BEHIND = "only comparisons tell it: another allocation is nearer to where the lock is taken"
+
+
 @dataclass
 class Holder:
     """What happens under a lock that reclaim takes: a call, an allocation, another lock waited for."""
@@ -254,7 +257,7 @@ class Held:
                 steps = [self.chains.step(holder.node, holder.what), *steps, *more]
                 one = self._finding(taken, name, place, holder, steps, site, 1)
                 if one.level != "note":
-                    found.append(replace(one, behind=True))
+                    found.append(replace(one, behind=True, why=(*one.why, _BEHIND)))
         return found
 
     def _onward(
