@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from greenlet import GreenletExit, getcurrent
 
-from ring3.kernel.alarm import Alarm, Alarms
+from ring3.kernel.alarm import Alarms
 from ring3.kernel.clock import Clock, RealClock, VirtualClock
 from ring3.kernel.console import Console
-from ring3.kernel.context import Context
 from ring3.kernel.external import External, Outside
 from ring3.kernel.report import KernelBug, Warn, WouldDeadlock
 from ring3.kernel.task import (
@@ -23,6 +22,7 @@ from ring3.kernel.task import (
     State,
     Task,
 )
+from ring3.kernel.timing import Timing
 
 if TYPE_CHECKING:
     from ring3.kernel.lockdep import Lockdep
@@ -57,7 +57,7 @@ def _no_touch(access: int) -> None:
     """Outside of exploration nobody asks what a task touches."""
 
 
-class Kernel(Console, Context, Outside):
+class Kernel(Console, Timing, Outside):
     """One kernel.  Everything it simulates hangs off this object; there is no global state.
 
     ``clock`` is "virtual" (deterministic: stands still while tasks run, jumps when all sleep), "real",
@@ -315,50 +315,6 @@ class Kernel(Console, Context, Outside):
             self.clock.advance(self.clock.now() + 1_000)
         if self.scheduler is None or len(self.runnable) == 1:
             self._yield(task)
-
-    def msleep(self, ms: float) -> None:
-        """Sleep for ``ms`` milliseconds."""
-        self.sleep(int(ms * 1_000_000))
-
-    def sleep(self, ns: int) -> None:
-        """Sleep for ``ns`` nanoseconds."""
-        if self.current.preempt_count:
-            self.sleep_in_atomic("sleep")
-        self.block(("sleep", ns), timeout=ns)
-
-    def udelay(self, us: float) -> None:
-        """Keep the CPU busy: allowed in atomic context; other tasks have CPUs of their own."""
-        self.block(("udelay", us), timeout=int(us * 1_000))
-
-    # Time
-
-    def now(self) -> int:
-        """Nanoseconds since boot (ktime_get)."""
-        return self.clock.now()
-
-    def alarm(self, delay: int, fn: Callable[..., Any], *args: Any) -> Alarm:
-        """Call ``fn(*args)`` in ``delay`` ns, outside of any task; it must not sleep or take locks."""
-        alarm = Alarm(self.clock.now() + max(0, delay), fn, args)
-        self._alarms.add(alarm)
-        return alarm
-
-    def next_deadline(self) -> int | None:
-        """When the next pending alarm is due."""
-        return self._alarms.next_deadline()
-
-    def _time_out(self, task: Task) -> None:
-        if task.state is not RUNNING:
-            task.timed_out = True
-            self.wake(task)
-
-    def _fire(self) -> None:
-        """Run the first alarm, which next_deadline() has shown to be pending."""
-        alarm = self._alarms.pop()
-        self.clock.advance(alarm.deadline)
-        fn, alarm.fn = alarm.fn, None
-        self.current = self.boot
-        assert fn is not None
-        fn(*alarm.args)
 
     # Running
 
