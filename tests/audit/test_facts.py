@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ring3.audit.facts import extract
+from ring3.audit.program import flatten
 
 
 def test_a_header_of_constants_has_them() -> None:
@@ -79,3 +80,36 @@ def test_types_as_arguments_are_read_as_names(argument: str, shown: str) -> None
     (function,) = extract(f"void f(void) {{ kmalloc_objs({argument}, n); }}".encode()).functions
     calls = [event for event in function.read()[1] if event[0] == "c"]
     assert [" ".join(arg.split()) for arg in calls[0][3]] == [shown, "n"]
+
+
+def test_arguments_after_an_else_of_an_ifdef_are_told_one_by_one() -> None:
+    source = b"""static void f(struct ctrl *ctrl)
+{
+	if (ctrl->events)
+		scan(ctrl);
+#ifdef CONFIG_MULTIPATH
+	else if (ctrl->log)
+		queue_work(queue, &ctrl->work);
+#endif
+}
+"""
+    (function,) = extract(source).functions
+    assert "queue_work" in function.callees
+    calls = [event for event in flatten(function.read()[1]) if event[0] == "c"]
+    assert [event[3] for event in calls if event[2] == "queue_work"] == [("queue", "&ctrl->work")]
+
+
+@pytest.mark.parametrize(
+    ("call", "args"),
+    [
+        ("f()", ()),
+        ("f( a,\n\t\t&b->c.d , *e )", ("a", "&b->c.d", "*e")),
+        ("f(0x10, A | B)", ("0x10", "A | B")),
+        ("f(a /* b, c */, d)", ("a", "d")),
+    ],
+)
+def test_arguments_are_told_as_they_are_written(call: str, args: tuple[str, ...]) -> None:
+    source = f"void g(void)\n{{\n\t{call};\n}}\n".encode()
+    (function,) = extract(source).functions
+    (event,) = function.read()[1]
+    assert event[2:4] == ("f", args)

@@ -39,8 +39,9 @@ class Arguments(Values):
         known: list[tuple[int, Value]] = []
         own: list[int] = []
         fields: list[tuple[int, str, Value]] = []
-        structs = state.structs()
-        for index, kind, pointer, inode, decisive in self.interpreter.telling(callee):
+        telling = self.interpreter.decisions.telling(callee) if args else ()
+        structs = state.structs() if telling else ()
+        for index, kind, pointer, inode, decisive in telling:
             if index >= len(args):
                 break
             arg = args[index]
@@ -59,13 +60,13 @@ class Arguments(Values):
                     known.append((index, value))
             if pointer and structs and variable_of(arg) in structs:
                 fields += self.fields(callee, index, arg, state)
-        masked, mask = self.masked(declared.params, args, state)
+        masked, mask = self.masked(declared.params, args, state) if args else ((), UNKNOWN)
         links = state.env.get(LINKS, UNKNOWN) if own else UNKNOWN
         if declared.name == "evict" and self.reclaim:
             own, links = [0], self.evicted() or UNKNOWN
-        folder = self.program.file[callee].rpartition("/")[0] + "/"
+        domain, path = self.context.domain, self.program.file[callee]
         return Context(
-            folder[:-1] if folder in OWN_SUPERBLOCK else self.context.domain,
+            path.rpartition("/")[0] if path.startswith(OWN_SUPERBLOCK) else domain,
             self.context.reclaim,
             self.scope(state),
             tuple(known),
@@ -102,7 +103,7 @@ class Arguments(Values):
         """What is known of the members of a struct handed over that the callee may test."""
         begin = f"{arg[1:]}." if arg[:1] == "&" else f"{arg}->"
         found = []
-        for member in sorted(self.interpreter.tested(callee, index)):
+        for member in sorted(self.interpreter.decisions.tested(callee, index)):
             value = state.known(begin + member)
             if value is not None and cexpr.members(value):
                 found.append((index, member, value))
@@ -127,7 +128,7 @@ class Arguments(Values):
             # What a function that does things answers is whether it failed, unless it is a bool.
             if not (returns == "bool" or self.interpreter.silence.silent(callee)):
                 return UNKNOWN
-            if not self.interpreter.decisive(callee):
+            if not self.interpreter.decisions.decisive(callee):
                 return UNKNOWN
         last = self.edges[-1] if self.edges else None
         if last and (last.callee, last.line) == (callee, line):

@@ -28,20 +28,17 @@ def unbalanced(program: Program) -> frozenset[str]:
             takes.add(function.name)
         if "current_restore_flags_nested" in function.callees:
             gives.add(function.name)
+    rest = [(one.name, one.callees) for one in program.functions if 0 < len(one.callees) <= 60]
     for _ in range(5):
         more_takes, more_gives = set(), set()
-        for function in program.functions:
-            if function.name in takes or function.name in gives or function.name in both:
-                continue
-            callees = function.callees
-            if len(callees) > 60:
-                continue
-            has_take = not takes.isdisjoint(callees)
-            has_give = not gives.isdisjoint(callees)
-            if has_take and not has_give:
-                more_takes.add(function.name)
-            elif has_give and not has_take:
-                more_gives.add(function.name)
+        decided = takes | gives | both
+        rest = [row for row in rest if row[0] not in decided]
+        for name, callees in rest:
+            if takes.isdisjoint(callees):
+                if not gives.isdisjoint(callees):
+                    more_gives.add(name)
+            elif gives.isdisjoint(callees):
+                more_takes.add(name)
         if not more_takes and not more_gives:
             break
         takes |= more_takes
@@ -66,6 +63,8 @@ def given_back_later(program: Program) -> frozenset[tuple[str, str]]:
     kept: set[tuple[str, str]] = set()
     given: set[tuple[str, str]] = set()
     for index, function in enumerate(program.functions):
+        if not function.locks:
+            continue
         taken = {arg for name, arg in function.locks if name[:4] == "down" and "_" not in name}
         back = {arg for name, arg in function.locks if name == "up"}
         for found, args in ((kept, taken - back), (given, back - taken)):

@@ -6,7 +6,15 @@ import marshal
 import re
 from typing import Any
 
-from ring3.audit.declarations import DEPTH, Declarations, first_named, kind_of, parser, type_name
+from ring3.audit.declarations import (
+    DEPTH,
+    IDENTIFIER,
+    Declarations,
+    first_named,
+    kind_of,
+    parser,
+    type_name,
+)
 from ring3.audit.forms import Event, Function
 from ring3.audit.primitives import (
     ACQUIRE,
@@ -22,7 +30,13 @@ _CALLS = re.compile(rb"\w\s*\(")
 #: More constants in an array are not told.
 MOST = 8
 #: What an expression has that calls or assigns.
-_TELLS = re.compile(rb"[(=]|\+\+|--")
+_TELLS = re.compile(rb"[({=]|\+\+|--")
+#: Most calls: their arguments are names, members or numbers.  What "(a, &b)" is, the grammar cannot tell.
+_WORD = r"[&*]?\w++(?:(?:->|\.)\w++)*+"
+_WORDS = re.compile(_WORD)
+_PLAIN_CALL = re.compile(rf"\w++\s*+\(\s*+(?:{_WORD}\s*+(?:,\s*+{_WORD}\s*+)*+)?\)".encode())
+#: Of longer calls, names and arguments are cut.
+_SHORT = 120
 #: What a _Generic selection may be.
 _CHOICE = re.compile(r":\s*([A-Za-z_]\w*)\s*(?=[,)])")
 _DEBUG = re.compile(r"(?:^|_)DEBUG(?:_|$)")
@@ -46,6 +60,7 @@ _STATEMENTS = frozenset(
     )
 )
 
+_NO_CALLS = frozenset(words("likely unlikely sizeof IS_ERR PTR_ERR BUG_ON ARRAY_SIZE Offsetof"))
 _NOTHING = frozenset({"comment", "{", "}"})
 _QUALIFIERS = frozenset({"storage_class_specifier", "type_qualifier"})
 
@@ -91,7 +106,7 @@ class Bodies(Declarations):
             kind = parameter.child_by_field_name("type")
             inner = parameter.child_by_field_name("declarator")
             shown = self.text(inner) if inner is not None else ""
-            identifier = re.search(r"\w+", shown)
+            identifier = IDENTIFIER.search(shown)
             params.append(
                 (
                     (type_name(self.text(kind)) if kind is not None else "")
@@ -198,15 +213,8 @@ class Bodies(Declarations):
             name.isidentifier() and name.isupper() for name in names
         ):
             return False
-        out.append(
-            (
-                "=",
-                line,
-                f"{name}[]",
-                "=",
-                " : ".join([*(f"_ ? {n}" for n in names[:-1]), names[-1]]),
-            )
-        )
+        choice = " : ".join([*(f"_ ? {n}" for n in names[:-1]), names[-1]])
+        out.append(("=", line, f"{name}[]", "=", choice))
         return True
 
     def fields(self, node: Any, name: str, line: int, out: list[Event]) -> None:
@@ -381,7 +389,9 @@ class Bodies(Declarations):
 
     def expression(self, node: Any, out: list[Event], depth: int, target: str = "") -> None:
         """Calls, inner ones first, and assignments of an expression."""
-        if not node.child_count or not _TELLS.search(self.data, node.start_byte, node.end_byte):
+        begin = node.start_byte
+        begin += self.data.startswith(b"(", begin)
+        if not node.child_count or not _TELLS.search(self.data, begin, node.end_byte):
             return
         if depth > DEPTH:
             self.problem = f"nested deeper than {DEPTH} at line {self.line(node)}: read in part"
@@ -458,35 +468,30 @@ class Bodies(Declarations):
                     self.expression(child, out, depth + 1, inner)
 
     def call(self, node: Any, out: list[Event], depth: int, target: str) -> None:
-        function = node.child_by_field_name("function")
-        arguments = node.child_by_field_name("arguments")
-        if function is None or arguments is None:
-            return
-        name = self.text(function)[:120]
-        if function.child_count:
-            if kind_of(function) == "parenthesized_expression":
-                name = name.strip("() *")
-            else:
-                self.expression(function, out, depth + 1)
-        args = []
-        for argument in arguments.children:
-            if argument.is_named and not argument.is_extra:
-                args.append(self.text(argument)[:240])
-                if argument.child_count:
-                    self.expression(argument, out, depth + 1)
-        if name in (
-            "likely",
-            "unlikely",
-            "sizeof",
-            "IS_ERR",
-            "PTR_ERR",
-            "BUG_ON",
-            "ARRAY_SIZE",
-            "Offsetof",
-        ):
+        begin, end = node.start_byte, node.end_byte
+        if end - begin < _SHORT and _PLAIN_CALL.fullmatch(self.data, begin, end):
+            name, *args = _WORDS.findall(self.data[begin:end].decode())
+        else:
+            function = node.child_by_field_name("function")
+            arguments = node.child_by_field_name("arguments")
+            if function is None or arguments is None:
+                return
+            name = self.text(function)[:120]
+            if function.child_count:
+                if kind_of(function) == "parenthesized_expression":
+                    name = name.strip("() *")
+                else:
+                    self.expression(function, out, depth + 1)
+            args = []
+            for argument in arguments.children:
+                if argument.is_named and not argument.is_extra:
+                    args.append(self.text(argument)[:240])
+                    if argument.child_count:
+                        self.expression(argument, out, depth + 1)
+        if name in _NO_CALLS:
             return
         if name.startswith("_Generic"):
-            for choice in _CHOICE.findall(self.text(function)):
+            for choice in _CHOICE.findall(self.text(node)):
                 self.callees[choice] = None
                 out.append(("c", self.line(node), choice, tuple(args), target))
             return

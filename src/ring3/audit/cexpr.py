@@ -32,7 +32,7 @@ _TOKEN = re.compile(
     r"|->|<<=|>>=|<<|>>|<=|>=|==|!=|&&|\|\||\+\+|--|[-+*/%&|^]=|[-+*/%&|^~!<>=?:,.()\[\]{};])|(\S)"
 )
 #: Most expressions: a variable or a member.
-_PLAIN = re.compile(r"(?!sizeof\b)[A-Za-z_]\w*+(?:(?:->|\.)[A-Za-z_]\w*+)*+")
+PLAIN = re.compile(r"(?!sizeof\b)[A-Za-z_]\w*+(?:(?:->|\.)[A-Za-z_]\w*+)*+")
 _BINARY = {
     **dict.fromkeys(("*", "/", "%"), 10),
     **dict.fromkeys(("+", "-"), 9),
@@ -74,7 +74,7 @@ def parse(text: str) -> Node:
     """
     if len(text) > _LONGEST:
         return ("?",)
-    if _PLAIN.fullmatch(text):
+    if PLAIN.fullmatch(text):
         return ("v", text)
     tokens = [number or token for number, token, _ in _TOKEN.findall(text)]
     if "" in tokens:
@@ -240,6 +240,11 @@ def members(value: Value) -> tuple[int, ...]:
     if len(value) == 3:
         return value[2]
     return (value[0],) if value[1] == ALL else ()
+
+
+def opposite(value: Value) -> Value:
+    """``!value``."""
+    return _unary("!", value)
 
 
 def one_of(constants: Iterable[int]) -> Value:

@@ -13,7 +13,9 @@ import tree_sitter_c
 #: Nested deeper than this is no kernel code; deeper nodes are left out and the file is reported.
 DEPTH = 150
 
-_TYPE = re.compile(r"(?:struct|union)\s+(\w+)|(\w+)\s*[\s*]*$")
+_TYPE = re.compile(r"(?:struct|union)\s+(\w+)|\b(\w++)[\s*]*+$")
+IDENTIFIER = re.compile(r"\w+")
+_POINTED = re.compile(r"\(\s*\*\s*(\w+)")
 _SPACE = re.compile(r"\s+")
 #: Numbers and flags, as members of a table may be.
 _FLAGS = re.compile(r"[\w |]{1,80}")
@@ -90,7 +92,7 @@ class Declarations:
                 typename = "" if base.child_by_field_name("body") else type_name(self.text(base))
                 for declarator in child.children_by_field_name("declarator"):
                     shown = self.text(declarator)
-                    found = re.search(r"\(\s*\*\s*(\w+)", shown) or re.search(r"\w+", shown)
+                    found = _POINTED.search(shown) or IDENTIFIER.search(shown)
                     if found:
                         mark = "*" if shown.startswith("*") else ""
                         members.append((typename + mark, found.group(found.lastindex or 0)))
@@ -147,7 +149,7 @@ class Declarations:
             if kind_of(declarator) == "function_declarator":
                 continue
             shown = self.text(declarator)
-            found = re.search(r"\w+", shown)
+            found = IDENTIFIER.search(shown)
             if not found:
                 continue
             variable = found.group()

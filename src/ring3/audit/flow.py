@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import cached_property
 
 from ring3.audit import balance
 from ring3.audit.cexpr import UNKNOWN, Value
 from ring3.audit.changes import Changes
-from ring3.audit.conditions import OWN_SUPERBLOCK, TRUNCATES
+from ring3.audit.conditions import CGROUP_ONLY, OWN_SUPERBLOCK, TESTS, TRUNCATES
 from ring3.audit.contexts import (
     ANY_RECLAIM,
     ASKS_DOMAIN,
     ASKS_RECLAIM,
     FILESYSTEMS,
     Context,
+    Edge,
     Net,
     Walked,
 )
+from ring3.audit.decisions import Decisions
 from ring3.audit.instances import Guides, Tables
 from ring3.audit.operations import Operations
 from ring3.audit.primitives import (
@@ -27,17 +28,11 @@ from ring3.audit.primitives import (
     JOURNAL_INFO,
     RELEASE,
 )
-from ring3.audit.program import DEEPEST, PER_INODE, WORD, Program
+from ring3.audit.program import DEEPEST, Program
 from ring3.audit.settled import Settled
 from ring3.audit.silence import Silence
-from ring3.audit.tables import (
-    ALLOCATIONS,
-)
+from ring3.audit.values import KNOWN
 from ring3.audit.walk import Walk
-
-#: Names in an expression that stand for their own value, not for something reached from them.
-_VALUES = re.compile(r"(?<![\w.>])[A-Za-z_]\w*+(?!\s*(?:->|\.|\())")
-
 
 #: Functions that a call enters, and how each is known: "" by name.
 Callees = tuple[tuple[int, str], ...]
@@ -53,8 +48,9 @@ class Interpreter:
         self.nets: dict[int, Net] = {}
         #: Walks of the subject at hand, outside of every scope.
         self.walks: dict[tuple[int, Context], Walked] = {}
-        #: The same for any reclaim (ANY_RECLAIM) or filesystem (FILESYSTEMS) where they asked for neither.
-        self._general: dict[tuple[int, Context], Walked] = {}
+        #: Those that are the same for any reclaim (ANY_RECLAIM), and for any filesystem (FILESYSTEMS).
+        self._own_walks: dict[tuple[int, Context], Walked] = {}
+        self._shared_walks: dict[tuple[int, Context], Walked] = {}
         #: What the walk at hand has asked of its context: ASKS_RECLAIM, ASKS_DOMAIN.
         self.asked = 0
         #: How often an answer or a net was not to be had: its question was being asked already.
@@ -64,17 +60,18 @@ class Interpreter:
         self._answering: list[int] = []
         self._callees: dict[tuple[int, str, tuple[str, ...], Callees], tuple[Callees, bool]] = {}
         self._expressions: dict[int, str | None] = {}
+        self._opaque: dict[tuple[str, str], bool] = {}
         #: (expression, function, domain, reclaim) -> its value where the state has no part in it, and what
         #: that asked of the context.
         self.alone: dict[tuple[str, int, str, int], tuple[Value, int]] = {}
         self.guides = Guides(program)
         self._repeated: dict[int, frozenset[str]] = {}
-        self._telling: dict[int, tuple[tuple[int, str, bool, bool, bool], ...]] = {}
-        self._decisive: dict[int, frozenset[int]] = {}
-        self._tested: dict[tuple[int, int], frozenset[str]] = {}
         self.changes = Changes(program)
+        self.decisions = Decisions(program)
         self._variables: dict[int, frozenset[str]] = {}
         self._structs: dict[int, frozenset[str]] = {}
+        self._left: dict[int, frozenset[str]] = {}
+        self._may_hold: dict[str, list[int]] = {}
         self._helpers: dict[int, list[tuple[str, int]]] = {}
         self.operations: dict[str, Operations] = {}
         self._tables: dict[str, Tables] = {}
@@ -99,23 +96,25 @@ class Interpreter:
 
     def _keep(self, function: int, context: Context, walked: Walked) -> None:
         """Keep ``walked`` for all contexts in which it is the same."""
-        general = context
+        domain, reclaim = context.domain, context.reclaim
         if not walked.asks & ASKS_RECLAIM:
-            general = general._replace(reclaim=ANY_RECLAIM)
+            reclaim = ANY_RECLAIM
         if not walked.asks & ASKS_DOMAIN and self._shared(function, context):
-            general = general._replace(domain=FILESYSTEMS)
-        if general is not context:
-            self._general[function, general] = _entered_by(walked, context, general)
+            domain = FILESYSTEMS
+        if (domain, reclaim) != context[:2]:
+            general = context.within(domain, reclaim)
+            kept = self._shared_walks if domain == FILESYSTEMS else self._own_walks
+            kept[function, general] = _entered_by(walked, context, general)
 
     def _alike(self, function: int, context: Context) -> Walked | None:
         """The walk for ``context``, told from one for another reclaim or filesystem that is the same."""
-        domains = [context.domain]
+        kept = [(context.domain, self._own_walks)]
         if self._shared(function, context):
-            domains.append(FILESYSTEMS)
-        for domain in domains:
+            kept.append((FILESYSTEMS, self._shared_walks))
+        for domain, walks in kept:
             for reclaim in (ANY_RECLAIM, context.reclaim):
-                general = context._replace(domain=domain, reclaim=reclaim)
-                found = self._general.get((function, general))
+                general = context.within(domain, reclaim)
+                found = walks.get((function, general))
                 if found is not None:
                     return _entered_by(found, general, context)
         return None
@@ -132,9 +131,7 @@ class Interpreter:
         """Another subject begins: what was walked for the last one alone is of no more use."""
         self.walks.clear()
         self._answers.clear()
-        self._general = {
-            key: walked for key, walked in self._general.items() if key[1].domain == FILESYSTEMS
-        }
+        self._own_walks.clear()
 
     def domain(self, unit: str) -> Operations:
         """The operations that subject ``unit`` registers."""
@@ -189,115 +186,6 @@ class Interpreter:
             and not (self.program.outside[function] and self.boundary.allocates(function))
         )
 
-    def decisive(self, function: int, depth: int = 0) -> frozenset[int]:
-        """Parameters whose value can select a branch or flags here or below; others are not kept apart."""
-        found = self._decisive.get(function)
-        if found is not None:
-            return found
-        if depth > DEEPEST:
-            return frozenset(range(len(self.program.functions[function].params)))
-        self._decisive[function] = frozenset()  # a recursion decides nothing by itself
-        program = self.program
-        declared = program.functions[function]
-        # Word -> parameters whose value it may carry.
-        carries: dict[str, set[int]] = {}
-        for index, (_, name) in enumerate(declared.params):
-            if name:
-                carries.setdefault(name, set()).add(index)
-        chosen = {
-            index
-            for index, (kind, name) in enumerate(declared.params)
-            if kind == "gfp_t" or "gfp" in name
-        }
-        if not carries:
-            return self._decisive[function]
-
-        def carried(text: str) -> set[int]:
-            out: set[int] = set()
-            for word in _VALUES.findall(text):
-                if word in carries:
-                    out |= carries[word]
-            return out
-
-        path = program.file[function]
-        for event in program.events(function):
-            kind = event[0]
-            if kind in ("if", "switch", "loop", "do"):
-                chosen |= carried(event[2])
-            elif kind == "ret":
-                if len(event[2]) < 80:
-                    chosen |= carried(event[2])
-            elif kind == "=":
-                more = carried(event[4])
-                if more and len(event[2]) < 40:
-                    carries.setdefault(event[2], set()).update(more)
-            elif kind == "c" and event[3]:
-                callee = None
-                for at, arg in enumerate(event[3]):
-                    more = carried(arg)
-                    if not more or more <= chosen:
-                        continue
-                    if event[2] in ALLOCATIONS:
-                        chosen |= more
-                        continue
-                    if callee is None:
-                        callee = program.resolve(event[2], path)
-                        if callee is None or program.outside[callee]:
-                            break
-                    if at in self.decisive(callee, depth + 1):
-                        chosen |= more
-        self._decisive[function] = frozenset(chosen)
-        return self._decisive[function]
-
-    def telling(self, function: int) -> tuple[tuple[int, str, bool, bool, bool], ...]:
-        """Of parameters that may matter: index, type, whether it points, is an inode, is decisive."""
-        found = self._telling.get(function)
-        if found is None:
-            decisive = self.decisive(function)
-            rows = [
-                (
-                    index,
-                    kind,
-                    kind.endswith("*") and bool(name),
-                    bool(PER_INODE.search(kind.rstrip("*"))),
-                    index in decisive and bool(name),
-                )
-                for index, (kind, name) in enumerate(self.program.functions[function].params)
-            ]
-            found = self._telling[function] = tuple(row for row in rows if any(row[2:]))
-        return found
-
-    def tested(self, function: int, index: int, depth: int = 0) -> frozenset[str]:
-        """Members of the struct that parameter ``index`` points to that select a branch here or below."""
-        key = (function, index)
-        if key in self._tested or depth > DEEPEST:
-            return self._tested.get(key, frozenset())
-        self._tested[key] = frozenset()
-        declared = self.program.functions[function]
-        name = declared.params[index][1] if index < len(declared.params) else ""
-        events = self.program.events(function) if WORD.fullmatch(name) else []
-        members = re.compile(rf"\b{name}\s*->\s*([\w.]+)(?!\w|\s*(?:->|\())")
-        conditions = [
-            event[2] for event in events if event[0] in ("if", "switch", "loop", "do", "ret")
-        ]
-        words = {word for text in conditions for word in WORD.findall(text)}
-        found = {member for text in conditions for member in members.findall(text)}
-        path = self.program.file[function]
-        for event in events:
-            if event[0] == "=" and event[2] in words:
-                found.update(members.findall(event[4]))
-            elif event[0] == "c" and any(name in arg for arg in event[3]):
-                callee = self.program.resolve(event[2], path)
-                if callee is None or self.program.outside[callee]:
-                    continue
-                for at, arg in enumerate(event[3]):
-                    if arg == name:
-                        found |= self.tested(callee, at, depth + 1)
-                    elif at in self.decisive(callee):
-                        found.update(members.findall(arg))
-        self._tested[key] = frozenset(found)
-        return self._tested[key]
-
     def variables(self, function: int) -> frozenset[str]:
         """The names of parameters and local variables of ``function``."""
         found = self._variables.get(function)
@@ -332,7 +220,7 @@ class Interpreter:
 
     def answer(self, function: int, context: Context) -> Value:
         """What ``function`` returns in ``context``, when it is one value."""
-        context = context._replace(scope=0)  # in which no value has a part
+        context = context.in_scope(0)  # in which no value has a part
         key = (function, context)
         if key not in self._answers:
             if len(self._answering) >= 6:
@@ -358,6 +246,17 @@ class Interpreter:
             plain = len(returns) == 1 and all(event[0] in ("c", "ret") for event in events)
             self._expressions[function] = returns[0] if plain and events[-1][0] == "ret" else None
         return self._expressions[function]
+
+    def opaque(self, name: str, path: str) -> bool:
+        """Whether a call of ``name`` in file ``path`` is worth nothing that its arguments tell."""
+        key = (name, path)
+        found = self._opaque.get(key)
+        if found is None:
+            callee = self.program.resolve(name, path)
+            found = self._opaque[key] = name not in KNOWN and (
+                callee is None or self.expression_of(callee) is None
+            )
+        return found
 
     def zeroes(self, function: int) -> bool:
         """Whether ``function`` only returns memory that it allocates, zeroed."""
@@ -400,16 +299,35 @@ class Interpreter:
     def given_back_later(self) -> frozenset[tuple[str, str]]:
         return balance.given_back_later(self.program)
 
-    def leaving(self, callees: tuple[str, ...], path: str) -> list[Net]:
-        """What those of ``callees`` that are unbalanced leave behind."""
-        if self.unbalanced.isdisjoint(callees):
-            return []
-        found = []
-        for name in callees:
-            function = self.program.resolve(name, path) if name in self.unbalanced else None
-            net = self.net(function) if function is not None else None
-            if net is not None:
-                found.append(net)
+    def left_taken(self, function: int) -> frozenset[str]:
+        """The locks that what ``function`` calls leaves taken."""
+        found = self._left.get(function)
+        if found is None:
+            names: set[str] = set()
+            for name in self.program.functions[function].callees:
+                if name in self.unbalanced:
+                    callee = self.program.resolve(name, self.program.file[function])
+                    net = self.net(callee) if callee is not None else None
+                    if net is not None:
+                        names.update(lock.name for lock in net.acquired)
+            found = self._left[function] = frozenset(names)
+        return found
+
+    def may_hold(self, unit: str) -> list[int]:
+        """The functions of ``unit`` that may hold a lock: they take one, or call something that may leave
+        one taken."""
+        found = self._may_hold.get(unit)
+        if found is None:
+            program = self.program
+            calling = self.unbalanced | self.helpers
+            found = self._may_hold[unit] = [
+                function
+                for function in program.unit_functions.get(unit, ())
+                if not (declared := program.functions[function]).macro
+                and (declared.locks or not calling.isdisjoint(declared.callees))
+                and declared.name not in CGROUP_ONLY
+                and not TESTS.search(program.file[function])
+            ]
         return found
 
     def helper(self, function: int, depth: int = 0) -> list[tuple[str, int]]:
@@ -461,13 +379,14 @@ class Interpreter:
 def _entered_by(walked: Walked, context: Context, other: Context) -> Walked:
     """``walked``, which was in ``context``, as it is in ``other``: what it calls is there, too."""
     edges = tuple(
-        edge._replace(
-            context=edge.context._replace(
-                reclaim=other.reclaim,
-                domain=other.domain
-                if edge.context.domain == context.domain
-                else edge.context.domain,
-            )
+        Edge(
+            edge.line,
+            edge.callee,
+            edge.context.within(
+                other.domain if edge.context.domain == context.domain else edge.context.domain,
+                other.reclaim,
+            ),
+            *edge[3:],
         )
         for edge in walked.edges
     )

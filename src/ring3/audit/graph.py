@@ -44,11 +44,15 @@ Reach = dict[Node, Edge | Site]
 
 
 class Spread(NamedTuple):
-    """Nodes reached, in order of distance; ``callers`` are their edges reversed."""
+    """Nodes reached, in order of distance; ``callers`` are their edges reversed.
+
+    Who goes through all of them does so by ``walked``: to look up a node takes as long as to ask it.
+    """
 
     ways: Ways
     callers: dict[Node, list[tuple[Node, Edge]]]
-    cut: bool
+    walked: dict[Node, Walked]
+    cut: bool = False
 
 
 @dataclass
@@ -66,7 +70,7 @@ class Graph:
         found = self.walked.get(node)
         if found is None:
             function, context = node
-            found = self.interpreter.walk(function, context._replace(scope=0))
+            found = self.interpreter.walk(function, context.in_scope(0))
             if context.scope:
                 found = self._scoped(found, context.scope)
             found = self.walked[node] = self._widened(found)
@@ -76,7 +80,7 @@ class Graph:
         """``walked`` as it is in a memalloc ``scope`` of a caller, which changes nothing else."""
         gfp = self.interpreter.program.gfp
         edges = tuple(
-            edge._replace(context=edge.context._replace(scope=edge.context.scope | scope))
+            edge._replace(context=edge.context.in_scope(edge.context.scope | scope))
             for edge in walked.edges
         )
         sites = tuple(
@@ -111,7 +115,7 @@ class Graph:
 
     def spread(self, roots: Iterable[Node], before: Spread | None = None) -> Spread:
         """Everything reached from ``roots``, breadth first; adds to ``before`` when given."""
-        ways, callers = (before.ways, before.callers) if before else ({}, {})
+        ways, callers, walked, cut = before or Spread({}, {}, {})
         queue: deque[Node] = deque()
         for root in roots:
             if root not in ways:
@@ -127,7 +131,8 @@ class Graph:
                     queue.append(following)
                 continue
             node = queue.popleft()
-            for edge in self.at(node).edges:
+            found = walked[node] = self.at(node)
+            for edge in found.edges:
                 following = (edge.callee, edge.context)
                 callers.setdefault(following, []).append((node, edge))
                 if following in ways:
@@ -137,7 +142,7 @@ class Graph:
                 else:
                     ways[following] = (node, edge)
                     queue.append(following)
-        return Spread(ways, callers, bool(queue or later) or (before is not None and before.cut))
+        return Spread(ways, callers, walked, cut or bool(queue or later))
 
     def reach(
         self,
@@ -154,8 +159,8 @@ class Graph:
         functions = self.interpreter.program.functions
         found: Reach = {}
         queue: deque[Node] = deque()
-        for node in spread.ways:
-            for site in self.at(node).sites:
+        for node, walked in spread.walked.items():
+            for site in walked.sites:
                 if site.kind == "alloc" and unlocked not in site.released and wanted(site):
                     found[node] = site
                     queue.append(node)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from ring3.audit.conditions import CGROUP_ONLY, LAST_PUT, LAZYTIME, OWN_SUPERBLOCK, TESTS
+from ring3.audit.conditions import LAST_PUT, LAZYTIME, OWN_SUPERBLOCK
 from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Edge, Lock, Site
 from ring3.audit.findings import LEVELS, Finding, Level, Step
 from ring3.audit.flow import Interpreter
@@ -57,7 +57,7 @@ class Held:
     unit: str
     taken: Mapping[str, Taken]
     holders: dict[str, list[Holder]] = field(default_factory=dict)
-    spread: Spread = field(default_factory=lambda: Spread({}, {}, False))
+    spread: Spread = field(default_factory=lambda: Spread({}, {}, {}))
 
     def __post_init__(self) -> None:
         entered: dict[Node, None] = {}
@@ -400,20 +400,16 @@ def _seeds(
     program: Program, interpreter: Interpreter, unit: str, names: frozenset[str]
 ) -> list[Node]:
     """Functions of the subject, and of the machinery it shares, that may hold one of ``names``."""
-    functions = list(program.unit_functions.get(unit, ()))
+    functions = list(interpreter.may_hold(unit))
     if unit.startswith("fs/"):
-        for other, more in program.unit_functions.items():
+        for other in program.unit_functions:
             if other != unit and (other in SHARED or (other[:3] == "fs/" and other.endswith(".c"))):
-                functions.extend(more)
+                functions += interpreter.may_hold(other)
     members = {name.rpartition(".")[2] for name in names if name not in CLASSED.values()}
     marks = [member.encode() for member in members]
     seeds = []
     for function in functions:
         declared = program.functions[function]
-        if declared.name in CGROUP_ONLY:
-            continue
-        if declared.macro or TESTS.search(program.file[function]):
-            continue
         if (
             any(
                 CLASSED[primitive].format(arg) in names
@@ -421,11 +417,7 @@ def _seeds(
                 else any(member in arg for member in members)
                 for primitive, arg in declared.locks
             )
-            or any(
-                lock.name in names
-                for callee in interpreter.leaving(declared.callees, program.file[function])
-                for lock in callee.acquired
-            )
+            or not names.isdisjoint(interpreter.left_taken(function))
             or (
                 not interpreter.helpers.isdisjoint(declared.callees)
                 and any(mark in declared.body for mark in marks)

@@ -41,6 +41,7 @@ class Operations:
         self.socket_flags: list[str] = []
         self._answers: dict[tuple[str, str], list[int]] = {}
         self._names: dict[tuple[str, ...], bool] = {}
+        self._has: dict[tuple[str, str], Value] = {}
         #: Table of operations -> at how many places code of the subject assigns it or hands it on.
         self.assigned: Counter[str] = Counter()
         referred: set[str] = set()
@@ -102,6 +103,12 @@ class Operations:
 
     def has(self, struct: str, field: str) -> Value:
         """Whether ``field`` of ``struct`` is set here; unknown where only some of the tables have it."""
+        found = self._has.get((struct, field))
+        if found is None:
+            found = self._has[struct, field] = self._is_set(struct, field)
+        return found
+
+    def _is_set(self, struct: str, field: str) -> Value:
         if not self.answer(struct, field):
             return FALSE
         tables: dict[str, set[str]] = {}

@@ -135,10 +135,9 @@ class Audit:
         """One finding for every place of the subject from which a wanted allocation is reached."""
         reach = graph.reach(spread, wanted)
         seen: set[tuple[int, int, str]] = set()
-        for node in spread.ways:
+        for node, walked in spread.walked.items():
             if node not in reach or not self._home(node, subject.unit):
                 continue
-            walked = graph.at(node)
             ends: list[Edge | Site] = [
                 site for site in walked.sites if site.kind == "alloc" and wanted(site)
             ]

@@ -113,8 +113,8 @@ class Roots:
         self, graph: Graph, spread: Spread, taken: dict[str, Taken], needs: str
     ) -> None:
         """Add to ``taken`` the lock classes that reclaim waits for along ``spread``."""
-        for node in spread.ways:
-            for site in graph.at(node).sites:
+        for node, walked in spread.walked.items():
+            for site in walked.sites:
                 if site.kind != "lock" or site.own or not self._counts(site, node):
                     continue
                 known = taken.get(site.name)
@@ -159,8 +159,8 @@ class Roots:
                 continue
             node = (function, Context(unit))
             spread = graph.spread([node])
-            for inner in spread.ways:
-                for site in graph.at(inner).sites:
+            for inner, walked in spread.walked.items():
+                for site in walked.sites:
                     under = any(lock.name == "fs_reclaim" for lock in site.held)
                     if site.kind != "lock" or not (under or inner != node):
                         continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,18 +27,6 @@ _FEW = 4
 SAMPLE = Path(__file__).parent / "sample"
 
 
-@contextlib.contextmanager
-def _not_collecting() -> Iterator[None]:
-    """Facts are millions of small tuples that stay: looking for cycles among them is a third of the time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
 @dataclass
 class Report:
     """The answer.
@@ -62,7 +49,7 @@ class Report:
     overlay: Mapping[str, bytes] = field(default_factory=dict)  # laid over the tree
 
 
-@_not_collecting()
+@store.not_collecting()
 def audit(
     root: Path,
     *,
@@ -100,7 +87,7 @@ def audit(
     return report
 
 
-@_not_collecting()
+@store.not_collecting()
 def analyse(
     root: Path,
     loaded: store.Loaded,
@@ -130,9 +117,9 @@ def analyse(
     missing = [unit for unit in wanted if unit not in found]
     if missing:
         walk = walk or _joined(facts, roots, progress)
-        fresh = _walk(walk, missing, progress, workers)
-        store.keep_results([(key + unit.encode(), results.pack(fresh[unit])) for unit in fresh])
-        found.update(fresh)
+        fresh = dict(_walk(walk, missing, progress, workers))
+        found.update((unit, results.unpack(blob)) for unit, blob in fresh.items())
+        store.keep_results([(key + unit.encode(), blob) for unit, blob in fresh.items()])
     findings = [one for unit in wanted for one in told_apart(found[unit].findings)]
     kept = [one for one in findings if not _suppressed(one, facts)]
     return Report(
@@ -197,23 +184,22 @@ def _known(key: bytes, units: list[str]) -> dict[str, Subject]:
 
 def _walk(
     walk: Audit, units: list[str], progress: Progress, workers: int | None
-) -> dict[str, Subject]:
+) -> Iterator[tuple[str, bytes]]:
+    """The packed results of ``units``, as they come."""
     progress("walking from reclaim", 0, len(units))
     entries = walk.subjects()
-    found = {}
     if len(units) < _FEW:
-        for unit in units:
-            found[unit] = walk.run(unit, entries[unit])
-            progress("walking from reclaim", len(found), len(units))
+        for done, unit in enumerate(units, 1):
+            yield unit, results.pack(walk.run(unit, entries[unit]))
+            progress("walking from reclaim", done, len(units))
     else:
         walk.prepare()
         sizes = {unit: len(walk.program.unit_functions[unit]) for unit in units}
         largest_first = sorted(units, key=lambda unit: -sizes[unit])
         with forked((walk, entries), workers) as pool:
-            for unit, blob in each(pool, _walk_one, largest_first):
-                found[unit] = results.unpack(blob)
-                progress("walking from reclaim", len(found), len(units))
-    return found
+            for done, result in enumerate(each(pool, _walk_one, largest_first), 1):
+                yield result
+                progress("walking from reclaim", done, len(units))
 
 
 def _walk_one(unit: str) -> bytes:

@@ -26,7 +26,7 @@ def plain(text: str) -> str:
 
 def variable_of(text: str) -> str:
     """The variable that a member is reached from: ``x`` of ``x->a.b`` and of ``&x->a``."""
-    return _SEPARATOR.split(text.lstrip("&"), 1)[0]
+    return text.lstrip("&").partition("->")[0].partition(".")[0]
 
 
 class State:
@@ -84,6 +84,8 @@ class State:
     def star(self, name: str) -> str:
         """The key that tells the rest of the struct ``name`` is a member of (``x.*``), or ""."""
         rest = ""
+        if "." not in name and "->" not in name:
+            return rest
         for found in _SEPARATOR.finditer(name):
             if rest and self.env.get(name[: found.start()]) == cexpr.UNKNOWN:
                 rest = ""  # a part of which nothing is known
@@ -115,11 +117,17 @@ class State:
         Of a member ``m->`` only what it points to is forgotten.
         """
         begins = (f"{variable}.", f"{variable}->")
-        for key in [key for key in self.env if key.lstrip("*").startswith(begins)]:
-            member = key.lstrip("*")[len(variable) :].lstrip("->.")
-            first = _SEPARATOR.split(member, 1)[0]
-            if members is None or first in members or (first != member and f"{first}->" in members):
-                del self.env[key]
+        names = "\n".join(self.env)
+        if begins[0] in names or begins[1] in names:  # mostly not
+            for key in [key for key in self.env if key.lstrip("*").startswith(begins)]:
+                member = key.lstrip("*")[len(variable) :].lstrip("->.")
+                first = variable_of(member)
+                if (
+                    members is None
+                    or first in members
+                    or (first != member and f"{first}->" in members)
+                ):
+                    del self.env[key]
         if members is None:
             self.env.pop(f"*{variable}", None)
         for sign in (".", "->") if members else ():

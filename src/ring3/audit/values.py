@@ -12,6 +12,7 @@ from ring3.audit.contexts import RECLAIM_FLAGS
 from ring3.audit.instances import Instances
 from ring3.audit.program import MEMBER_CALL, WORD
 from ring3.audit.state import State, variable_of
+from ring3.audit.tables import KNOWN_CALLS
 
 #: The value is that of the first argument.
 _TRANSPARENT = frozenset(
@@ -34,6 +35,16 @@ _SIZE = re.compile(r"^(\w+)->i_size$")
 _WORDS = {"NULL": FALSE, "false": FALSE, "true": TRUE}
 
 
+#: Most expressions are one of these, and need not be taken apart.
+_PLACE = re.compile(f"[&*]?{cexpr.PLAIN.pattern}")
+_CALL = re.compile(r"([A-Za-z_]\w*+)\([^()]*+\)")
+_SIMPLE = re.compile(f"{_PLACE.pattern}|{_CALL.pattern}")
+#: Calls that are worth something whatever their function does: those that Values.called() knows by name.
+KNOWN = frozenset(
+    {*_TRANSPARENT, *_ROUNDS_UP, *GIVEN_UP, *KNOWN_CALLS}
+    | {"i_size_read", "current_is_kswapd", "BIT", "BIT_ULL"}
+)
+
 #: So many values of expressions are kept that depend on no state.
 _MOST_ALONE = 20_000
 
@@ -47,15 +58,34 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(words + more)
 
 
+@lru_cache(maxsize=20_000)
+def _asked_again(text: str) -> tuple[str, ...]:
+    """Names of answers of calls that are in ``text`` more than once."""
+    return tuple(name for name in _names(text) if name[0] == "=" and text.count(name[1:-1]) > 1)
+
+
 class Values(Instances):
     """``function`` entered in ``context``: what its expressions are worth in a state."""
 
     def value(self, text: str, state: State) -> Value:
+        if text[:1] == "(" and text[-1] == ")" and "(" not in text[1:]:
+            text = text[1:-1]
         if text.isidentifier():
             value = state.env.get(text) or _WORDS.get(text)
             return self.constant(text) if value is None else value
         if text.isdigit() and text[0] != "0":
             return (int(text) & cexpr.ALL, cexpr.ALL)
+        if text[:1] == "!" and _SIMPLE.fullmatch(text, 1):
+            return cexpr.opposite(self.value(text[1:], state))
+        if _PLACE.fullmatch(text):
+            return self.lookup(text, state)
+        call = _CALL.fullmatch(text)
+        if (
+            call
+            and self.interpreter.opaque(call[1], self.path)
+            and f"={call[1]}()" not in state.env
+        ):
+            return UNKNOWN
         if not self.told_alone(text, state):
             return self.read(text, state)
         alone = self.interpreter.alone
@@ -91,11 +121,7 @@ class Values(Instances):
     def read(self, text: str, state: State) -> Value:
         """The value of an expression that has to be looked at."""
         node = cexpr.parse(text)
-        several = [
-            name
-            for name in _names(text)
-            if name[0] == "=" and name in state.env and text.count(name[1:-1]) > 1
-        ]
+        several = [name for name in _asked_again(text) if name in state.env]
         if several:  # asked with several arguments: the answer is that of the last call
             state = state.copy()
             for name in several:

@@ -61,10 +61,10 @@ def waits(
     """Add to ``out`` the waits of ``spread`` in the subject, with the allocations of who ends them."""
     others: dict[str, list[Other]] | None = None
     seen: set[tuple[int, int]] = set()
-    for node in spread.ways:
+    for node, walked in spread.walked.items():
         if program.unit[node[0]] != unit or program.functions[node[0]].macro:
             continue
-        for site in graph.at(node).sites:
+        for site in walked.sites:
             if site.kind != "wait" or (node[0], site.line) in seen:
                 continue
             seen.add((node[0], site.line))
@@ -348,10 +348,10 @@ def _allocations(
 
     Of equal calls of one function the first is told.
     """
-    for node in spread.ways:
+    for node, walked in spread.walked.items():
         if program.unit[node[0]] != unit or program.functions[node[0]].macro:
             continue
-        for site in graph.at(node).sites:
+        for site in walked.sites:
             if site.kind != "alloc" or not _enters(program, site, needs):
                 continue
             at = chains.step(node, site)

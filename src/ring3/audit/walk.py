@@ -7,15 +7,14 @@ and joined.  A backward goto is not followed.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ring3.audit import cexpr
 from ring3.audit.calls import Calls
 from ring3.audit.cexpr import ALL, FALSE, NONZERO, TRUE, UNKNOWN, Value
-from ring3.audit.conditions import LAST_REFERENCE
 from ring3.audit.contexts import NOFS, NOIO, NORECLAIM, Context, Lock, Walked
 from ring3.audit.forms import Event
+from ring3.audit.marks import mark_of, opposite, told_by
 from ring3.audit.primitives import JOURNAL_INFO
 from ring3.audit.program import PER_INODE, WORD, flatten
 from ring3.audit.state import NESTED, TASK_FLAGS, State, join
@@ -33,17 +32,6 @@ _TASK_FLAGS = {
 }
 #: What a function returns when it failed.
 _ERROR = re.compile(r"-E[A-Z]+$|ERR_PTR\(|ERR_CAST\(|(?:NULL|false)$")
-#: What holds whether a call has failed.
-_FAILURE = re.compile(r"(?:err|error|ret|rc|retval|status|result)\d?$")
-_IS_ERR = re.compile(r"[( ]*(!?)[( ]*(?:(?:un)?likely\()?IS_ERR(?:_OR_NULL)?\([^&|]*$")
-#: What the code itself says never happens.
-_NEVER_TRUE = re.compile(
-    r"\(*(?:unlikely\()?(?:WARN|WARN_ON|WARN_ON_ONCE|WARN_ONCE|VM_WARN_ON|VM_WARN_ON_ONCE)\("
-)
-_CALL = re.compile(r"(likely|unlikely|IS_ERR|IS_ERR_OR_NULL)\(")
-_AGAINST_0 = re.compile(r"(\w+) (<|!=|==|>=) 0$")
-#: What a condition changes before it is tested, or in between.
-_CHANGES = re.compile(r"(\w+)\s*(?:=(?!=)|[-+*/&|^]=|\+\+|--)|(?:\+\+|--)\s*(\w+)")
 _SPECIAL = re.compile(r"(\w+)->i_ino (==|!=) [A-Z]\w*")
 
 
@@ -121,11 +109,11 @@ class Walk(Calls):
         kept: dict[str, Lock] = {}
         scope = 0
         for state, answer in exits:
-            mark = _condition(answer)
+            mark = mark_of(answer)
             for lock in state.held:
                 if lock.guard:
                     continue
-                if mark and lock.when in (mark, _opposite(mark)):
+                if mark and lock.when in (mark, opposite(mark)):
                     lock = lock._replace(sure=True, when="")
                 known = kept.get(lock.name)
                 if known is None or (lock.sure and not known.sure):
@@ -227,6 +215,8 @@ class Walk(Calls):
         before: tuple[tuple[Lock, ...], tuple[tuple[str, int], ...]] | None = None,
     ) -> None:
         """End guards: the last one, that of a ``scoped_guard``, or all begun since ``before``."""
+        if before == (state.held, state.scopes):
+            return
         if not any(lock.guard for lock in state.held) and not any(
             name == "guard" for name, _ in state.scopes
         ):
@@ -254,22 +244,20 @@ class Walk(Calls):
             special = _SPECIAL.search(condition)
             if special and special.group(1) in state.own and "&&" not in condition:
                 chosen = special.group(2) == "!=" if "||" not in condition else chosen
-        if chosen is None and (_NEVER_TRUE.match(condition) or self.last_of_device(condition)):
+        told = told_by(condition)
+        if chosen is None and (told.never or (told.last_of and self.in_use(told.last_of))):
             chosen = False
         if chosen is not None:
             return self.block(then if chosen else otherwise, state, depth + 1)
         other = state.copy()
-        self.narrow(condition, state, other)
-        if condition.strip("()") == JOURNAL_INFO:
+        self.narrow(cexpr.parse(condition), state, other, told.changes)
+        if told.nests:
             state.env[NESTED] = TRUE
-        mark = _condition(condition)
         before = {lock.name for lock in state.held}
-        _held_when(state, mark)
-        _held_when(other, _opposite(mark))
-        if error := _IS_ERR.match(condition):
-            (other if error.group(1) else state).failed = True
-        elif _FAILURE.match(mark.removeprefix("!")):
-            (other if mark[0] == "!" else state).failed = True
+        _held_when(state, told.mark, told.opposite)
+        _held_when(other, told.opposite, told.mark)
+        if told.failed is not None:
+            (state if told.failed else other).failed = True
         one = self.block(then, state, depth + 1)
         two = self.block(otherwise, other, depth + 1)
         if one is None or two is None:
@@ -278,8 +266,8 @@ class Walk(Calls):
         assert joined is not None
         if joined.held and len(condition) < 80:
             # Taken for certain on one side, and not at all on the other or before.
-            marks = {lock.name: mark for lock in one.held if lock.sure}
-            marks |= {lock.name: _opposite(mark) for lock in two.held if lock.sure}
+            marks = {lock.name: told.mark for lock in one.held if lock.sure}
+            marks |= {lock.name: told.opposite for lock in two.held if lock.sure}
             joined.held = tuple(
                 lock._replace(when=marks.get(lock.name, ""))
                 if not lock.sure
@@ -290,31 +278,26 @@ class Walk(Calls):
             )
         return joined
 
-    def last_of_device(self, condition: str) -> bool:
-        """Whether, for ``condition``, the last reference to a block device goes in the midst of its I/O."""
-        last = LAST_REFERENCE.match(condition)
-        if not last or not self.reclaim:
+    def in_use(self, name: str) -> bool:
+        """Whether ``name`` is a block device at work for reclaim: its last reference does not go then."""
+        if not self.reclaim:
             return False
-        struct = self.program.type_of(last.group(1), self.function)
+        struct = self.program.type_of(name, self.function)
         return "gendisk*" in self.program.members(struct, self.program.unit[self.function]).values()
 
-    def narrow(self, condition: str, then: State, otherwise: State) -> None:
-        """What each side of an undecided branch knows more."""
-        changed: set[str] = set()
-        if "=" in condition or "++" in condition or "--" in condition:
-            changed = {found.group(1) or found.group(2) for found in _CHANGES.finditer(condition)}
-        self._narrow(cexpr.parse(condition), then, otherwise, changed)
-
-    def _narrow(self, node: cexpr.Node, then: State, otherwise: State, changed: set[str]) -> None:
+    def narrow(
+        self, node: cexpr.Node, then: State, otherwise: State, changed: frozenset[str]
+    ) -> None:
+        """What each side of an undecided branch knows more; nothing of what it has ``changed`` itself."""
         if node[0] == "f" and node[1] in ("likely", "unlikely") and len(node[2]) == 1:
             node = node[2][0]
         if node[0] == "u" and node[1] == "!":
-            self._narrow(node[2], otherwise, then, changed)
+            self.narrow(node[2], otherwise, then, changed)
         elif node[0] == "b" and node[1] in ("&&", "||"):
             # Where both hold, or both fail, that is known of each; else one of them.
             for part in node[2:]:
                 both = (then, State()) if node[1] == "&&" else (State(), otherwise)
-                self._narrow(part, *both, changed)
+                self.narrow(part, *both, changed)
         else:
             subject = node[2] if node[0] == "b" else node
             if self.instances.members:
@@ -453,57 +436,13 @@ class Walk(Calls):
             state.scopes = (*state.scopes, (TASK_FLAGS, bits))
 
 
-@lru_cache(maxsize=100_000)
-def _condition(text: str) -> str:
-    """``text`` without its brackets, negations taken together: the mark of an undecided branch.
-
-    ``x < 0`` and ``x != 0`` are told as ``x``, ``IS_ERR(x)`` as ``!x``: whether a call has failed.
-    """
-    negated = False
-    while True:
-        text = text.strip()
-        if text[:1] == "!" and text[1:2] != "=":
-            rest = text[1:].strip()
-            inner = _CALL.match(rest)
-            whole = _whole(rest[inner.end() - 1 :]) if inner else rest[:1] == "(" and _whole(rest)
-            if not (whole or WORD.fullmatch(rest)):
-                break
-            negated, text = not negated, rest
-        elif text[:1] == "(" and _whole(text):
-            text = text[1:-1]
-        elif (inner := _CALL.match(text)) and _whole(text[inner.end() - 1 :]):
-            negated ^= inner.group(1)[:6] == "IS_ERR"
-            text = text[inner.end() - 1 :]
-        else:
-            break
-    compared = _AGAINST_0.match(text)
-    if compared:
-        negated ^= compared.group(2) in ("==", ">=")
-        text = compared.group(1)
-    return "!" + text if negated else text
-
-
-def _whole(text: str) -> bool:
-    """Whether the bracket that ``text`` begins with ends at its end."""
-    depth = 0
-    for at, character in enumerate(text):
-        depth += (character == "(") - (character == ")")
-        if depth == 0:
-            return at == len(text) - 1
-    return False
-
-
-def _opposite(mark: str) -> str:
-    return mark[1:] if mark[:1] == "!" else "!" + mark
-
-
-def _held_when(state: State, mark: str) -> None:
+def _held_when(state: State, mark: str, opposite: str) -> None:
     """Where ``mark`` is true, locks taken when it was are held, and those taken when not are not."""
     if any(lock.when for lock in state.held):
         state.held = tuple(
             lock._replace(sure=True, when="") if lock.when == mark else lock
             for lock in state.held
-            if lock.when != _opposite(mark)
+            if lock.when != opposite
         )
 
 
