@@ -82,7 +82,8 @@ class Finding:
     """One finding.  ``chain`` leads to the allocation or wait; ``other`` shows how reclaim gets the lock.
 
     ``subject`` is the filesystem or driver; ``lock`` the lock's class or ""; ``why`` is the evidence.
-    ``behind``: under the same lock another allocation is nearer, which stands for this one.
+    ``behind``: it matters only where two states are compared: under the same lock another allocation is
+    nearer, which stands for this one; or whether it is waited for is not known.
     """
 
     rule: str

@@ -23,8 +23,9 @@ from ring3.audit.graph import (
 )
 from ring3.audit.held import Held
 from ring3.audit.program import Program
+from ring3.audit.queues import Queues
 from ring3.audit.roots import Root, Roots, needs_of
-from ring3.audit.waits import waits
+from ring3.audit.waits import Waits
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Audit:
         self.program = program
         self.extra_roots = extra_roots
         self.chains = Chains(program)
+        self.queues = Queues(program)
         self._begin()
 
     def _begin(self) -> None:
@@ -65,6 +67,7 @@ class Audit:
         _ = self.interpreter.given_back_later
         _ = self.interpreter.unbalanced, self.roots.tainters, program.templates, program.wrappers
         _ = program.handed, program.registered, program.gfp, program.exclusive
+        _ = self.queues.rescued
         self.roots.everywhere("")
 
     def run(self, unit: str, roots: list[Root]) -> Subject:
@@ -85,7 +88,7 @@ class Audit:
         rest = [root for root in roots if root[0] not in met]
         spread = graph.spread(self.roots.entries(unit, rest, 1), spread)
         self._allocations(subject, graph, spread)
-        waits(self.program, self.chains, graph, spread, subject.unit, subject.findings)
+        subject.findings += Waits(self.queues, self.chains, graph, unit).findings(spread)
         taken = dict(self.roots.noted(graph, unit))
         self.roots.taken_along(graph, spread, taken, "__GFP_FS")
         for reclaim, needed in ((2, "__GFP_IO"), (3, "")):

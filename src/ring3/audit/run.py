@@ -32,7 +32,7 @@ class Report:
     """The answer.
 
     ``problems`` are (file, why) of what was left out; ``cut`` are subjects too large to finish.
-    ``behind`` are allocations that others stand for (:attr:`Finding.behind`): they matter in comparisons.
+    ``behind`` matter in comparisons only (:attr:`Finding.behind`).
     """
 
     root: Path

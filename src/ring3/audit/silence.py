@@ -10,7 +10,7 @@ from ring3.audit.tables import (
     DEFERRED,
     FILE_IO,
     IMPORTED,
-    QUEUE,
+    QUEUERS,
     SOCKET_CALLS,
     SPIN,
     WAITS,
@@ -83,7 +83,7 @@ class Silence:
                 if args and args[0] in GUARD:
                     return None
                 continue
-            if queues and QUEUE.match(name):
+            if queues and name in QUEUERS:
                 return None
             callee = program.called(name, path)
             if callee is None:

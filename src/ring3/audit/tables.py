@@ -5,7 +5,6 @@ Read off include/linux/{gfp_types,slab,mutex,rwsem,percpu-rwsem,sched/mm}.h of L
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from ring3.audit.primitives import words
@@ -288,14 +287,12 @@ FILE_IS_UNIT = frozenset({"fs", "mm", "kernel", "lib", "ipc", "init", "security"
 #: Shared filesystem machinery: entered from every filesystem, with that filesystem's operations.
 SHARED = ("fs/jbd2", "fs/quota", "fs/iomap", "fs/crypto", "fs/verity", "fs/kernfs")
 
-#: The flag of a workqueue that has a thread of its own for when memory is short.
-RESCUED = "WQ_MEM_RECLAIM"
 #: Subjects whose workers reclaim is known to wait for -> the flag with which theirs would wait for itself.
 TRANSPORTS: dict[str, str] = {"net/sunrpc": "__GFP_FS", "net/ceph": "__GFP_IO"}
 
 #: Why a wait for such an operation is doubted.
 DOUBTED_OPS: dict[str, str] = {
-    RESCUED: "made for use in reclaim; where reclaim waits for it was not followed",
+    "WQ_MEM_RECLAIM": "made for use in reclaim; where reclaim waits for it was not followed",
     "bio": "only where reclaim submits a bio or waits for one that ends in a task, not in an interrupt",
     "address_space_operations": (
         "only in a memory cgroup of version 1, and only once a folio is marked as under writeback"
@@ -316,9 +313,11 @@ WAITS: dict[str, int] = {
     "wait_for_completion_io": 0,
     "flush_work": 0,
     "flush_delayed_work": 0,
+    "flush_rcu_work": 0,
     "cancel_work_sync": 0,
     "cancel_delayed_work_sync": 0,
     "flush_workqueue": 0,
+    "__flush_workqueue": 0,
     "drain_workqueue": 0,
     "dma_fence_wait": 0,
     "dma_fence_wait_timeout": 0,
@@ -326,8 +325,18 @@ WAITS: dict[str, int] = {
     "kthread_stop": 0,
 }
 
-#: What has a worker do something.
-QUEUE = re.compile(r"^(?:mod|queue)_(?:delayed_)?work(?:_on)?$|^kthread_queue_work$")
+#: What has a worker do something -> indices of the queue and of the work.  None: one of the system's queues.
+QUEUERS: dict[str, tuple[int | None, int]] = {
+    **dict.fromkeys(
+        words("queue_work queue_delayed_work mod_delayed_work queue_rcu_work kthread_queue_work"),
+        (0, 1),
+    ),
+    **dict.fromkeys(
+        words("queue_work_on queue_work_node queue_delayed_work_on mod_delayed_work_on"), (1, 2)
+    ),
+    **dict.fromkeys(words("schedule_work schedule_delayed_work"), (None, 0)),
+    **dict.fromkeys(words("schedule_work_on schedule_delayed_work_on"), (None, 1)),
+}
 
 #: Operations that run in tasks of their own while reclaim waits for them -> the flag with which their
 #: allocations would wait for themselves.
@@ -349,6 +358,15 @@ WAITED_OPS: dict[str, dict[str, str]] = {
 }
 #: Of these the operations of block devices that do I/O of their own for it.
 BLOCK_OPS = words("target_type md_personality block_device_operations blk_mq_ops")
+#: Operations of block I/O, which waits for work that they queue.
+IO_OPS = frozenset({*BLOCK_OPS, "bio", "scsi_host_template"})
+#: Of these the usual queue keeps no thread for when memory is short itself (drm_sched_init()).
+UNRESCUED = "drm_sched_backend_ops.timedout_job"
+#: What writeback's worker calls.
+WRITTEN_BACK: dict[str, tuple[str, ...]] = {
+    "address_space_operations": ("writepages",),
+    "super_operations": ("write_inode",),
+}
 SIGNALLERS: dict[str, str] = {
     "blk_mq_ops": "reclaim waits for pages written through this queue",
     "block_device_operations": "reclaim waits for pages written to this device",

@@ -1,0 +1,135 @@
+"""Workqueues: which keep a thread for when memory is short, and on which a work item is queued.
+
+Work on a queue without ``WQ_MEM_RECLAIM`` may have to wait until a worker has been made, which takes memory.
+The kernel warns of who waits for such work in reclaim (check_flush_dependency(), kernel/workqueue.c of 7.2).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+from ring3.audit.forms import Event
+from ring3.audit.primitives import words
+from ring3.audit.program import WORD, Program
+from ring3.audit.tables import QUEUERS
+
+#: The flag of a workqueue that keeps a thread for when memory is short.
+RESCUED = "WQ_MEM_RECLAIM"
+#: Makes a workqueue -> index of its flags; None: they are a rescued queue's (include/linux/workqueue.h).
+_MAKERS: dict[str, int | None] = {
+    "alloc_workqueue": 1,
+    "alloc_workqueue_lockdep_map": 1,
+    "alloc_ordered_workqueue": 1,
+    "alloc_ordered_workqueue_lockdep_map": 1,
+    "devm_alloc_workqueue": 2,
+    "devm_alloc_ordered_workqueue": 2,
+    "drmm_alloc_ordered_workqueue": 2,
+    **dict.fromkeys(
+        words("create_workqueue create_singlethread_workqueue create_freezable_workqueue")
+    ),
+}
+#: Waits for all of a queue, or for one work item.  What cancels work waits for it only while it runs.
+_FLUSHES_QUEUE = frozenset(words("flush_workqueue __flush_workqueue drain_workqueue"))
+_FLUSHES_WORK = frozenset(words("flush_work flush_delayed_work flush_rcu_work"))
+SYSTEM = "a queue of the system's"
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_FLAG = re.compile(r"_*WQ_[A-Z]\w*$|\d")
+
+
+class Queues:
+    """What the whole program says of its workqueues; looked up when it is asked for."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._works: dict[str, dict[str, set[str]]] = {}
+
+    @cached_property
+    def rescued(self) -> dict[str, bool | None]:
+        """Class of a queue -> whether it has a thread of its own; None: made in several ways, or not told."""
+        program = self.program
+        found: dict[str, set[bool | None]] = {}
+        for index, function in enumerate(program.functions):
+            if function.macro or _MAKERS.keys().isdisjoint(function.callees):
+                continue
+            made: dict[str, bool | None] = {}  # it may be kept in a variable until it is not NULL
+            for event in program.events(index):
+                if event[0] == "c" and event[2] in _MAKERS and event[4]:
+                    at = _MAKERS[event[2]]
+                    flags = event[3][at] if at is not None and at < len(event[3]) else ""
+                    made[event[4]] = True if at is None else self._has_flag(flags, index)
+                    found.setdefault(program.lock_class(event[4], index), set()).add(made[event[4]])
+                elif event[0] == "=" and event[4] in made:
+                    found.setdefault(program.lock_class(event[2], index), set()).add(made[event[4]])
+        return {
+            name: next(iter(how)) if len(how) == 1 else None
+            for name, how in found.items()
+            if name and name[0] != "?"
+        }
+
+    def _has_flag(self, flags: str, function: int) -> bool | None:
+        """Whether ``flags`` have it, or need no thread (WQ_BH); None: that depends on more than constants."""
+        shown, more = "", [flags]
+        for _ in range(4):
+            shown += " ".join(more)
+            names = {name for text in more for name in WORD.findall(_STRING.sub("", text))}
+            more = []
+            for name in names - {RESCUED}:
+                if name.islower():
+                    set_to = [
+                        event[4]
+                        for event in self.program.events(function)
+                        if event[0] == "=" and event[2] == name
+                    ]
+                    if not set_to or name in (
+                        kind[1] for kind in self.program.functions[function].params
+                    ):
+                        return None
+                    more += set_to
+                elif not _FLAG.match(name):
+                    more.append(self.program.constants.get(name, ""))
+            if not more:
+                break
+        return RESCUED in shown or "WQ_BH" in shown
+
+    def without_thread(self, waits: str, text: str, function: int) -> str:
+        """The queue for whose work the call ``waits``(``text``) of ``function`` waits, if it keeps no thread.
+
+        "" when it keeps one, or when that is not known.
+        """
+        name = self.program.lock_class(text, function)
+        if not name:
+            return ""
+        if waits in _FLUSHES_QUEUE:
+            return name if self.has_none(name) else ""
+        if waits not in _FLUSHES_WORK:
+            return ""
+        queues = self._queued(self.program.unit[function]).get(name, set())
+        return min(queues) if queues and all(map(self.has_none, queues)) else ""
+
+    def has_none(self, queue: str) -> bool:
+        """Whether ``queue`` is known to keep no thread for when memory is short."""
+        return queue == SYSTEM or self.rescued.get(queue) is False
+
+    def queue_of(self, event: Event, function: int) -> tuple[str, str] | None:
+        """The queue, or "", and the text of the work of a call in ``function`` that queues some."""
+        at = QUEUERS.get(event[2]) if event[0] == "c" else None
+        if at is None or at[1] >= len(event[3]):
+            return None
+        queue = SYSTEM if at[0] is None else self.program.lock_class(event[3][at[0]], function)
+        return queue, event[3][at[1]]
+
+    def _queued(self, unit: str) -> dict[str, set[str]]:
+        """Class of a work item -> the queues that functions of ``unit`` put it on; "" unknown."""
+        if unit not in self._works:
+            program = self.program
+            found: dict[str, set[str]] = {}
+            for index in program.unit_functions[unit]:
+                if QUEUERS.keys().isdisjoint(program.functions[index].callees):
+                    continue
+                for event in program.events(index):
+                    if queued := self.queue_of(event, index):
+                        queue, work = queued
+                        found.setdefault(program.lock_class(work, index), set()).add(queue)
+            self._works[unit] = found
+        return self._works[unit]

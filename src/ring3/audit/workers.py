@@ -1,0 +1,164 @@
+"""Who ends a wait: workers of work items, threads, who completes a completion; of one subject."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from ring3.audit.conditions import DUMPS
+from ring3.audit.graph import Chains, Node, Spread, any_of_several
+from ring3.audit.queues import RESCUED, Queues
+from ring3.audit.tables import QUEUERS
+
+_WORK = re.compile(
+    r"^(?:__)?INIT_(?:DELAYED_|DEFERRABLE_|RCU_)?WORK(?:_ONSTACK)?$|^kthread_init_work$"
+)
+#: Stands for the queue that a function is handed, whichever it is.
+_HANDED = "*"
+#: Work queued so many calls below an operation is the operation's own.
+_NEAR = 3
+_MARKS = (b"_WORK", b"complete", b"kthread", b"queue_work", b"queue_delayed_work")
+
+
+class Other(NamedTuple):
+    """Who ends a wait: ``function``, up to ``line`` (0: all of it)."""
+
+    function: int
+    line: int
+    how: str
+
+
+class Workers:
+    """Those of subject ``unit``."""
+
+    def __init__(self, queues: Queues, unit: str) -> None:
+        self.queues = queues
+        self.program = queues.program
+        self.unit = unit
+
+    @cached_property
+    def others(self) -> dict[str, list[Other]]:
+        """Class of a work item, completion, thread or queue -> who does, completes or is it."""
+        program = self.program
+        found: dict[str, list[Other]] = {}
+        queued: list[tuple[str, str]] = []
+        for function in program.unit_functions.get(self.unit, ()):
+            declared = program.functions[function]
+            if declared.macro or not any(mark in declared.body for mark in _MARKS):
+                continue
+            for event in program.events(function):
+                if event[0] == "=" and event[4].startswith(("kthread_run(", "kthread_create(")):
+                    name = event[4].partition("(")[2].partition(",")[0].strip()
+                    self._add(found, event[2], function, name, "the thread")
+                if event[0] != "c":
+                    continue
+                name, args = event[2], event[3]
+                on = self.queues.queue_of(event, function)
+                if _WORK.match(name) and len(args) > 1:
+                    how = f"the work set up by {declared.name}()"
+                    self._add(found, args[0], function, args[1], how)
+                elif on:
+                    queued += [(on[0] or _HANDED, kind) for kind in self._works(function, on[1])]
+                elif name in ("complete", "complete_all") and args:
+                    key = program.lock_class(args[0], function)
+                    if key:
+                        found.setdefault(key, []).append(
+                            Other(function, event[1], "which completes it")
+                        )
+        for queue, work in queued:
+            for other in found.get(work, ()):
+                found.setdefault(queue, []).append(other)
+        return found
+
+    def who_ends(self, waited: str, function: int) -> list[Other]:
+        """Who ends the wait of ``function`` for ``waited``."""
+        known = self.others.get(self.program.lock_class(waited, function), [])
+        if known:
+            return known
+        # A completion on the stack: the work that this function sets up ends it.
+        set_up = f"set up by {self.program.functions[function].name}()"
+        return [
+            other
+            for key, entry in self.others.items()
+            for other in entry
+            if key and other.how.endswith(set_up)
+        ]
+
+    def _works(self, function: int, text: str) -> list[str]:
+        """The classes of the work items that ``text`` may be; of a variable those it is assigned."""
+        assigned = [
+            event[4]
+            for event in self.program.events(function)
+            if event[0] == "=" and event[2] == text and event[4][:1] == "&"
+        ]
+        return [self.program.lock_class(one, function) for one in assigned or [text]]
+
+    def _add(
+        self, found: dict[str, list[Other]], text: str, function: int, name: str, how: str
+    ) -> None:
+        program = self.program
+        key = program.lock_class(text, function)
+        worker = program.resolve(name.strip("&( )"), program.file[function])
+        if key and worker is not None and not program.functions[worker].macro:
+            found.setdefault(key, []).append(Other(worker, 0, how))
+
+    def rescued(self) -> dict[int, str]:
+        """Workers of the subject's workqueues that were made for use in reclaim -> why it is thought so."""
+        program = self.program
+        queues: dict[str, str] = {}
+        for function in program.unit_functions.get(self.unit, ()):
+            declared = program.functions[function]
+            if not declared.macro and RESCUED.encode() in declared.body:
+                made: set[str] = (
+                    set()
+                )  # it may be kept in a variable until it is known not to be NULL
+                for event in program.events(function):
+                    if event[0] == "=" and RESCUED in event[4] and "workqueue(" in event[4]:
+                        made.add(event[2])
+                    elif event[0] != "=" or event[4] not in made:
+                        continue
+                    queues[program.lock_class(event[2], function)] = event[2]
+        found: dict[int, str] = {}
+        if not queues:
+            return found
+        for queue, shown in (
+            *queues.items(),
+            (_HANDED, "a queue that it is handed, like others here"),
+        ):
+            for other in self.others.get(queue, ()) if queue else ():
+                if not other.line:
+                    name = program.functions[other.function].name
+                    reason = f"{name}() is {other.how}, on {shown}, which is made with {RESCUED}"
+                    found.setdefault(other.function, reason)
+        return found
+
+    def queued_by(
+        self, chains: Chains, spread: Spread
+    ) -> Iterator[tuple[Node, int, str, str, list[Other]]]:
+        """What functions of ``spread`` in the subject queue: where, on which queue, which work, who does it.
+
+        Only what is queued near its beginning: work that an event far below sets off is not the operation's.
+        """
+        program = self.program
+        for node in spread.ways:
+            function = node[0]
+            callees = program.functions[function].callees
+            if program.unit[function] != self.unit or QUEUERS.keys().isdisjoint(callees):
+                continue
+            steps, _ = chains.to(spread.ways, node)
+            if len(steps) > _NEAR or any_of_several(steps):
+                continue
+            for event in program.events(function):
+                on = self.queues.queue_of(event, function)
+                if not on:
+                    continue
+                for kind in self._works(function, on[1]):
+                    workers = [
+                        other
+                        for other in self.others.get(kind, ())
+                        if not other.line
+                        and not DUMPS.search(program.functions[other.function].name)
+                    ]
+                    yield node, event[1], on[0], kind, workers
