@@ -56,6 +56,7 @@ from ring3.audit.tables import (
     TOLD_APART,
     TREE_FLAGS,
     WAITS,
+    WOKEN,
 )
 from ring3.audit.values import EMPTY, LINKS, MASK, no_call
 
@@ -76,7 +77,7 @@ _GUARD_CALLS = ("guard(", "class(")
 _KNOWN = frozenset(
     {
         *(*ALLOCATIONS, *ACQUIRE, *MIGHT, *TRYLOCK, *RELEASE, *SCOPE_BEGIN, *SCOPE_END),
-        *(*_ERRORS, *WAITS, *SOCKET_CALLS, *IMPORTED),
+        *(*_ERRORS, *WAITS, *WOKEN, *SOCKET_CALLS, *IMPORTED),
         *("memset", "downgrade_write", "lockdep_assert_held", "might_sleep", "i_size_write"),
         *("current_set_flags_nested", "current_restore_flags", "current_restore_flags_nested"),
         *("scoped_guard", "scoped_cond_guard", "inode_nohighmem", "mapping_set_gfp_mask"),
@@ -222,6 +223,13 @@ class Calls(Arguments):
             waited = args[WAITS[name]] if len(args) > WAITS[name] else ""
             self.site(
                 Site("wait", line, f"{name}({waited})", UNKNOWN, state.held, state.released), state
+            )
+            return True
+        if name in WOKEN:
+            self.others_change(state, state.structs())
+            waited = args[WOKEN[name]] if args else ""
+            self.site(
+                Site("event", line, f"{name}({waited})", UNKNOWN, state.held, state.released), state
             )
             return True
         if name in SOCKET_CALLS:

@@ -228,12 +228,18 @@ class Graph:
             return True
         if depth > 4 or name in program.handed:
             return False
-        callers = [
+        callers = self.callers_of(function, unit)
+        return bool(callers) and all(self.unused(one, unit, depth + 1) for one in callers)
+
+    def callers_of(self, function: int, unit: str) -> list[int]:
+        """Functions of the subject, and of the machinery it shares, that call ``function`` by its name."""
+        program = self.interpreter.program
+        name = program.functions[function].name
+        return [
             caller
             for caller in self._callers(unit).get(name, ())
             if caller != function and program.resolve(name, program.file[caller]) == function
         ]
-        return bool(callers) and all(self.unused(one, unit, depth + 1) for one in callers)
 
     def _callers(self, unit: str) -> dict[str, list[int]]:
         if self._called is None:

@@ -14,10 +14,11 @@ from ring3.audit.tables import (
     SOCKET_CALLS,
     SPIN,
     WAITS,
+    WOKEN,
 )
 
 _DEFERRED = frozenset(DEFERRED)
-_TELLING = frozenset({*ALLOCATIONS, *WAITS, *ACQUIRE, *MIGHT, *SOCKET_CALLS})
+_TELLING = frozenset({*ALLOCATIONS, *WAITS, *WOKEN, *ACQUIRE, *MIGHT, *SOCKET_CALLS})
 _GUARDS = frozenset(f"{way}({kind})" for way in ("guard", "class") for kind in GUARD)
 
 

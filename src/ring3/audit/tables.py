@@ -325,6 +325,27 @@ WAITS: dict[str, int] = {
     "kthread_stop": 0,
 }
 
+#: The same of what others wake: a queue of waiters, a bit of a word, a variable.  Not those that time out.
+WOKEN: dict[str, int] = dict.fromkeys(
+    words(
+        "wait_event wait_event_cmd wait_event_freezable wait_event_idle wait_event_interruptible "
+        "wait_event_killable wait_event_lock_irq io_wait_event wait_on_bit wait_on_bit_io "
+        "wait_on_bit_action wait_var_event wait_var_event_killable wait_var_event_interruptible"
+    ),
+    0,
+)
+#: Who wakes them -> index of the same.
+WAKES: dict[str, int] = {
+    **dict.fromkeys(
+        words(
+            "wake_up wake_up_all wake_up_nr wake_up_interruptible wake_up_interruptible_all "
+            "wake_up_locked wake_up_bit wake_up_var store_release_wake_up atomic_dec_and_wake_up"
+        ),
+        0,
+    ),
+    "clear_and_wake_up_bit": 1,
+}
+
 #: What has a worker do something -> indices of the queue and of the work.  None: one of the system's queues.
 QUEUERS: dict[str, tuple[int | None, int]] = {
     **dict.fromkeys(

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ring3.audit.cexpr import UNKNOWN
 from ring3.audit.contexts import Context, Edge, Site
-from ring3.audit.findings import Finding, Level, Step
+from ring3.audit.findings import LEVELS, Finding, Level, Step
 from ring3.audit.graph import (
     Chains,
     Graph,
@@ -66,6 +66,7 @@ class Waits:
     graph: Graph
     unit: str
     _allocated: set[tuple[str, str, str]] = field(default_factory=set)
+    _ends: dict[Other, list[Step]] = field(default_factory=dict)
     _flushed: dict[tuple[str, int, str], Finding] = field(default_factory=dict)
 
     @cached_property
@@ -80,30 +81,46 @@ class Waits:
         """The waits of reclaim along ``spread``, and what is done in the subject while reclaim waits."""
         program = self.program
         seen: set[tuple[int, int]] = set()
+        events: dict[str, list[Finding]] = {}
         for node, walked in spread.walked.items():
-            if program.unit[node[0]] != self.unit or program.functions[node[0]].macro:
+            home = program.unit[node[0]]
+            if program.functions[node[0]].macro or (home != self.unit and home not in SHARED):
                 continue
             for site in walked.sites:
-                if site.kind == "wait" and (node[0], site.line) not in seen:
+                if (node[0], site.line) in seen:
+                    continue
+                waited = site.name.partition("(")[2][:-1]
+                if site.kind == "wait" and home == self.unit:
                     seen.add((node[0], site.line))
-                    yield self._wait(spread, node, site)
+                    known = self.workers.who_ends(waited, node[0])
+                    yield self._wait(spread, node, site, known)
+                elif site.kind == "event":
+                    seen.add((node[0], site.line))
+                    known, sole = self.workers.who_wakes(waited, node[0], self.graph)
+                    one = replace(self._wait(spread, node, site, known), behind=not sole)
+                    if one.other:
+                        key = program.lock_class(waited, node[0])
+                        events.setdefault(key, []).append(one)
+        for several in events.values():
+            # Who waits where for the same event is told once, by the clearest way.
+            several.sort(key=lambda one: (one.behind, LEVELS.index(one.level), len(one.chain)))
+            yield replace(several[0], others=len(several) - 1)
         self._flushes(spread)
         yield from self._declared()
         self._written_back()
         yield from self._flushed.values()
 
-    def _wait(self, spread: Spread, node: Node, site: Site) -> Finding:
+    def _wait(self, spread: Spread, node: Node, site: Site, known: list[Other]) -> Finding:
         program, chains = self.program, self.chains
         before, root = chains.to(spread.ways, node)
         at = chains.step(node, site)
         name = chains.name(node)
-        known = self.workers.who_ends(site.name.partition("(")[2][:-1], node[0])
         level: Level = "note"
         message = f"{name}() waits in reclaim: {site.name}"
         why: list[str] = [f"{chains.name(root)}() runs in reclaim"]
         steps: list[Step] = []
         for other in known:
-            steps = self._allocates(other, "__GFP_FS")
+            steps = self._allocates(other)
             if steps:
                 doubted = [
                     *doubts([*before, *steps]),
@@ -148,15 +165,15 @@ class Waits:
             id=Finding.identity(RULE, self.unit, name, site.name),
         )
 
-    def _allocates(self, other: Other, needs: str) -> list[Step]:
-        """The steps from ``other`` to an allocation that may enter reclaim that ``needs`` a flag; or none."""
-        start = (other.function, Context(self.unit))
-        spread = self.graph.spread([start])
-        reach = self.graph.reach(spread, lambda site: self._enters(site, needs))
-        for what in self._begins(reach, start, other.line, needs):
-            steps, _ = self.chains.onward(reach, start, what)
-            return steps
-        return []
+    def _allocates(self, other: Other) -> list[Step]:
+        """The steps from ``other`` to an allocation that may enter reclaim with __GFP_FS; or none."""
+        if other not in self._ends:
+            start = (other.function, Context(self.unit))
+            spread = self.graph.spread([start])
+            reach = self.graph.reach(spread, lambda site: self._enters(site, "__GFP_FS"))
+            begin = next(self._begins(reach, start, other.line, "__GFP_FS"), None)
+            self._ends[other] = self.chains.onward(reach, start, begin)[0] if begin else []
+        return self._ends[other]
 
     def _begins(self, reach: Reach, node: Node, last: int, needs: str) -> Iterator[Edge | Site]:
         walked = self.graph.at(node)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from ring3.audit.conditions import DUMPS
-from ring3.audit.graph import Chains, Node, Spread, any_of_several
+from ring3.audit.conditions import DUMPS, MOUNTING
+from ring3.audit.contexts import FILESYSTEMS
+from ring3.audit.graph import Chains, Graph, Node, Spread, any_of_several
 from ring3.audit.queues import RESCUED, Queues
-from ring3.audit.tables import QUEUERS
+from ring3.audit.tables import QUEUERS, SHARED, WAKES
 
 _WORK = re.compile(
     r"^(?:__)?INIT_(?:DELAYED_|DEFERRABLE_|RCU_)?WORK(?:_ONSTACK)?$|^kthread_init_work$"
@@ -85,6 +86,63 @@ class Workers:
             for other in entry
             if key and other.how.endswith(set_up)
         ]
+
+    def who_wakes(self, waited: str, function: int, graph: Graph) -> tuple[list[Other], bool]:
+        """The threads and workers that wake who waits for ``waited`` in ``function``, a few calls below them.
+
+        And whether nobody else does.
+        """
+        wakers = self.wakers.get(self.program.lock_class(waited, function), frozenset())
+        found: dict[int, None] = {}
+        others = [waker for waker in sorted(wakers) if not self._climb(waker, graph, found)]
+        return [Other(each, 0, "which wakes it") for each in found], not others
+
+    def _climb(self, function: int, graph: Graph, found: dict[int, None], depth: int = 0) -> bool:
+        """Add the threads and workers that come to ``function``; whether nothing else does, in use."""
+        if function in self.bodies:
+            found[function] = None
+            return True
+        name = self.program.functions[function].name
+        if any(mark in name for mark in MOUNTING):
+            return True
+        callers = graph.callers_of(function, self.unit)
+        if depth >= _NEAR or not callers or name in self.program.handed:
+            return False
+        others = [one for one in callers if not self._climb(one, graph, found, depth + 1)]
+        return not others
+
+    @cached_property
+    def bodies(self) -> frozenset[int]:
+        """The functions that are threads, or done by workers, of the subject and of what it shares."""
+        everybody = [self, *(Workers(self.queues, unit) for unit in self._shared)]
+        return frozenset(
+            other.function
+            for each in everybody
+            for entry in each.others.values()
+            for other in entry
+            if not other.line
+        )
+
+    @property
+    def _shared(self) -> tuple[str, ...]:
+        return SHARED if self.unit.startswith(FILESYSTEMS) else ()
+
+    @cached_property
+    def wakers(self) -> dict[str, frozenset[int]]:
+        """Class of a queue of waiters, word or variable -> functions that wake those who wait for it."""
+        program = self.program
+        found: dict[str, set[int]] = {}
+        for unit in (self.unit, *self._shared):
+            for function in program.unit_functions.get(unit, ()):
+                declared = program.functions[function]
+                if declared.macro or WAKES.keys().isdisjoint(declared.callees):
+                    continue
+                for event in program.events(function):
+                    at = WAKES.get(event[2]) if event[0] == "c" else None
+                    if at is not None and at < len(event[3]):
+                        woken = program.lock_class(event[3][at], function)
+                        found.setdefault(woken, set()).add(function)
+        return {name: frozenset(each) for name, each in found.items() if name}
 
     def _works(self, function: int, text: str) -> list[str]:
         """The classes of the work items that ``text`` may be; of a variable those it is assigned."""
