@@ -384,6 +384,13 @@ def rare_step(steps: Iterable[Step]) -> str:
     return next((RARE[s.function, s.call] for s in steps if (s.function, s.call) in RARE), "")
 
 
+def doubts_of_wait(before: list[Step], steps: list[Step]) -> tuple[str, ...]:
+    """Why it is doubted that reclaim waits at the end of ``before``, of which, and more, are ``steps``."""
+    several = one_of_several(steps, rare=True)
+    way = (long_way(beyond_evict(before)), rare_step(before), several)
+    return (*doubts(steps), *any_of_several(steps), *filter(None, way))
+
+
 def _line_of_call(program: Program, function: int, callee: str) -> int:
     for event in program.events(function):
         if event[0] == "c" and (event[2] == callee or event[2].endswith("->scan_objects")):

@@ -116,8 +116,14 @@ class Queues:
         at = QUEUERS.get(event[2]) if event[0] == "c" else None
         if at is None or at[1] >= len(event[3]):
             return None
-        queue = SYSTEM if at[0] is None else self.program.lock_class(event[3][at[0]], function)
-        return queue, event[3][at[1]]
+        if at[0] is None:
+            return SYSTEM, event[3][at[1]]
+        queue = event[3][at[0]]
+        for assigned in self.program.events(function) if queue.isidentifier() else ():
+            if assigned[0] == "=" and assigned[2] == queue:
+                queue = assigned[4]
+                break
+        return self.program.lock_class(queue, function), event[3][at[1]]
 
     def _queued(self, unit: str) -> dict[str, set[str]]:
         """Class of a work item -> the queues that functions of ``unit`` put it on; "" unknown."""

@@ -70,8 +70,6 @@ class Silence:
         if any(name in ACQUIRE or name in MIGHT for name, _ in declared.locks):
             return None
         found: list[int] = []
-        # Workers of block and GPU drivers are waited for, too (waits.py).
-        queues = path.startswith("drivers/")
         # From a header anything may be called that a subject has itself.
         boundary = not path.startswith("include/")
         for event in program.events(function):
@@ -84,7 +82,7 @@ class Silence:
                 if args and args[0] in GUARD:
                     return None
                 continue
-            if queues and name in QUEUERS:
+            if name in QUEUERS:  # workers are waited for, too (waits.py)
                 return None
             callee = program.called(name, path)
             if callee is None:

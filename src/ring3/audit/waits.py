@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ring3.audit.cexpr import UNKNOWN
 from ring3.audit.contexts import Context, Edge, Site
 from ring3.audit.findings import LEVELS, Finding, Level, Step
+from ring3.audit.flushes import Flushes, Waited
 from ring3.audit.graph import (
     Chains,
     Graph,
@@ -16,11 +16,9 @@ from ring3.audit.graph import (
     Reach,
     Spread,
     any_of_several,
-    beyond_evict,
     doubts,
+    doubts_of_wait,
     long_way,
-    one_of_several,
-    rare_step,
 )
 from ring3.audit.program import Program
 from ring3.audit.queues import RESCUED, Queues
@@ -43,18 +41,9 @@ from ring3.audit.workers import Other, Workers
 RULE = "wait-in-reclaim"
 
 
-@dataclass
-class Waited:
-    """Code that reclaim waits for: its ``name``, what it is an operation of, why reclaim waits for it.
-
-    ``needs``: the flag of an allocation that enters the reclaim that waits.
-    """
-
-    name: str
-    struct: str
-    needs: str
-    why: tuple[str, ...]
-    how: str = "for which reclaim waits"
+def _waited(site: Site) -> str:
+    """What is waited for at ``site``, as it is written there."""
+    return site.name.partition("(")[2][:-1]
 
 
 @dataclass
@@ -67,7 +56,6 @@ class Waits:
     unit: str
     _allocated: set[tuple[str, str, str]] = field(default_factory=set)
     _ends: dict[Other, list[Step]] = field(default_factory=dict)
-    _flushed: dict[tuple[str, int, str], Finding] = field(default_factory=dict)
 
     @cached_property
     def program(self) -> Program:
@@ -77,38 +65,62 @@ class Waits:
     def workers(self) -> Workers:
         return Workers(self.queues, self.unit)
 
+    @cached_property
+    def flushes(self) -> Flushes:
+        return Flushes(self.queues, self.workers, self.chains, self.unit)
+
     def findings(self, spread: Spread) -> Iterator[Finding]:
         """The waits of reclaim along ``spread``, and what is done in the subject while reclaim waits."""
         program = self.program
         seen: set[tuple[int, int]] = set()
-        events: dict[str, list[Finding]] = {}
+        for node, walked in spread.walked.items():
+            if program.unit[node[0]] != self.unit or program.functions[node[0]].macro:
+                continue
+            for site in walked.sites:
+                if site.kind == "wait" and (node[0], site.line) not in seen:
+                    seen.add((node[0], site.line))
+                    known = self.workers.who_ends(_waited(site), node[0])
+                    yield self._wait(spread, node, site, known)
+        self.flushes.along(spread)
+        yield from self._declared()
+        yield from self._events(spread)
+        yield from self.flushes.findings()
+
+    def _events(self, spread: Spread) -> Iterator[Finding]:
+        """The events that reclaim waits for along ``spread`` and a thread or worker wakes that allocates.
+
+        Where others wake who waits, too, that matters in comparisons only.
+        """
+        program = self.program
+        places: dict[tuple[str, int], list[Finding]] = {}
+        alone: dict[str, bool] = {}
         for node, walked in spread.walked.items():
             home = program.unit[node[0]]
             if program.functions[node[0]].macro or (home != self.unit and home not in SHARED):
                 continue
             for site in walked.sites:
-                if (node[0], site.line) in seen:
-                    continue
-                waited = site.name.partition("(")[2][:-1]
-                if site.kind == "wait" and home == self.unit:
-                    seen.add((node[0], site.line))
-                    known = self.workers.who_ends(waited, node[0])
-                    yield self._wait(spread, node, site, known)
-                elif site.kind == "event":
-                    seen.add((node[0], site.line))
-                    known, sole = self.workers.who_wakes(waited, node[0], self.graph)
-                    one = replace(self._wait(spread, node, site, known), behind=not sole)
-                    if one.other:
-                        key = program.lock_class(waited, node[0])
-                        events.setdefault(key, []).append(one)
-        for several in events.values():
-            # Who waits where for the same event is told once, by the clearest way.
-            several.sort(key=lambda one: (one.behind, LEVELS.index(one.level), len(one.chain)))
-            yield replace(several[0], others=len(several) - 1)
-        self._flushes(spread)
-        yield from self._declared()
-        self._written_back()
-        yield from self._flushed.values()
+                if site.kind == "event":
+                    event = program.lock_class(_waited(site), node[0])
+                    wakers, alone[event] = self.workers.who_wakes(event, self.graph)
+                    for waker in wakers:
+                        found = places.setdefault((event, waker.function), [])
+                        found.append(self._wait(spread, node, site, [waker]))
+        for (event, waking), several in places.items():
+            name = program.functions[waking].name
+            if several[0].other:
+                # Who waits where for it is told once, by the clearest way.
+                clearest = min(several, key=lambda one: (LEVELS.index(one.level), len(one.chain)))
+                yield replace(
+                    clearest,
+                    others=len({(one.at.file, one.at.line) for one in several}) - 1,
+                    behind=not alone[event],
+                    id=Finding.identity(RULE, self.unit, event, name),
+                )
+            why = (f"reclaim waits for {event}", f"{name}() wakes who waits for it")
+            behind = self.graph.spread([(waking, Context(self.unit))])
+            for one in self._allocations(behind, Waited(name, "", "__GFP_FS", why)):
+                if one.level != "note":
+                    yield replace(one, behind=True)
 
     def _wait(self, spread: Spread, node: Node, site: Site, known: list[Other]) -> Finding:
         program, chains = self.program, self.chains
@@ -122,18 +134,7 @@ class Waits:
         for other in known:
             steps = self._allocates(other)
             if steps:
-                doubted = [
-                    *doubts([*before, *steps]),
-                    *any_of_several([*before, *steps]),
-                    *filter(
-                        None,
-                        [
-                            long_way(beyond_evict(before)),
-                            rare_step(before),
-                            one_of_several([*before, *steps], rare=True),
-                        ],
-                    ),
-                ]
+                doubted = list(doubts_of_wait(before, [*before, *steps]))
                 if any(
                     function == other.function and context.reclaim
                     for function, context in spread.ways
@@ -204,17 +205,16 @@ class Waits:
             # The block layer's own queues are pass-through ones, never swap's.
             if function is None or (unit == "block" and struct != "submission"):
                 continue
-            if struct == "address_space_operations" and self.graph.interpreter.domain(unit).names(
-                (UNWAITED,)
-            ):
+            written = struct == "address_space_operations"
+            if written and self.graph.interpreter.domain(unit).names((UNWAITED,)):
                 continue
             waited = Waited(name, struct, needs, (SIGNALLERS[struct], f"{name}() is {shown}"))
             spread = self.graph.spread([(function, Context(unit))])
             yield from self._allocations(spread, waited)
-            if shown != UNRESCUED:
-                self._flushes(spread, waited)
+            if shown != UNRESCUED and not written:
+                self.flushes.along(spread, waited)
             if struct in IO_OPS:
-                yield from self._queue(spread, waited)
+                yield from self.flushes.queued(spread, waited)
             if struct in SUBMITTED_HERE:
                 continue
             followed: set[int] = set()
@@ -234,7 +234,20 @@ class Waits:
             how = f"on a queue made with {RESCUED}"
             waited = Waited(program.functions[worker].name, struct, needs, (*carries, reason), how)
             yield from self._allocations(spread, waited)
-            self._flushes(spread, waited)
+            self.flushes.along(spread, waited)
+        self._written_back()
+
+    def _written_back(self) -> None:
+        """Flushes of what writeback's worker calls (wb_workfn(), fs/fs-writeback.c)."""
+        for struct, member, path, name in self.program.unit_ops.get(self.unit, ()):
+            function = self.program.resolve(name, path)
+            if function is not None and member in WRITTEN_BACK.get(struct, ()):
+                why = (
+                    f"{name}() is {struct}.{member}",
+                    f"wb_workfn() calls it, on bdi_wq, which is made with {RESCUED}",
+                )
+                spread = self.graph.spread([(function, Context(self.unit))])
+                self.flushes.along(spread, Waited(name, struct, "", why, "in writeback's worker"))
 
     def _operations(self) -> Iterator[tuple[str, str, str, str, str]]:
         """(struct, shown as, flag, path, function) of what reclaim waits for in the subject."""
@@ -271,11 +284,11 @@ class Waits:
                 flags = program.flag_names(site.flags)
                 doubted = [*doubts(steps), *any_of_several(steps)]
                 doubted += filter(None, [long_way(steps)])
-                believed = not doubted and len(steps) <= 8
+                certain = not doubted and len(steps) <= 8
                 doubted += filter(None, [DOUBTED_OPS.get(waited.struct)])
                 finding = Finding(
                     rule=RULE,
-                    level="note" if doubted or not believed else "warning",
+                    level="warning" if certain and not doubted else "note",
                     subject=self.unit,
                     message=(
                         f"{waited.name}(), for which reclaim waits, allocates with {flags} ({site.name})"
@@ -286,109 +299,6 @@ class Waits:
                     id=Finding.identity(RULE, self.unit, waited.name, at.function, site.name),
                 )
                 yield finding
-                if believed and waited.struct in (RESCUED, "bio"):
-                    # Who changes what such code allocates wants to know.
+                if certain and waited.struct in (RESCUED, "bio"):
+                    # That alone is doubted, and who changes what it allocates wants to know.
                     yield replace(finding, level="warning", behind=True)
-
-    # -- queues that keep no thread for when memory is short
-
-    def _flushes(self, spread: Spread, waited: Waited | None = None) -> None:
-        """Note the waits along ``spread`` for work on such queues; of each place the one without doubts.
-
-        In reclaim itself, or in what is ``waited`` for.
-        """
-        program, chains = self.program, self.chains
-        for node, walked in spread.walked.items():
-            home = program.unit[node[0]]
-            if home != self.unit and home not in SHARED:
-                continue
-            for site in walked.sites:
-                if site.kind != "wait":
-                    continue
-                call, _, text = site.name.partition("(")
-                queue = self.queues.without_thread(call, text[:-1], node[0])
-                if not queue:
-                    continue
-                before, root = chains.to(spread.ways, node)
-                steps = [*before, chains.step(node, site)]
-                at = next((step for step in reversed(steps) if step.home == self.unit), steps[-1])
-                key = (at.file, at.line, site.name)
-                if key in self._flushed and self._flushed[key].level != "note":
-                    continue
-                doubted = [
-                    *doubts(steps),
-                    *any_of_several(steps),
-                    *filter(
-                        None,
-                        [
-                            long_way(beyond_evict(before)),
-                            rare_step(before),
-                            one_of_several(steps, rare=True),
-                        ],
-                    ),
-                ]
-                if key in self._flushed and doubted:
-                    continue
-                name = chains.name(node)
-                if waited is None:
-                    message = f"{name}() waits in reclaim for work on {queue}"
-                    why: tuple[str, ...] = (f"{chains.name(root)}() runs in reclaim",)
-                    steps = [*chains.preamble(root), *steps]
-                else:
-                    message = f"{waited.name}(), {waited.how}, waits for work on {queue}"
-                    why = waited.why
-                self._flushed[key] = Finding(
-                    rule=RULE,
-                    level="note" if doubted else "warning",
-                    subject=self.unit,
-                    message=f"{message}, made without {RESCUED}: {site.name}",
-                    chain=tuple(steps),
-                    at=at,
-                    why=(
-                        *why,
-                        f"{queue} keeps no thread for when memory is short: one may have to be made first",
-                        *doubted,
-                    ),
-                    id=Finding.identity(RULE, self.unit, at.function, name, site.name, RESCUED),
-                )
-
-    def _written_back(self) -> None:
-        """Note the flushes of what writeback's worker calls (wb_workfn(), fs/fs-writeback.c)."""
-        for struct, member, path, name in self.program.unit_ops.get(self.unit, ()):
-            function = self.program.resolve(name, path)
-            if function is not None and member in WRITTEN_BACK.get(struct, ()):
-                why = (
-                    f"{name}() is {struct}.{member}",
-                    f"wb_workfn() calls it, on bdi_wq, which is made with {RESCUED}",
-                )
-                spread = self.graph.spread([(function, Context(self.unit))])
-                self._flushes(spread, Waited(name, struct, "", why, "in writeback's worker"))
-
-    def _queue(self, spread: Spread, waited: Waited) -> Iterator[Finding]:
-        """What block I/O queues near its beginning or end on such queues.
-
-        Whether the I/O waits for that is not known, so that they matter in comparisons only.
-        """
-        for node, line, queue, work, _ in self.workers.queued_by(self.chains, spread):
-            if self.queues.has_none(queue):
-                steps, _ = self.chains.to(spread.ways, node)
-                site = Site("work", line, f"{work} on {queue}", UNKNOWN, (), frozenset())
-                at = self.chains.step(node, site)
-                yield Finding(
-                    rule=RULE,
-                    level="warning",
-                    subject=self.unit,
-                    message=(
-                        f"{waited.name}(), for which reclaim waits, queues {work} on {queue}, "
-                        f"made without {RESCUED}"
-                    ),
-                    chain=(*steps, at),
-                    at=at,
-                    why=(
-                        *waited.why,
-                        f"{queue} keeps no thread for when memory is short: one may have to be made first",
-                        "whether the I/O waits for it was not followed",
-                    ),
-                    id=Finding.identity(RULE, self.unit, waited.name, at.function, work, RESCUED),
-                    behind=True,
-                )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ring3.audit.conditions import DUMPS, MOUNTING
 from ring3.audit.contexts import FILESYSTEMS
 from ring3.audit.graph import Chains, Graph, Node, Spread, any_of_several
+from ring3.audit.primitives import words
 from ring3.audit.queues import RESCUED, Queues
 from ring3.audit.tables import QUEUERS, SHARED, WAKES
 
@@ -20,7 +21,14 @@ _WORK = re.compile(
 _HANDED = "*"
 #: Work queued so many calls below an operation is the operation's own.
 _NEAR = 3
-_MARKS = (b"_WORK", b"complete", b"kthread", b"queue_work", b"queue_delayed_work")
+#: What makes a thread of the function that is its first argument.
+_THREADS = frozenset(
+    words(
+        "kthread_run kthread_run_on_cpu kthread_create kthread_create_on_cpu kthread_create_on_node "
+        "md_register_thread"
+    )
+)
+_MARKS = (b"_WORK", b"_work", b"complete", b"kthread", b"md_register_thread")
 
 
 class Other(NamedTuple):
@@ -50,12 +58,11 @@ class Workers:
             if declared.macro or not any(mark in declared.body for mark in _MARKS):
                 continue
             for event in program.events(function):
-                if event[0] == "=" and event[4].startswith(("kthread_run(", "kthread_create(")):
-                    name = event[4].partition("(")[2].partition(",")[0].strip()
-                    self._add(found, event[2], function, name, "the thread")
                 if event[0] != "c":
                     continue
-                name, args = event[2], event[3]
+                _, _, name, args, target = event
+                if name in _THREADS and args:
+                    self._add(found, target or name, function, args[0], "the thread")
                 on = self.queues.queue_of(event, function)
                 if _WORK.match(name) and len(args) > 1:
                     how = f"the work set up by {declared.name}()"
@@ -87,12 +94,12 @@ class Workers:
             if key and other.how.endswith(set_up)
         ]
 
-    def who_wakes(self, waited: str, function: int, graph: Graph) -> tuple[list[Other], bool]:
-        """The threads and workers that wake who waits for ``waited`` in ``function``, a few calls below them.
+    def who_wakes(self, event: str, graph: Graph) -> tuple[list[Other], bool]:
+        """The threads and workers that, a few calls below, wake who waits for ``event``.
 
         And whether nobody else does.
         """
-        wakers = self.wakers.get(self.program.lock_class(waited, function), frozenset())
+        wakers = self.wakers.get(event, frozenset())
         found: dict[int, None] = {}
         others = [waker for waker in sorted(wakers) if not self._climb(waker, graph, found)]
         return [Other(each, 0, "which wakes it") for each in found], not others
