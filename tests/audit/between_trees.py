@@ -13,7 +13,6 @@ from tests.audit.upstream_fixes import DRM, KERNEL_IO, MD, WAIT
 NOFAIL = "nofail-in-reclaim"
 REGION = "lock-of-nofs-region"
 FROZEN = "request_queue.q_usage_counter"
-RESCUER = "whether a queue that is flushed has a thread for when memory is short is not asked"
 
 BETWEEN: tuple[Fix, ...] = (
     # -- from 6.1 to 6.12
@@ -204,7 +203,6 @@ BETWEEN: tuple[Fix, ...] = (
         "",
         (Edit("fs/xfs/xfs_log_cil.c", NOFS),),
         rule=WAIT,
-        missed="a note: where reclaim waits for the CIL's worker was not followed",
     ),
     Fix(
         "xfs: intents are recovered in a NOFS scope",
@@ -219,7 +217,7 @@ BETWEEN: tuple[Fix, ...] = (
         "",
         (Edit("fs/xfs/xfs_zone_gc.c", NOFS),),
         rule=WAIT,
-        missed="that writers wait for the collector is no wait that the audit knows (wait_event())",
+        missed="writers wait for the collector; reclaim waits for none of them",
     ),
     Fix(
         "virtiofs: requests are sent in a NOFS scope by the worker",
@@ -227,7 +225,6 @@ BETWEEN: tuple[Fix, ...] = (
         "",
         (Edit("fs/fuse/virtio_fs.c", NOFS),),
         rule=WAIT,
-        missed="that reclaim waits for a request's answer is no wait that the audit knows (wait_event())",
     ),
     Fix(
         "nfs: the state manager is in a NOFS scope",
@@ -235,7 +232,6 @@ BETWEEN: tuple[Fix, ...] = (
         "",
         (Edit("fs/nfs/nfs4state.c", NOFS),),
         rule=WAIT,
-        missed="a wait for a bit (wait_on_bit()) is no wait to the audit",
     ),
     Fix(
         "nfs: ->release_folio() does not wait in kcompactd",
@@ -258,7 +254,6 @@ BETWEEN: tuple[Fix, ...] = (
         "",
         (Edit("fs/smb/client/smb2ops.c", KERNEL),),
         rule=WAIT,
-        missed="a note: where reclaim waits for the worker that decrypts was not followed",
     ),
     Fix(
         "udf: eviction does not take the mapping's invalidate_lock",
@@ -278,11 +273,10 @@ BETWEEN: tuple[Fix, ...] = (
     ),
     Fix(
         "quota: dquots are released on a queue made with WQ_MEM_RECLAIM",
-        "fs/ext4",
+        "fs/f2fs",
         "",
         (Edit("fs/quota/dquot.c", ("WQ_UNBOUND | WQ_MEM_RECLAIM", "WQ_UNBOUND")),),
         rule=WAIT,
-        missed=RESCUER,
     ),
     Fix(
         "slab: kfree_rcu() has a queue made with WQ_MEM_RECLAIM",
@@ -290,7 +284,7 @@ BETWEEN: tuple[Fix, ...] = (
         "",
         (Edit("mm/slab_common.c", ("WQ_UNBOUND | WQ_MEM_RECLAIM", "WQ_UNBOUND")),),
         rule=WAIT,
-        missed=RESCUER,
+        missed="who waits for it does so behind the boundary (kmem_cache_destroy())",
     ),
     Fix(
         "nfs: local I/O is queued without WQ_MEM_RECLAIM",
@@ -303,7 +297,7 @@ BETWEEN: tuple[Fix, ...] = (
             ),
         ),
         rule=WAIT,
-        missed=RESCUER,
+        missed="its work waits for another filesystem's (xfs_flush_inodes())",
     ),
     Fix(
         "blk-crypto: pages to encrypt into are allocated with GFP_NOIO",

@@ -126,7 +126,6 @@ UPSTREAM: tuple[Fix, ...] = (
         "",
         (Edit("fs/erofs/zdata.c", NOIO),),
         rule=WAIT,
-        missed="where reclaim itself submits or ends the bio is not followed",
     ),
     Fix(
         "ocfs2: o2net's sockets are made in a NOFS scope",
@@ -134,7 +133,6 @@ UPSTREAM: tuple[Fix, ...] = (
         "",
         (Edit("fs/ocfs2/cluster/tcp.c", NOFS),),
         rule=WAIT,
-        missed="that the workqueue is made for reclaim is seen, not where reclaim waits for it",
     ),
     Fix(
         "xfs: a filesystem is frozen in a NOFS scope",

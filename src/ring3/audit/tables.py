@@ -293,11 +293,14 @@ TRANSPORTS: dict[str, str] = {"net/sunrpc": "__GFP_FS", "net/ceph": "__GFP_IO"}
 #: Why a wait for such an operation is doubted.
 DOUBTED_OPS: dict[str, str] = {
     "WQ_MEM_RECLAIM": "made for use in reclaim; where reclaim waits for it was not followed",
+    "event": "others may wake who waits for it, or it may have been done before",
     "bio": "only where reclaim submits a bio or waits for one that ends in a task, not in an interrupt",
     "address_space_operations": (
         "only in a memory cgroup of version 1, and only once a folio is marked as under writeback"
     ),
 }
+#: Of these a change is told all the same, down to so many calls.
+CHANGES_TOLD: dict[str, int] = {"WQ_MEM_RECLAIM": 5, "bio": 5, "event": 4}
 #: Of these the work is done when they return; what they queue besides is not waited for.
 SUBMITTED_HERE = frozenset(
     words("address_space_operations bio rpc_xprt_ops scsi_host_template submission")

@@ -24,6 +24,7 @@ from ring3.audit.program import Program
 from ring3.audit.queues import RESCUED, Queues
 from ring3.audit.tables import (
     BLOCK_OPS,
+    CHANGES_TOLD,
     DOUBTED_OPS,
     IO_OPS,
     SHARED,
@@ -118,9 +119,9 @@ class Waits:
                 )
             why = (f"reclaim waits for {event}", f"{name}() wakes who waits for it")
             behind = self.graph.spread([(waking, Context(self.unit))])
-            for one in self._allocations(behind, Waited(name, "", "__GFP_FS", why)):
-                if one.level != "note":
-                    yield replace(one, behind=True)
+            for one in self._allocations(behind, Waited(name, "event", "__GFP_FS", why)):
+                if one.behind:
+                    yield one
 
     def _wait(self, spread: Spread, node: Node, site: Site, known: list[Other]) -> Finding:
         program, chains = self.program, self.chains
@@ -299,6 +300,6 @@ class Waits:
                     id=Finding.identity(RULE, self.unit, waited.name, at.function, site.name),
                 )
                 yield finding
-                if certain and waited.struct in (RESCUED, "bio"):
+                if certain and len(steps) <= CHANGES_TOLD.get(waited.struct, 0):
                     # That alone is doubted, and who changes what it allocates wants to know.
                     yield replace(finding, level="warning", behind=True)
