@@ -16,6 +16,7 @@ from ring3.audit.graph import (
     Reach,
     Spread,
     any_of_several,
+    beyond_evict,
     doubts,
     doubts_of_wait,
     long_way,
@@ -45,6 +46,10 @@ RULE = "wait-in-reclaim"
 def _waited(site: Site) -> str:
     """What is waited for at ``site``, as it is written there."""
     return site.name.partition("(")[2][:-1]
+
+
+def _clearness(one: Finding) -> tuple[int, int]:
+    return LEVELS.index(one.level), len(beyond_evict(list(one.chain)))
 
 
 @dataclass
@@ -110,7 +115,7 @@ class Waits:
             name = program.functions[waking].name
             if several[0].other:
                 # Who waits where for it is told once, by the clearest way.
-                clearest = min(several, key=lambda one: (LEVELS.index(one.level), len(one.chain)))
+                clearest = min(several, key=_clearness)
                 yield replace(
                     clearest,
                     others=len({(one.at.file, one.at.line) for one in several}) - 1,
