@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ring3.audit.cexpr import UNKNOWN
 from ring3.audit.contexts import Site
 from ring3.audit.findings import Finding, Level, Step
 from ring3.audit.graph import Chains, Node, Spread, doubts_of_wait
-from ring3.audit.queues import RESCUED, Queues
+from ring3.audit.queues import FLUSHES, RESCUED, Queues
 from ring3.audit.tables import SHARED
 from ring3.audit.workers import Workers
 
@@ -44,9 +45,25 @@ class Flushes:
         """All that have been met."""
         yield from self._found.values()
 
+    @cached_property
+    def possible(self) -> bool:
+        """Whether anybody waits for work on such queues, in the subject or what it shares."""
+        program = self.queues.program
+        return any(
+            event[0] == "c"
+            and event[3]
+            and self.queues.without_thread(event[2], event[3][0], function)
+            for unit in (self.unit, *SHARED)
+            for function in program.unit_functions.get(unit, ())
+            if not FLUSHES.isdisjoint(program.functions[function].callees)
+            for event in program.events(function)
+        )
+
     def along(self, spread: Spread, waited: Waited | None = None) -> None:
         """Those along ``spread``, in reclaim itself or in what is ``waited`` for."""
         program = self.queues.program
+        if not self.possible:
+            return
         for node, walked in spread.walked.items():
             home = program.unit[node[0]]
             if home != self.unit and home not in SHARED:

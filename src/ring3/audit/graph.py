@@ -113,6 +113,23 @@ class Graph:
         contexts.add(context)
         return edge._replace(context=context)
 
+    def near(self, root: Node, calls: int) -> Spread:
+        """What is reached from ``root`` by so many calls, and what happens there."""
+        ways: Ways = {root: None}
+        found = Spread(ways, {}, {})
+        last = [root]
+        for _ in range(calls + 1):
+            following: list[Node] = []
+            for node in last:
+                found.walked[node] = self.at(node)
+                for edge in found.walked[node].edges:
+                    callee = (edge.callee, edge.context)
+                    if callee not in ways:
+                        ways[callee] = (node, edge)
+                        following.append(callee)
+            last = following
+        return found
+
     def spread(self, roots: Iterable[Node], before: Spread | None = None) -> Spread:
         """Everything reached from ``roots``, breadth first; adds to ``before`` when given."""
         ways, callers, walked, cut = before or Spread({}, {}, {})

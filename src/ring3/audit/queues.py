@@ -32,6 +32,7 @@ _MAKERS: dict[str, int | None] = {
 #: Waits for all of a queue, or for one work item.  What cancels work waits for it only while it runs.
 _FLUSHES_QUEUE = frozenset(words("flush_workqueue __flush_workqueue drain_workqueue"))
 _FLUSHES_WORK = frozenset(words("flush_work flush_delayed_work flush_rcu_work"))
+FLUSHES = _FLUSHES_QUEUE | _FLUSHES_WORK
 SYSTEM = "a queue of the system's"
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _FLAG = re.compile(r"_*WQ_[A-Z]\w*$|\d")

@@ -60,7 +60,10 @@ def review_patch(
     beside = tuple(str(Path(name).parent) for name in changed if name.endswith((".c", ".h")))
     sources = store.list_sources(root, store.with_folders(root, chosen, beside))
     loaded = store.load(
-        sources, workers=workers, progress=lambda done, total: report("reading source", done, total)
+        sources,
+        later=changed,
+        workers=workers,
+        progress=lambda done, total: report("reading source", done, total),
     )
     wanted = subjects or tuple(
         sorted({unit_of(name) for name in changed if name.endswith((".c", ".h"))})

@@ -7,6 +7,7 @@ import gc
 import hashlib
 import marshal
 import os
+import re
 import sqlite3
 import stat
 import time
@@ -34,6 +35,7 @@ _BATCH = 1 << 20
 #: With fewer bytes than this to parse, starting processes takes longer than parsing.
 _ALONE = 1 << 20
 
+_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*[\"<]([^\">\n]+)")
 #: Seconds that facts of another version of ring3 are kept.
 _KEPT = 7 * 86400
 
@@ -116,15 +118,18 @@ def load(
     sources: Mapping[str, Path],
     *,
     overlay: Mapping[str, bytes] | None = None,
+    later: Mapping[str, bytes] | None = None,
     workers: int | None = None,
     cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Loaded:
     """The facts of ``sources``, with ``overlay`` (path -> content) laid over them.
 
-    A file that cannot be read has facts that say so.  Writes to the cache only.
+    Headers of include/ that nobody includes are left out; ``later`` will be laid over, too.  A file that
+    cannot be read has facts that say so.  Writes to the cache only.
     """
     overlay = overlay or {}
+    sources = _included(sources, {**overlay, **(later or {})})
     with _Store() as store:
         compared = store.knows_any()
         keys: dict[str, bytes] = {}
@@ -163,6 +168,58 @@ def load(
     facts.update(unreadable)
     # In the order of names, not of arrival: the same tree gives the same answer.
     return Loaded({name: facts[name] for name in sources if name in facts}, keys).overlaid(overlay)
+
+
+def _included(sources: Mapping[str, Path], overlay: Mapping[str, bytes]) -> Mapping[str, Path]:
+    """``sources`` without headers of include/ that nothing else of them includes, by whichever way.
+
+    In a kernel two of three: those of drivers and architectures that are not read.  Which folders a header
+    is looked for in is not asked: any whose path ends so may be meant.
+    """
+    headers = [name for name in sources if name.startswith("include/")]
+    ends: dict[bytes, list[str]] = {}
+    for name in headers:
+        end = name
+        while end:
+            ends.setdefault(end.encode(errors="surrogateescape"), []).append(name)
+            end = end.partition("/")[2]
+    wanted: set[str] = set()
+    known: set[bytes] = set()
+    said = {end for data in overlay.values() for end in _INCLUDE.findall(data)}
+    following = [name for name in sources if not name.startswith("include/")]
+    if not following:
+        return sources
+    while following:
+        for name in following:
+            said.update(_INCLUDE.findall(_content(name, sources[name], overlay)))
+        found = {
+            header
+            for end in said - known
+            for one in (end.lstrip(b"./"), end.replace(b"asm/", b"asm-generic/", 1))
+            for header in ends.get(one, ())
+        }
+        known |= said
+        following = sorted(found - wanted)
+        wanted |= found
+        said = set()
+    return {
+        name: path
+        for name, path in sources.items()
+        if not name.startswith("include/") or name in wanted
+    }
+
+
+def _content(name: str, path: Path, overlay: Mapping[str, bytes]) -> bytes:
+    """What ``name`` has in it; nothing where that cannot be read, which is told when it is."""
+    if name in overlay:
+        return overlay[name]
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST:
+            return path.read_bytes()
+    except OSError:
+        pass
+    return b""
 
 
 def _take(

@@ -93,13 +93,13 @@ class Waits:
         yield from self.flushes.findings()
 
     def _events(self, spread: Spread) -> Iterator[Finding]:
-        """The events that reclaim waits for along ``spread`` and a thread or worker wakes that allocates.
+        """The events that reclaim waits for along ``spread`` and one thread or worker wakes that allocates.
 
-        Where others wake who waits, too, that matters in comparisons only.
+        Where others wake who waits, too, what one allocates matters in comparisons only.
         """
         program = self.program
         places: dict[tuple[str, int], list[Finding]] = {}
-        alone: dict[str, bool] = {}
+        wakers: dict[int, str] = {}
         for node, walked in spread.walked.items():
             home = program.unit[node[0]]
             if program.functions[node[0]].macro or (home != self.unit and home not in SHARED):
@@ -107,24 +107,24 @@ class Waits:
             for site in walked.sites:
                 if site.kind == "event":
                     event = program.lock_class(_waited(site), node[0])
-                    wakers, alone[event] = self.workers.who_wakes(event, self.graph)
-                    for waker in wakers:
-                        found = places.setdefault((event, waker.function), [])
-                        found.append(self._wait(spread, node, site, [waker]))
+                    found, alone = self.workers.who_wakes(event, self.graph)
+                    for waker in found:
+                        wakers.setdefault(waker.function, event)
+                        if alone and self._allocates(waker):
+                            several = places.setdefault((event, waker.function), [])
+                            several.append(self._wait(spread, node, site, [waker]))
         for (event, waking), several in places.items():
+            # Who waits where for it is told once, by the clearest way.
+            yield replace(
+                min(several, key=_clearness),
+                others=len({(one.at.file, one.at.line) for one in several}) - 1,
+                id=Finding.identity(RULE, self.unit, event, program.functions[waking].name),
+            )
+        for waking, event in wakers.items():
             name = program.functions[waking].name
-            if several[0].other:
-                # Who waits where for it is told once, by the clearest way.
-                clearest = min(several, key=_clearness)
-                yield replace(
-                    clearest,
-                    others=len({(one.at.file, one.at.line) for one in several}) - 1,
-                    behind=not alone[event],
-                    id=Finding.identity(RULE, self.unit, event, name),
-                )
             why = (f"reclaim waits for {event}", f"{name}() wakes who waits for it")
-            behind = self.graph.spread([(waking, Context(self.unit))])
-            for one in self._allocations(behind, Waited(name, "event", "__GFP_FS", why)):
+            near = self.graph.near((waking, Context(self.unit)), CHANGES_TOLD["event"] - 1)
+            for one in self._allocations(near, Waited(name, "event", "__GFP_FS", why)):
                 if one.behind:
                     yield one
 
@@ -247,7 +247,11 @@ class Waits:
         """Flushes of what writeback's worker calls (wb_workfn(), fs/fs-writeback.c)."""
         for struct, member, path, name in self.program.unit_ops.get(self.unit, ()):
             function = self.program.resolve(name, path)
-            if function is not None and member in WRITTEN_BACK.get(struct, ()):
+            if (
+                function is not None
+                and member in WRITTEN_BACK.get(struct, ())
+                and self.flushes.possible
+            ):
                 why = (
                     f"{name}() is {struct}.{member}",
                     f"wb_workfn() calls it, on bdi_wq, which is made with {RESCUED}",

@@ -97,12 +97,12 @@ class Workers:
     def who_wakes(self, event: str, graph: Graph) -> tuple[list[Other], bool]:
         """The threads and workers that, a few calls below, wake who waits for ``event``.
 
-        And whether nobody else does.
+        And whether there is but one, and nobody else does.
         """
         wakers = self.wakers.get(event, frozenset())
         found: dict[int, None] = {}
         others = [waker for waker in sorted(wakers) if not self._climb(waker, graph, found)]
-        return [Other(each, 0, "which wakes it") for each in found], not others
+        return [Other(each, 0, "which wakes it") for each in found], len(found) == 1 and not others
 
     def _climb(self, function: int, graph: Graph, found: dict[int, None], depth: int = 0) -> bool:
         """Add the threads and workers that come to ``function``; whether nothing else does, in use."""
