@@ -82,6 +82,8 @@ def test_work_on_a_queue_without_a_thread_is_not_waited_for_in_reclaim(
         'toy->wq = create_singlethread_workqueue("toy");',
         'toy->wq = alloc_workqueue("toy", WQ_BH, 0);',
         'toy->wq = alloc_workqueue("toy", handed, 0);',
+        'toy->wq = alloc_workqueue("toy", SOMEBODY_ELSES, 0);',
+        'int flags = handed; flags |= WQ_SYSFS; toy->wq = alloc_workqueue("toy", flags, 0);',
         "toy->wq = somebody_elses_queue();",
     ],
 )
@@ -229,11 +231,25 @@ def test_who_alone_wakes_reclaim_does_not_enter_it(audited: Audited, wake: str, 
 
 @pytest.mark.parametrize(
     "wait",
-    ["wait_event_timeout(toy->waiters, toy->done, 9);", "wait_event(toy_others, toy->done);"],
+    [
+        "wait_event_timeout(toy->waiters, toy->done, 9);",
+        "wait_event(toy_others, toy->done);",
+        "wait_queue_head_t *waiters = any(toy); wait_event(waiters, toy->done);",
+    ],
 )
 def test_who_is_not_waited_for_without_end_may(audited: Audited, wait: str) -> None:
+    more = """
+static int toy_more(void *data)
+{
+	wait_queue_head_t *waiters = data;
+	void *memory = kmalloc(1, GFP_KERNEL);
+	wake_up(waiters);
+	return 0;
+}
+static void toy_begin(struct toy *toy) { kthread_run(toy_more, &toy->others, "more"); }
+"""
     assert not events(
-        audited(_EVENT.format(wake=_WAKE, wait=wait, flags="GFP_KERNEL", more="") + _EVICT)
+        audited(_EVENT.format(wake=_WAKE, wait=wait, flags="GFP_KERNEL", more=more) + _EVICT)
     )
 
 

@@ -73,25 +73,31 @@ class Queues:
         shown, more = "", [flags]
         for _ in range(4):
             shown += " ".join(more)
-            names = {name for text in more for name in WORD.findall(_STRING.sub("", text))}
+            text = _STRING.sub("", " ".join(more))
             more = []
-            for name in names - {RESCUED}:
+            for name in set(WORD.findall(text)) - {RESCUED}:
                 if name.islower():
-                    set_to = [
-                        event[4]
-                        for event in self.program.events(function)
-                        if event[0] == "=" and event[2] == name
-                    ]
-                    if not set_to or name in (
-                        kind[1] for kind in self.program.functions[function].params
-                    ):
-                        return None
-                    more += set_to
-                elif not _FLAG.match(name):
-                    more.append(self.program.constants.get(name, ""))
+                    more += self._assigned(name, function)
+                elif name in self.program.constants and not _FLAG.match(name):
+                    more.append(self.program.constants[name])
+                elif not _FLAG.match(name) and f"{name}(" not in text:
+                    return None
+                if more[-1:] == [""]:
+                    return None
             if not more:
                 break
         return RESCUED in shown or "WQ_BH" in shown
+
+    def _assigned(self, name: str, function: int) -> list[str]:
+        """What the variable ``name`` is set to in ``function``; "" at the end when that is not all."""
+        declared = self.program.functions[function]
+        texts = [
+            event[4]
+            for event in self.program.events(function)
+            if event[0] == "=" and event[2] == name
+        ]
+        whole = texts and name not in [parameter for _, parameter in declared.params]
+        return texts if whole else [""]
 
     def without_thread(self, waits: str, text: str, function: int) -> str:
         """The queue for whose work the call ``waits``(``text``) of ``function`` waits, if it keeps no thread.
@@ -99,7 +105,7 @@ class Queues:
         "" when it keeps one, or when that is not known.
         """
         name = self.program.lock_class(text, function)
-        if not name:
+        if not name or (name[0] == "?" and text.isidentifier()):  # a variable may be anything
             return ""
         if waits in _FLUSHES_QUEUE:
             return name if self.has_none(name) else ""

@@ -106,7 +106,7 @@ class Waits:
                 continue
             for site in walked.sites:
                 if site.kind == "event":
-                    event = program.lock_class(_waited(site), node[0])
+                    event = self.workers.event_of(_waited(site), node[0])
                     found, alone = self.workers.who_wakes(event, self.graph)
                     for waker in found:
                         wakers.setdefault(waker.function, event)

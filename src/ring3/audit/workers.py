@@ -94,6 +94,11 @@ class Workers:
             if key and other.how.endswith(set_up)
         ]
 
+    def event_of(self, text: str, function: int) -> str:
+        """The class of a queue of waiters, word or variable; "" of a variable that may be anything."""
+        event = self.program.lock_class(text, function)
+        return "" if event[:1] == "?" and text.isidentifier() else event
+
     def who_wakes(self, event: str, graph: Graph) -> tuple[list[Other], bool]:
         """The threads and workers that, a few calls below, wake who waits for ``event``.
 
@@ -147,7 +152,7 @@ class Workers:
                 for event in program.events(function):
                     at = WAKES.get(event[2]) if event[0] == "c" else None
                     if at is not None and at < len(event[3]):
-                        woken = program.lock_class(event[3][at], function)
+                        woken = self.event_of(event[3][at], function)
                         found.setdefault(woken, set()).add(function)
         return {name: frozenset(each) for name, each in found.items() if name}
 
