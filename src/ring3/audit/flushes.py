@@ -10,8 +10,8 @@ from ring3.audit.cexpr import UNKNOWN
 from ring3.audit.contexts import Site
 from ring3.audit.findings import Finding, Level, Step
 from ring3.audit.graph import Chains, Node, Spread, doubts_of_wait
-from ring3.audit.queues import FLUSHES, RESCUED, Queues
-from ring3.audit.tables import SHARED
+from ring3.audit.queues import FLUSHES, Queues
+from ring3.audit.tables import RESCUED, SHARED
 from ring3.audit.workers import Workers
 
 RULE = "wait-in-reclaim"

@@ -12,10 +12,8 @@ from functools import cached_property
 from ring3.audit.forms import Event
 from ring3.audit.primitives import words
 from ring3.audit.program import WORD, Program
-from ring3.audit.tables import QUEUERS
+from ring3.audit.tables import QUEUERS, RESCUED
 
-#: The flag of a workqueue that keeps a thread for when memory is short.
-RESCUED = "WQ_MEM_RECLAIM"
 #: Makes a workqueue -> index of its flags; None: they are a rescued queue's (include/linux/workqueue.h).
 _MAKERS: dict[str, int | None] = {
     "alloc_workqueue": 1,

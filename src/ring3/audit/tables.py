@@ -290,9 +290,11 @@ SHARED = ("fs/jbd2", "fs/quota", "fs/iomap", "fs/crypto", "fs/verity", "fs/kernf
 #: Subjects whose workers reclaim is known to wait for -> the flag with which theirs would wait for itself.
 TRANSPORTS: dict[str, str] = {"net/sunrpc": "__GFP_FS", "net/ceph": "__GFP_IO"}
 
+#: The flag of a workqueue that keeps a thread for when memory is short.
+RESCUED = "WQ_MEM_RECLAIM"
 #: Why a wait for such an operation is doubted.
 DOUBTED_OPS: dict[str, str] = {
-    "WQ_MEM_RECLAIM": "made for use in reclaim; where reclaim waits for it was not followed",
+    RESCUED: "made for use in reclaim; where reclaim waits for it was not followed",
     "event": "others may wake who waits for it, or it may have been done before",
     "bio": "only where reclaim submits a bio or waits for one that ends in a task, not in an interrupt",
     "address_space_operations": (
@@ -300,7 +302,7 @@ DOUBTED_OPS: dict[str, str] = {
     ),
 }
 #: Of these a change is told all the same, down to so many calls.
-CHANGES_TOLD: dict[str, int] = {"WQ_MEM_RECLAIM": 5, "bio": 5, "event": 4}
+CHANGES_TOLD: dict[str, int] = {RESCUED: 5, "bio": 5, "event": 4}
 #: Of these the work is done when they return; what they queue besides is not waited for.
 SUBMITTED_HERE = frozenset(
     words("address_space_operations bio rpc_xprt_ops scsi_host_template submission")

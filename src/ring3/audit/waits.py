@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ring3.audit.contexts import Context, Edge, Site
 from ring3.audit.findings import LEVELS, Finding, Level, Step
-from ring3.audit.flushes import Flushes, Waited
+from ring3.audit.flushes import RULE, Flushes, Waited
 from ring3.audit.graph import (
     Chains,
     Graph,
@@ -22,12 +22,13 @@ from ring3.audit.graph import (
     long_way,
 )
 from ring3.audit.program import Program
-from ring3.audit.queues import RESCUED, Queues
+from ring3.audit.queues import Queues
 from ring3.audit.tables import (
     BLOCK_OPS,
     CHANGES_TOLD,
     DOUBTED_OPS,
     IO_OPS,
+    RESCUED,
     SHARED,
     SIGNALLERS,
     SUBMISSIONS,
@@ -39,8 +40,6 @@ from ring3.audit.tables import (
     WRITTEN_BACK,
 )
 from ring3.audit.workers import Other, Workers
-
-RULE = "wait-in-reclaim"
 
 
 def _waited(site: Site) -> str:

@@ -11,8 +11,8 @@ from ring3.audit.conditions import DUMPS, MOUNTING
 from ring3.audit.contexts import FILESYSTEMS
 from ring3.audit.graph import Chains, Graph, Node, Spread, any_of_several
 from ring3.audit.primitives import words
-from ring3.audit.queues import RESCUED, Queues
-from ring3.audit.tables import QUEUERS, SHARED, WAKES
+from ring3.audit.queues import Queues
+from ring3.audit.tables import QUEUERS, RESCUED, SHARED, WAKES
 
 _WORK = re.compile(
     r"^(?:__)?INIT_(?:DELAYED_|DEFERRABLE_|RCU_)?WORK(?:_ONSTACK)?$|^kthread_init_work$"
